@@ -1,0 +1,23 @@
+//! Every decision of the filter, as pure code.
+//!
+//! This crate knows nothing of proxy-wasm: it takes bytes, names and times and returns values. The shell in `filter/`
+//! turns Envoy's callbacks into calls of [`exchange::Exchange`] and [`worker::Worker`] and carries out what they
+//! return. So every rule can be tested natively, on wasm32 under Node, and by a fuzzer.
+#![deny(
+    clippy::arithmetic_side_effects,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::string_slice,
+    clippy::unreachable,
+    clippy::unwrap_used
+)]
+#![cfg_attr(
+    test,
+    allow(clippy::arithmetic_side_effects, clippy::string_slice, reason = "tests may fail loudly")
+)]
+
+pub mod exchange;
+pub mod reply;
+pub mod step;
+pub mod worker;

@@ -1,0 +1,67 @@
+//! All that the core can tell the shell to do.
+
+use crate::reply::LocalReply;
+
+/// A header list as Envoy gives it: names lower case, pseudo-headers included, values any bytes.
+pub type Headers = Vec<(Vec<u8>, Vec<u8>)>;
+
+/// What to do with a request after one of its events.
+#[derive(Debug, PartialEq)]
+pub enum Step {
+    /// Keep headers and body back; another event or a wake-up will decide.
+    Wait,
+    /// Replace the request's header map by this one, choose the route anew, and let headers and body go.
+    Forward(Headers),
+    /// Answer now; nothing reaches the upstream.
+    Reply(LocalReply),
+    /// This stream was answered or let go before: pass the event on as it is.
+    Done,
+}
+
+/// What to do with the head of a response.
+#[derive(Debug, PartialEq)]
+pub enum ResponseHead {
+    /// Pass it on as it is.
+    Keep,
+    /// Replace the response's header map by this one.
+    Replace(Headers),
+    /// Drop the upstream's response and send this one.
+    Reply(LocalReply),
+}
+
+/// What to do with one chunk of a response body.
+#[derive(Debug, PartialEq, Eq)]
+pub enum ResponseChunk {
+    /// Pass it on as it is.
+    Keep,
+    /// Pass these bytes on instead; none means that the chunk is held back in the core.
+    Replace(Vec<u8>),
+}
+
+/// What the worker, the part that outlives requests, wants done. Carried out in the root context.
+#[derive(Debug, PartialEq)]
+pub enum Effect {
+    /// Send a call to the token-service and report its reply, or that it could not be sent, to the worker.
+    Call(Call),
+    /// These streams have news: drive each with [`crate::exchange::Exchange::resume`].
+    Wake(Vec<u32>),
+}
+
+/// A call to the token-service.
+#[derive(Debug, PartialEq)]
+pub struct Call {
+    /// Chosen by the worker; comes back with the reply.
+    pub id: u64,
+    pub headers: Headers,
+    pub body: Vec<u8>,
+    pub timeout_ms: u64,
+}
+
+/// How a call ended.
+#[derive(Debug, PartialEq)]
+pub enum CallOutcome {
+    /// A reply with its header map; made by the token-service only if it carries the marker header.
+    Replied { headers: Headers, body: Vec<u8> },
+    /// The host refused to send it, or it was reset without a reply.
+    Failed,
+}

@@ -1,0 +1,158 @@
+//! Leases: what the token-service hands the filter for one caller on one server.
+
+use serde::{Deserialize, Serialize};
+
+use crate::digest::Digest;
+use crate::names::Slug;
+use crate::policy::Policy;
+use crate::secret::SecretText;
+
+/// Body of `POST /v1/leases`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LeaseRequest {
+    pub server: Slug,
+    /// From a path of the form `/{workspace}/{server}/mcp`; otherwise the caller's own workspace is meant.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub workspace: Option<Slug>,
+    pub proof: CallerProof,
+}
+
+/// How the caller showed who it is.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+pub enum CallerProof {
+    /// An API key that is spelt right; the token-service knows whether it exists.
+    ApiKey { id: String, digest: Digest },
+    /// A token whose signature, issuer, audience and times the filter has verified.
+    Jwt {
+        issuer: String,
+        subject: String,
+        /// The value of the issuer's workspace claim, where it has one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        workspace_claim: Option<String>,
+        /// Seconds since the epoch; no lease outlives the token.
+        expires_at: u64,
+    },
+}
+
+/// Answer of `POST /v1/leases`, always with status 200.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "result", rename_all = "snake_case")]
+pub enum LeaseReply {
+    Granted(Box<Lease>),
+    Denied {
+        reason: DenyReason,
+    },
+    /// The token-service cannot decide now.
+    Unavailable {
+        retry_after_ms: u64,
+    },
+}
+
+/// Permission to call one server as one caller, for a while.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Lease {
+    pub caller: Caller,
+    pub workspace: WorkspaceRef,
+    /// The server's id, which stays the same when its slug changes.
+    pub server_id: String,
+    /// Identifies the upstream credential in use, for invalidation; `None` where the server needs none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub connection_id: Option<String>,
+    pub policy: Policy,
+    /// Set on every request to the upstream, replacing whatever the client sent under these names.
+    pub credential_headers: Vec<CredentialHeader>,
+    /// How long the filter may use this lease, from when it received it.
+    pub ttl_ms: u64,
+    /// The commit that this lease reflects.
+    pub revision: u64,
+}
+
+/// Who makes the request, as logged and as named by invalidations.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Caller {
+    /// The member's id; for a service key the key's own.
+    pub id: String,
+    /// What a person calls this caller: a member's display name or a service key's name.
+    pub name: String,
+    pub credential: CredentialKind,
+    /// The API key's id where one was used.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key_id: Option<String>,
+}
+
+/// Which kind of gateway credential the caller showed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CredentialKind {
+    MemberKey,
+    ServiceKey,
+    Jwt,
+}
+
+impl CredentialKind {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::MemberKey => "member_key",
+            Self::ServiceKey => "service_key",
+            Self::Jwt => "jwt",
+        }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WorkspaceRef {
+    pub id: String,
+    pub slug: Slug,
+}
+
+/// A header that authenticates the gateway to the upstream. The name is lower case.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CredentialHeader {
+    pub name: String,
+    pub value: SecretText,
+}
+
+/// Why there is no lease. The filter turns each into an answer that tells the caller no more than it may know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DenyReason {
+    /// No such key or member.
+    UnknownCredential,
+    /// It was valid once.
+    ExpiredCredential,
+    /// Switched off by an administrator.
+    DisabledCredential,
+    /// The credential belongs to another workspace than the path names.
+    WrongWorkspace,
+    /// No such server for this caller: unknown, disabled, or not provisioned; callers cannot tell which.
+    UnknownServer,
+    /// The server's upstream credential is missing or cannot be opened; an administrator has to act.
+    CredentialUnavailable,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn requests_are_strict() {
+        let json =
+            r#"{"server":"linear","proof":{"kind":"jwt","issuer":"i","subject":"s","expires_at":1},"x":1}"#;
+        assert!(serde_json::from_str::<LeaseRequest>(json).is_err());
+    }
+
+    #[test]
+    fn replies_are_tolerant_and_secrets_travel() {
+        let json = r#"{"result":"granted","caller":{"id":"m1","name":"Ada","credential":"member_key","key_id":"k1"},
+            "workspace":{"id":"w1","slug":"core"},"server_id":"s1","policy":{"levels":[]},"later":true,
+            "credential_headers":[{"name":"authorization","value":"Bearer x"}],"ttl_ms":1000,"revision":7}"#;
+        let LeaseReply::Granted(lease) = serde_json::from_str(json).expect("reads") else {
+            panic!("granted")
+        };
+        assert_eq!(lease.credential_headers[0].value.expose(), "Bearer x");
+        assert!(!format!("{lease:?}").contains("Bearer x"));
+        assert!(serde_json::to_string(&LeaseReply::Granted(lease)).expect("writes").contains("Bearer x"));
+    }
+}

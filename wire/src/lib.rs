@@ -1,0 +1,32 @@
+//! The types that cross between the filter and the token-service, and nothing else.
+//!
+//! The conversation has two calls, both made by the filter to the internal listener:
+//!
+//! - `POST /v1/leases` with a [`lease::LeaseRequest`], answered by a [`lease::LeaseReply`]: who the caller is,
+//!   what it may do on one server, and the headers that carry the upstream credential.
+//! - `GET /v1/watch` with [`watch::WatchQuery`], answered by a [`watch::WatchReply`]: the server table, the keys that
+//!   verify tokens, and which leases to forget.
+//!
+//! Requests are read strictly (`deny_unknown_fields`), replies tolerantly, so that either side can be one version
+//! ahead. Every reply of the token-service carries [`MARKER_HEADER`]: Envoy makes up 503 and 504 replies of its own,
+//! and only the marker tells them apart from an answer.
+
+pub mod api_key;
+pub mod digest;
+pub mod lease;
+pub mod names;
+pub mod policy;
+pub mod secret;
+pub mod watch;
+
+/// Set to [`CONTRACT_VERSION`] on every reply of the token-service's internal listener.
+pub const MARKER_HEADER: &str = "x-portcullis-service";
+
+/// The version of this contract, which is also the `/v1/` of its paths.
+pub const CONTRACT_VERSION: &str = "1";
+
+/// Where leases are asked for.
+pub const LEASES_PATH: &str = "/v1/leases";
+
+/// Where changes are waited for.
+pub const WATCH_PATH: &str = "/v1/watch";
