@@ -17,7 +17,13 @@
     )
 )]
 
+pub mod cache;
 pub mod exchange;
+pub mod leases;
+pub mod origin;
+pub mod path;
+pub mod registry;
 pub mod reply;
 pub mod step;
+pub mod watch;
 pub mod worker;
