@@ -18,6 +18,7 @@
 )]
 
 pub mod exchange;
+pub mod json;
 pub mod reply;
 pub mod step;
 pub mod worker;
