@@ -217,9 +217,8 @@ impl LeaseCache {
 
     fn is_outdated(&self, lease: &Lease) -> bool {
         lease.revision < self.floor
-            || names(lease).any(|name| {
-                self.remembered.get(&name).is_some_and(|known| lease.revision < known.revision)
-            })
+            || names(lease)
+                .any(|name| self.remembered.get(&name).is_some_and(|known| lease.revision < known.revision))
     }
 
     fn drop_lease(&mut self, key: &LeaseKey) {

@@ -18,7 +18,10 @@
 )]
 
 pub mod cache;
+pub mod config;
 pub mod exchange;
+pub mod identity;
+pub mod json;
 pub mod leases;
 pub mod origin;
 pub mod path;

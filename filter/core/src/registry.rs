@@ -126,7 +126,7 @@ impl Issuer {
         let mut parts = vec![entry.issuer.as_bytes(), &flags, claim.unwrap_or_default().as_bytes()];
         parts.extend(entry.audiences.iter().map(String::as_bytes));
         let settings = Digest::of("issuer", &parts);
-        Self { settings, keys, entry }
+        Self { entry, settings, keys }
     }
 
     pub fn entry(&self) -> &IssuerEntry {

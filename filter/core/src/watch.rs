@@ -85,8 +85,13 @@ impl std::fmt::Display for PollFailure {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
     /// The next poll is due at this time.
-    Resting { until_ms: u64 },
-    InFlight { id: u64, sent_ms: u64 },
+    Resting {
+        until_ms: u64,
+    },
+    InFlight {
+        id: u64,
+        sent_ms: u64,
+    },
 }
 
 /// The state machine. All times are milliseconds since the epoch, by the filter's clock if not said otherwise.
