@@ -23,6 +23,7 @@ pub mod exchange;
 pub mod identity;
 pub mod json;
 pub mod leases;
+pub mod mcp;
 pub mod origin;
 pub mod path;
 pub mod registry;

@@ -3,27 +3,31 @@
 //! Each has a JSON-RPC error body, whatever its status: a client that speaks both eras takes a bare 400, 404 or 405
 //! for a legacy server and remembers that (MCP 2026-07-28, basic/versioning).
 
-use serde_json::{Map, Value, json};
+use serde_json::json;
 
-/// JSON-RPC error codes of the gateway's own. MCP reserves -32020 to -32099 and asks for new codes outside -32768 to
-/// -32000 (2026-07-28, basic/index).
+use crate::mcp::error_body;
+
+/// JSON-RPC error codes. Those from -32099 to -32000 belong to MCP, and the gateway's own lie outside of JSON-RPC's
+/// reserved range, as MCP 2026-07-28 (basic/index) asks.
 pub mod code {
+    pub const PARSE_ERROR: i32 = -32700;
+    pub const INVALID_REQUEST: i32 = -32600;
+    pub const METHOD_NOT_FOUND: i32 = -32601;
+    pub const INVALID_PARAMS: i32 = -32602;
+    /// Legacy only.
+    pub const RESOURCE_NOT_FOUND: i32 = -32002;
+    pub const HEADER_MISMATCH: i32 = -32020;
+    pub const UNSUPPORTED_PROTOCOL_VERSION: i32 = -32022;
     /// Not allowed for this caller.
-    pub const POLICY_DENIED: i64 = -31_001;
+    pub const POLICY_DENIED: i32 = -31001;
     /// The gateway cannot decide now, or cannot reach the upstream; nothing was done.
-    pub const UNAVAILABLE: i64 = -31_003;
-    /// The request could be read in more than one way.
-    pub const AMBIGUOUS_REQUEST: i64 = -31_004;
+    pub const UNAVAILABLE: i32 = -31003;
+    /// Parsers differ on what the request says.
+    pub const AMBIGUOUS_REQUEST: i32 = -31004;
     /// The upstream's answer broke a bound or a rule.
-    pub const RESPONSE_REJECTED: i64 = -31_005;
-    /// Too much at once.
-    pub const RATE_LIMITED: i64 = -31_006;
+    pub const RESPONSE_REJECTED: i32 = -31005;
     /// No valid gateway credential.
-    pub const UNAUTHENTICATED: i64 = -31_007;
-    /// JSON-RPC: the request is not a valid request object.
-    pub const INVALID_REQUEST: i64 = -32_600;
-    /// JSON-RPC: the method does not exist.
-    pub const METHOD_NOT_FOUND: i64 = -32_601;
+    pub const UNAUTHENTICATED: i32 = -31007;
 }
 
 /// A complete response made by the filter.
@@ -35,23 +39,19 @@ pub struct LocalReply {
     /// Response-code details for the access log: `portcullis_<reason>`.
     pub details: String,
     /// The JSON-RPC error code in the body, for the access log.
-    pub code: i64,
+    pub code: i32,
 }
 
 impl LocalReply {
     /// A reply with a JSON-RPC error that answers no particular request, for failures before the body is read.
     /// `reason` is in snake case.
-    pub fn error(status: u32, code: i64, message: &str, reason: &str) -> Self {
-        let mut error = Map::new();
-        error.insert("code".into(), code.into());
-        error.insert("message".into(), message.into());
-        error.insert("data".into(), json!({ "reason": reason }));
-        let body = json!({ "jsonrpc": "2.0", "id": Value::Null, "error": error });
-        Self::with_body(status, code, body.to_string().into_bytes(), reason)
+    pub fn error(status: u32, code: i32, message: &str, reason: &str) -> Self {
+        let data = json!({ "reason": reason });
+        Self::with_body(status, code, error_body(None, code, message, Some(&data)), reason)
     }
 
     /// A reply around a JSON-RPC message that is ready made.
-    pub fn with_body(status: u32, code: i64, body: Vec<u8>, reason: &str) -> Self {
+    pub fn with_body(status: u32, code: i32, body: Vec<u8>, reason: &str) -> Self {
         let headers = vec![
             ("content-type".to_owned(), "application/json".to_owned()),
             ("cache-control".to_owned(), "no-store".to_owned()),
@@ -91,6 +91,8 @@ impl LocalReply {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::Value;
+
     use super::*;
 
     #[test]

@@ -8,14 +8,12 @@ mod calls;
 use std::collections::HashMap;
 use std::rc::Rc;
 
-use portcullis_wire::digest::Digest;
 use portcullis_wire::lease::{CallerProof, DenyReason, Lease, LeaseReply, LeaseRequest};
 
 use self::calls::{Calls, PendingLease};
 use crate::config::Config;
 use crate::exchange::Surroundings;
-use crate::identity::bearer::{CredentialFault, Presented};
-use crate::identity::jwt::{self, VerificationBudget, VerifiedTokens};
+use crate::identity::{Credential, Expectations, Fault, Presented, VerifiedTokens};
 use crate::leases::{Flights, Joined, Known, LeaseCache, LeaseKey, Refused};
 use crate::registry::Registry;
 use crate::step::{CallOutcome, Effect};
@@ -31,7 +29,6 @@ pub struct Worker {
     leases: LeaseCache,
     flights: Flights,
     verified: VerifiedTokens,
-    budget: VerificationBudget,
     calls: Calls,
     /// How a lease call ended, for each stream that waited for it, until the stream takes it.
     landings: HashMap<u32, LeaseState>,
@@ -78,8 +75,7 @@ impl Worker {
             registry: None,
             leases: LeaseCache::new(config.max_leases),
             flights: Flights::default(),
-            verified: VerifiedTokens::new(config.max_verified_tokens),
-            budget: VerificationBudget::new(config.verifications_per_second),
+            verified: VerifiedTokens::new(config.max_verified_tokens, config.verifications_per_second),
             calls: Calls::default(),
             landings: HashMap::new(),
             early: HashMap::new(),
@@ -95,6 +91,7 @@ impl Worker {
         self.config = Config::read(configuration).map_err(|problems| problems.to_string())?;
         self.watch.set_staleness_budget(self.config.staleness_budget_ms);
         self.leases.set_capacity(self.config.max_leases);
+        self.verified.set_bounds(self.config.max_verified_tokens, self.config.verifications_per_second);
         Ok(())
     }
 
@@ -165,7 +162,7 @@ impl Worker {
         };
         if news.reset {
             self.leases.forget_all(news.cursor);
-            self.verified.clear();
+            self.verified.forget_all();
         }
         self.leases.invalidate(news.invalidations, news.cursor, now_ms);
         let Some(registry) = news.registry else { return Vec::new() };
@@ -233,25 +230,20 @@ impl Worker {
         }
     }
 
-    /// Verifies a presented credential as far as that can be done here: the digest by which its leases are kept, and
-    /// the proof for the token-service.
+    /// Verifies a credential as far as that can be done here; the proof is for the token-service.
     pub fn identify(
         &mut self,
-        presented: &Presented,
+        credential: &Credential,
         registry: &Registry,
-        resource_url: &str,
+        resource: &str,
         around: &Surroundings<'_>,
-    ) -> Result<(Digest, CallerProof), CredentialFault> {
-        let digest = presented.digest();
-        let proof = match presented {
-            Presented::ApiKey(key) => CallerProof::ApiKey { id: key.id.clone(), digest: key.digest },
-            Presented::Jwt(token) => {
-                let now_ms = self.watch.service_time_ms(around.now_ms);
-                let token = jwt::verify(token, registry, resource_url, now_ms, &mut self.verified, &mut self.budget, around.verifier)?;
-                token.proof()
-            }
+    ) -> Result<CallerProof, Fault> {
+        let token = match &credential.presented {
+            Presented::ApiKey(key) => return Ok(CallerProof::ApiKey { id: key.id.clone(), digest: key.digest }),
+            Presented::Jwt(token) => token,
         };
-        Ok((digest, proof))
+        let expected = Expectations { registry, resource, now_ms: self.watch.service_time_ms(around.now_ms) };
+        self.verified.verify(token, credential.digest, &expected, around.verifier).map(|token| token.proof())
     }
 
     /// The lease for `key`: from the cache, or asked for once for all streams that need it.

@@ -7,22 +7,24 @@ use std::rc::Rc;
 
 use portcullis_wire::digest::Digest;
 use portcullis_wire::lease::{CallerProof, DenyReason, Lease, LeaseRequest};
-use portcullis_wire::policy::{Decision, Kind, Policy};
+use portcullis_wire::policy::{Decision, Policy};
+use portcullis_wire::watch::ServerEntry;
 
 use super::answering::Forwarded;
-use super::head::{Head, Verb, method_not_allowed};
+use super::head::{Head, Verb};
 use super::record::Record;
 use super::{ReadBody, Surroundings, forward};
-use crate::identity::bearer::{self, Presented};
+use crate::identity::{Credential, Fault as CredentialFault, bearer};
 use crate::json::Limits;
 use crate::leases::LeaseKey;
-use crate::mcp::{self, McpHeaders, Request, Target, denial};
+use crate::mcp::{self, McpHeaders, Request, Target};
+use crate::origin::SourceFault;
 use crate::path::{self, Route};
-use crate::registry::{Registry, Server};
+use crate::payload;
+use crate::registry::Registry;
 use crate::reply::{LocalReply, code};
 use crate::step::Headers;
 use crate::worker::{LeaseState, Readiness, Worker};
-use crate::{origin, payload};
 
 /// A request that is not decided yet.
 #[derive(Debug)]
@@ -30,9 +32,9 @@ pub struct Judging {
     head: Head,
     route: Route,
     mcp: McpHeaders,
-    presented: Presented,
-    /// Set once the credential is found good; the proof goes to the token-service if there is no lease yet.
-    caller: Option<(Digest, CallerProof)>,
+    credential: Credential,
+    /// Set once the credential is found good, for the token-service if there is no lease yet.
+    proof: Option<CallerProof>,
     body: Body,
 }
 
@@ -58,22 +60,20 @@ impl Judging {
         end_of_stream: bool,
         worker: &Worker,
         record: &mut Record,
-        around: &Surroundings<'_>,
     ) -> Result<Self, LocalReply> {
-        let _ = around;
         let config = worker.config();
         let head = Head::read(headers)?;
         let route = path::parse(&head.path).ok_or_else(LocalReply::unknown_server)?;
         record.set("server", route.server.as_str());
-        origin::check(&head.headers, &config.allowed_hosts, &config.allowed_origins)?;
-        let presented = bearer::find(&head.headers)?;
-        let mcp = McpHeaders::gather(&head.headers)?;
+        config.allowed.judge(&head.headers).map_err(wrong_source)?;
+        let credential = bearer::find(&head.headers).map_err(unauthenticated)?;
+        let mcp = McpHeaders::gather(&head.headers).map_err(|fault| fault.reply())?;
         if let Some(session) = &mcp.session_id {
             record.set("session", short_digest(session));
         }
         check_representation(&head, &mcp, config.max_request_bytes)?;
         let body = if end_of_stream { Body::Absent } else { Body::Incomplete };
-        Ok(Self { head, route, mcp, presented, caller: None, body })
+        Ok(Self { head, route, mcp, credential, proof: None, body })
     }
 
     /// Notes what has come of the body. `size` is the sum so far, in bytes.
@@ -106,7 +106,7 @@ impl Judging {
             Readiness::Unready => return Err(no_answer(RETRY_SOON_MS)),
         };
         let server = registry.server(&self.route.server).ok_or_else(LocalReply::unknown_server)?;
-        let Some(lease) = self.lease(stream, worker, &registry, around)? else { return Ok(Progress::Waiting) };
+        let Some(lease) = self.lease(stream, worker, &registry, server, around)? else { return Ok(Progress::Waiting) };
         record.caller(&lease);
         if self.body == Body::Incomplete {
             return Ok(Progress::Waiting);
@@ -116,7 +116,7 @@ impl Judging {
             Verb::Get | Verb::Delete => None,
         };
         let headers = forward::headers(&self.head, &server.upstream, &lease.credential_headers);
-        let forwarded = Forwarded::new(worker.config(), server, lease, request);
+        let forwarded = Forwarded::new(Rc::clone(server), lease, request);
         Ok(Progress::Released(headers, Box::new(forwarded)))
     }
 
@@ -127,17 +127,21 @@ impl Judging {
         stream: u32,
         worker: &mut Worker,
         registry: &Registry,
+        server: &ServerEntry,
         around: &Surroundings<'_>,
     ) -> Result<Option<Rc<Lease>>, LocalReply> {
-        let resource = path::resource_url(&worker.config().public_url, &self.route);
-        let (credential, proof) = match &self.caller {
-            Some(caller) => caller,
-            None => self.caller.insert(worker.identify(&self.presented, registry, &resource, around)?),
+        let proof = match &self.proof {
+            Some(proof) => proof,
+            None => {
+                let resource = path::resource_url(&worker.config().public_url, &self.route);
+                let proof = worker.identify(&self.credential, registry, &resource, around).map_err(unauthenticated)?;
+                self.proof.insert(proof)
+            }
         };
         let key = LeaseKey {
-            credential: *credential,
+            credential: self.credential.digest,
             workspace: self.route.workspace.clone(),
-            server: self.route.server.clone(),
+            server_id: server.id.clone(),
         };
         let request = || LeaseRequest {
             server: self.route.server.clone(),
@@ -155,7 +159,7 @@ impl Judging {
     /// Reads the message and holds its names against the policy.
     fn judge_message(
         &self,
-        server: &Server,
+        server: &ServerEntry,
         lease: &Lease,
         record: &mut Record,
         body: ReadBody<'_>,
@@ -164,14 +168,17 @@ impl Judging {
             Body::Absent => Vec::new(),
             _ => body().ok_or_else(|| LocalReply::unavailable("body_unreadable", "The gateway could not read the request body. Try again.", RETRY_SOON_MS))?,
         };
-        let request = mcp::read_request(&bytes, &self.mcp, &Limits::default())?;
+        let request = mcp::read_request(&bytes, &self.mcp, &Limits::default()).map_err(|fault| {
+            record.set("method", fault.method_name.as_deref().unwrap_or_default());
+            fault.reply()
+        })?;
         record.set("method", request.method_name.as_str());
         record.set("version", request.version.as_str());
         if let Some(target) = request.targets.first() {
             record.target(target.kind, &target.name);
         }
         if let Some(parameters) = request.params.clone().and_then(|span| bytes.get(span)) {
-            if let Some(text) = payload::capture(server.payload, parameters, payload::PARAMETERS_LIMIT) {
+            if let Some(text) = payload::excerpt(server.payload, parameters, payload::DEFAULT_LIMIT) {
                 record.set("parameters", text);
             }
         }
@@ -190,7 +197,8 @@ fn check_policy(request: &Request, target: &Target, policy: &Policy, record: &mu
         decision => {
             record.target(target.kind, &target.name);
             record.denied_by_policy(target.kind, decision);
-            Err(denial::reply(request, target))
+            let (status, body) = mcp::denial(request, target);
+            Err(LocalReply::with_body(status, code::POLICY_DENIED, body, "policy_denied"))
         }
     }
 }
@@ -199,24 +207,17 @@ fn check_policy(request: &Request, target: &Target, policy: &Policy, record: &mu
 fn check_representation(head: &Head, mcp: &McpHeaders, limit: usize) -> Result<(), LocalReply> {
     if head.verb != Verb::Post {
         // GET and DELETE are for the sessions of legacy versions.
-        return if mcp.is_modern() { Err(method_not_allowed("POST")) } else { Ok(()) };
+        return mcp::read_bodiless(mcp).map(drop).map_err(|fault| fault.reply());
     }
     if head.values("content-encoding").any(|value| !value.eq_ignore_ascii_case(b"identity")) {
-        return Err(unsupported("The request body is encoded. Send it without Content-Encoding.", "request_encoded"));
+        let message = "The request body is encoded. Send it without Content-Encoding.";
+        return Err(LocalReply::error(415, code::INVALID_REQUEST, message, "request_encoded"));
     }
-    let mut types = head.values("content-type");
-    let is_json = types.next().is_some_and(mcp::media_type::is_json);
-    if !is_json || types.next().is_some() {
-        return Err(unsupported("Send the request with Content-Type: application/json, in UTF-8.", "request_not_json"));
-    }
+    mcp::check_media_type(&head.headers).map_err(|fault| fault.reply())?;
     if head.content_length().is_some_and(|length| length > limit) {
         return Err(LocalReply::too_large(limit));
     }
     Ok(())
-}
-
-fn unsupported(message: &str, reason: &str) -> LocalReply {
-    LocalReply::error(415, code::INVALID_REQUEST, message, reason)
 }
 
 fn unexpected_body() -> LocalReply {
@@ -232,12 +233,28 @@ fn no_answer(retry_after_ms: u64) -> LocalReply {
     )
 }
 
+fn wrong_source(fault: SourceFault) -> LocalReply {
+    LocalReply::error(fault.status(), code::INVALID_REQUEST, &fault.to_string(), fault.reason())
+}
+
+fn unauthenticated(fault: CredentialFault) -> LocalReply {
+    let code = if fault.status() == 503 { code::UNAVAILABLE } else { code::UNAUTHENTICATED };
+    let mut reply = LocalReply::error(fault.status(), code, &fault.to_string(), fault.reason());
+    if let Some(challenge) = fault.challenge(None) {
+        reply = reply.header("www-authenticate", challenge);
+    }
+    match fault.retry_after_seconds() {
+        Some(seconds) => reply.header("retry-after", seconds.to_string()),
+        None => reply,
+    }
+}
+
 /// What a caller may know of a refused lease.
 fn denied(reason: DenyReason) -> LocalReply {
     match reason {
-        DenyReason::UnknownCredential => bearer::refused("unknown_credential", "This credential is not known. Check that it was copied whole, or ask for a new one."),
-        DenyReason::ExpiredCredential => bearer::refused("expired_credential", "This credential has expired. Get a new one."),
-        DenyReason::DisabledCredential => bearer::refused("disabled_credential", "This credential was switched off. Ask an administrator."),
+        DenyReason::UnknownCredential => unauthenticated(CredentialFault::Unknown),
+        DenyReason::ExpiredCredential => unauthenticated(CredentialFault::Expired),
+        DenyReason::DisabledCredential => unauthenticated(CredentialFault::Disabled),
         DenyReason::WrongWorkspace => LocalReply::error(
             403,
             code::POLICY_DENIED,

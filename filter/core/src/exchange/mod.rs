@@ -71,7 +71,7 @@ impl Exchange {
         end_of_stream: bool,
         around: &Surroundings<'_>,
     ) -> Step {
-        match Judging::begin(headers, end_of_stream, worker, &mut self.record, around) {
+        match Judging::begin(headers, end_of_stream, worker, &mut self.record) {
             Ok(judging) => {
                 self.state = State::Judging(Box::new(judging));
                 self.advance(worker, &|| None, around)

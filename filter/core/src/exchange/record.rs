@@ -3,6 +3,8 @@
 use portcullis_wire::lease::Lease;
 use portcullis_wire::policy::{Decision, Kind};
 
+use crate::reply::LocalReply;
+
 /// The fields that the filter knows; Envoy adds times, bytes, status and addresses.
 #[derive(Debug, Default)]
 pub struct Record {
@@ -51,6 +53,30 @@ impl Record {
             None => format!("{}/{}s.allow", level.as_str(), kind.as_str()),
         };
         self.denied(&rule);
+    }
+
+    /// The gateway answered the request itself.
+    pub fn refused(&mut self, reply: &LocalReply) {
+        self.set("error_code", reply.code.to_string());
+        let reason = reply.details.strip_prefix("portcullis_").unwrap_or(&reply.details);
+        match reply.status {
+            500.. => {
+                self.set("decision", "error");
+                self.set("rule", reason);
+            }
+            // A denial by policy has said more already.
+            _ if !self.is_denied() => self.denied(reason),
+            _ => {}
+        }
+    }
+
+    /// The request was allowed, but its response is held back.
+    pub fn response_refused(&mut self, reply: &LocalReply) {
+        self.set("error_code", reply.code.to_string());
+    }
+
+    fn is_denied(&self) -> bool {
+        self.fresh.iter().any(|(name, value)| *name == "decision" && value == "deny")
     }
 
     pub fn take(&mut self) -> Vec<(&'static str, String)> {
