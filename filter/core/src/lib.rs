@@ -19,6 +19,8 @@
 
 pub mod exchange;
 pub mod json;
+pub mod payload;
 pub mod reply;
+pub mod response;
 pub mod step;
 pub mod worker;
