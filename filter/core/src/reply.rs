@@ -84,7 +84,9 @@ impl LocalReply {
 
     /// The body is larger than the gateway reads.
     pub fn too_large(limit: usize) -> Self {
-        let message = format!("The request body is larger than the {limit} bytes that this gateway accepts. Send less at once.");
+        let message = format!(
+            "The request body is larger than the {limit} bytes that this gateway accepts. Send less at once."
+        );
         Self::error(413, code::INVALID_REQUEST, &message, "request_too_large")
     }
 }

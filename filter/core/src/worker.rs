@@ -56,7 +56,9 @@ pub enum LeaseState {
     /// A call is in flight; the stream will be woken.
     Waiting,
     Denied(DenyReason),
-    Unavailable { retry_after_ms: u64 },
+    Unavailable {
+        retry_after_ms: u64,
+    },
 }
 
 /// What a caller is told to wait when the token-service gave no figure.
@@ -180,12 +182,18 @@ impl Worker {
                 Err(Refused::Outdated) if !pending.repeated => {
                     // An invalidation overtook this answer: what was decided before it does not count.
                     let authority = self.config.token_service.authority.clone();
-                    self.calls.queue(PendingLease { repeated: true, ..pending }, &authority, self.config.token_service.timeout_ms);
+                    self.calls.queue(
+                        PendingLease { repeated: true, ..pending },
+                        &authority,
+                        self.config.token_service.timeout_ms,
+                    );
                     return Vec::new();
                 }
                 Err(Refused::Outdated) => LeaseState::Unavailable { retry_after_ms: RETRY_AFTER_MS },
                 Err(Refused::Mismatched) => {
-                    self.notices.push("a lease was for another server or workspace than asked for; it was refused".into());
+                    self.notices.push(
+                        "a lease was for another server or workspace than asked for; it was refused".into(),
+                    );
                     LeaseState::Unavailable { retry_after_ms: RETRY_AFTER_MS }
                 }
             },
@@ -239,7 +247,9 @@ impl Worker {
         around: &Surroundings<'_>,
     ) -> Result<CallerProof, Fault> {
         let token = match &credential.presented {
-            Presented::ApiKey(key) => return Ok(CallerProof::ApiKey { id: key.id.clone(), digest: key.digest }),
+            Presented::ApiKey(key) => {
+                return Ok(CallerProof::ApiKey { id: key.id.clone(), digest: key.digest });
+            }
             Presented::Jwt(token) => token,
         };
         let expected = Expectations { registry, resource, now_ms: self.watch.service_time_ms(around.now_ms) };

@@ -22,7 +22,7 @@ const LIST_TTL_CAP_MS: u64 = 60_000;
 
 /// A request that was let go, waiting for its response or in the middle of it.
 #[derive(Debug)]
-pub struct Forwarded {
+pub(super) struct Forwarded {
     /// Pinned: the response is judged by the policy that the request was judged by.
     lease: Rc<Lease>,
     server: Rc<ServerEntry>,
@@ -33,13 +33,18 @@ pub struct Forwarded {
 }
 
 impl Forwarded {
-    pub fn new(server: Rc<ServerEntry>, lease: Rc<Lease>, request: Option<Request>) -> Self {
-        let needles = Arc::new(Needles::new(&lease.credential_headers));
+    pub(super) fn new(server: Rc<ServerEntry>, lease: Rc<Lease>, request: Option<Request>) -> Self {
+        let needles = Arc::new(Needles::of_headers(&lease.credential_headers));
         Self { lease, server, request, needles, pipeline: None }
     }
 
     /// Judges the head. `end_of_stream` says that there is no body.
-    pub fn on_headers(&mut self, config: &Config, headers: &Headers, end_of_stream: bool) -> ResponseHead {
+    pub(super) fn on_headers(
+        &mut self,
+        config: &Config,
+        headers: &Headers,
+        end_of_stream: bool,
+    ) -> ResponseHead {
         let subject = self.subject();
         let inspected = subject.is_inspected() && !end_of_stream;
         match headers::judge(headers, inspected, &self.needles) {
@@ -77,7 +82,7 @@ impl Forwarded {
         LocalReply::with_body(Refusal::STATUS, code::RESPONSE_REJECTED, body, refusal.reason())
     }
 
-    pub fn on_body(&mut self, chunk: &[u8], end_of_stream: bool) -> ResponseChunk {
+    pub(super) fn on_body(&mut self, chunk: &[u8], end_of_stream: bool) -> ResponseChunk {
         match &mut self.pipeline {
             Some(pipeline) => pipeline.push(&self.lease.policy, chunk, end_of_stream),
             None => ResponseChunk::Keep,
@@ -85,7 +90,7 @@ impl Forwarded {
     }
 
     /// Puts what is known of the response into the access log.
-    pub fn report(&self, record: &mut Record) {
+    pub(super) fn report(&self, record: &mut Record) {
         let Some(observed) = self.pipeline.as_ref().map(ResponsePipeline::observed) else { return };
         if let Some(excerpt) = &observed.excerpt {
             record.set("response", excerpt.as_str());

@@ -10,7 +10,7 @@ use super::head::{Head, Verb};
 use crate::step::Headers;
 
 /// Names the route to the upstream; Envoy's route table has no other way out, and removes it before the upstream.
-pub const UPSTREAM_HEADER: &str = "x-portcullis-upstream";
+pub(super) const UPSTREAM_HEADER: &str = "x-portcullis-upstream";
 
 /// What a client may send to an upstream, besides `mcp-*`. `Origin` is judged here and not passed on: the upstream
 /// would compare it with its own name.
@@ -26,7 +26,7 @@ const ALLOWED: [&str; 8] = [
 ];
 
 /// The header map for the upstream.
-pub fn headers(head: &Head, upstream: &Upstream, credentials: &[CredentialHeader]) -> Headers {
+pub(super) fn headers(head: &Head, upstream: &Upstream, credentials: &[CredentialHeader]) -> Headers {
     let (scheme, route) = if upstream.tls { ("https", "tls") } else { ("http", "plain") };
     let method = match head.verb {
         Verb::Post => "POST",
@@ -50,7 +50,9 @@ pub fn headers(head: &Head, upstream: &Upstream, credentials: &[CredentialHeader
         .collect();
     let set_by_us = |name: &[u8]| credentials.clone().any(|(ours, _)| ours.as_bytes() == name);
     let passed = head.headers.iter().filter(|(name, value)| {
-        is_allowed(name) && !set_by_us(name) && value.iter().all(|byte| (b' '..=b'~').contains(byte) || *byte == b'\t')
+        is_allowed(name)
+            && !set_by_us(name)
+            && value.iter().all(|byte| (b' '..=b'~').contains(byte) || *byte == b'\t')
     });
     map.extend(passed.cloned());
     map
@@ -67,7 +69,12 @@ mod tests {
     use super::*;
 
     fn forwarded(pairs: &[(&str, &[u8])], credentials: &[(&str, &str)]) -> Vec<(String, String)> {
-        let all = [(":method", b"POST".as_slice()), (":path", b"/demo/mcp?x=1"), (":authority", b"gw"), (":scheme", b"http")];
+        let all = [
+            (":method", b"POST".as_slice()),
+            (":path", b"/demo/mcp?x=1"),
+            (":authority", b"gw"),
+            (":scheme", b"http"),
+        ];
         let headers = all.iter().chain(pairs).map(|(name, value)| (name.as_bytes().to_vec(), value.to_vec()));
         let head = Head::read(headers.collect()).expect("a POST");
         let upstream = Upstream { tls: true, authority: "mcp.example:8443".into(), path: "/v1/mcp".into() };
@@ -123,7 +130,9 @@ mod tests {
             ],
             &[],
         );
-        for name in ["authorization", "x-portcullis-api-key", "cookie", "proxy-authorization", "origin", "x-unknown"] {
+        for name in
+            ["authorization", "x-portcullis-api-key", "cookie", "proxy-authorization", "origin", "x-unknown"]
+        {
             assert!(!has(&map, name), "{name}");
         }
         for name in ["x-forwarded-for", "connection", "user-agent"] {

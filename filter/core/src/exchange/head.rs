@@ -5,7 +5,7 @@ use crate::step::Headers;
 
 /// The HTTP methods of the MCP endpoint. GET and DELETE belong to legacy sessions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verb {
+pub(super) enum Verb {
     Get,
     Post,
     Delete,
@@ -13,19 +13,23 @@ pub enum Verb {
 
 /// The header map with its pseudo-headers taken out.
 #[derive(Debug)]
-pub struct Head {
-    pub verb: Verb,
+pub(super) struct Head {
+    pub(super) verb: Verb,
     /// Path and query as sent, after the host's normalisation.
-    pub path: Vec<u8>,
+    pub(super) path: Vec<u8>,
     /// All headers of the client, pseudo-headers included.
-    pub headers: Headers,
+    pub(super) headers: Headers,
 }
 
 impl Head {
     /// Refuses methods that the endpoint does not have.
-    pub fn read(headers: Headers) -> Result<Self, LocalReply> {
+    pub(super) fn read(headers: Headers) -> Result<Self, LocalReply> {
         let value = |name: &[u8]| {
-            headers.iter().find(|(header, _)| header == name).map(|(_, value)| value.as_slice()).unwrap_or_default()
+            headers
+                .iter()
+                .find(|(header, _)| header == name)
+                .map(|(_, value)| value.as_slice())
+                .unwrap_or_default()
         };
         let verb = match value(b":method") {
             b"POST" => Verb::Post,
@@ -38,22 +42,22 @@ impl Head {
     }
 
     /// The one value of a header; `None` if it is absent.
-    pub fn value(&self, name: &str) -> Option<&[u8]> {
+    pub(super) fn value(&self, name: &str) -> Option<&[u8]> {
         self.values(name).next()
     }
 
-    pub fn values<'head>(&'head self, name: &str) -> impl Iterator<Item = &'head [u8]> {
+    pub(super) fn values<'head>(&'head self, name: &str) -> impl Iterator<Item = &'head [u8]> {
         let name = name.as_bytes().to_vec();
         self.headers.iter().filter(move |(header, _)| *header == name).map(|(_, value)| value.as_slice())
     }
 
     /// What `Content-Length` says, where it says something.
-    pub fn content_length(&self) -> Option<usize> {
+    pub(super) fn content_length(&self) -> Option<usize> {
         std::str::from_utf8(self.value("content-length")?).ok()?.parse().ok()
     }
 
     /// The trace that this request belongs to: `traceparent` if it is well formed (W3C Trace Context, section 3.2).
-    pub fn traceparent(&self) -> Option<&str> {
+    pub(super) fn traceparent(&self) -> Option<&str> {
         let text = std::str::from_utf8(self.value("traceparent")?).ok()?;
         let lengths = text.split('-').map(str::len);
         let hexadecimal = text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f' | b'-'));
@@ -62,7 +66,7 @@ impl Head {
 }
 
 /// 405, with the JSON-RPC body that keeps clients from guessing.
-pub fn method_not_allowed(allowed: &str) -> LocalReply {
+pub(super) fn method_not_allowed(allowed: &str) -> LocalReply {
     let message = format!("This HTTP method is not part of the MCP endpoint here. Allowed: {allowed}.");
     LocalReply::error(405, code::METHOD_NOT_FOUND, &message, "method_not_allowed").header("allow", allowed)
 }
@@ -72,7 +76,9 @@ mod tests {
     use super::*;
 
     fn head(pairs: &[(&str, &str)]) -> Result<Head, LocalReply> {
-        Head::read(pairs.iter().map(|(name, value)| (name.as_bytes().to_vec(), value.as_bytes().to_vec())).collect())
+        Head::read(
+            pairs.iter().map(|(name, value)| (name.as_bytes().to_vec(), value.as_bytes().to_vec())).collect(),
+        )
     }
 
     #[test]
@@ -91,7 +97,12 @@ mod tests {
         };
         let good = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
         assert_eq!(trace(good).as_deref(), Some(good));
-        for bad in ["", "00-0AF7651916CD43DD8448EB211C80319C-b7ad6b7169203331-01", "00-0a-b7-01", &format!("{good}-x")] {
+        for bad in [
+            "",
+            "00-0AF7651916CD43DD8448EB211C80319C-b7ad6b7169203331-01",
+            "00-0a-b7-01",
+            &format!("{good}-x"),
+        ] {
             assert_eq!(trace(bad), None, "{bad}");
         }
     }

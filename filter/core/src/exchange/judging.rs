@@ -28,7 +28,7 @@ use crate::worker::{LeaseState, Readiness, Worker};
 
 /// A request that is not decided yet.
 #[derive(Debug)]
-pub struct Judging {
+pub(super) struct Judging {
     head: Head,
     route: Route,
     mcp: McpHeaders,
@@ -48,14 +48,14 @@ enum Body {
 
 /// How far the decision has come.
 #[derive(Debug)]
-pub enum Progress {
+pub(super) enum Progress {
     Waiting,
     Released(Headers, Box<Forwarded>),
 }
 
 impl Judging {
     /// Everything that the head alone decides.
-    pub fn begin(
+    pub(super) fn begin(
         headers: Headers,
         end_of_stream: bool,
         worker: &Worker,
@@ -77,7 +77,12 @@ impl Judging {
     }
 
     /// Notes what has come of the body. `size` is the sum so far, in bytes.
-    pub fn on_body(&mut self, size: usize, end_of_stream: bool, worker: &Worker) -> Result<(), LocalReply> {
+    pub(super) fn on_body(
+        &mut self,
+        size: usize,
+        end_of_stream: bool,
+        worker: &Worker,
+    ) -> Result<(), LocalReply> {
         let limit = worker.config().max_request_bytes;
         if size > limit {
             return Err(LocalReply::too_large(limit));
@@ -92,7 +97,7 @@ impl Judging {
     }
 
     /// Decides as far as it can be decided now.
-    pub fn decide(
+    pub(super) fn decide(
         &mut self,
         stream: u32,
         worker: &mut Worker,
@@ -106,7 +111,9 @@ impl Judging {
             Readiness::Unready => return Err(no_answer(RETRY_SOON_MS)),
         };
         let server = registry.server(&self.route.server).ok_or_else(LocalReply::unknown_server)?;
-        let Some(lease) = self.lease(stream, worker, &registry, server, around)? else { return Ok(Progress::Waiting) };
+        let Some(lease) = self.lease(stream, worker, &registry, server, around)? else {
+            return Ok(Progress::Waiting);
+        };
         record.caller(&lease);
         if self.body == Body::Incomplete {
             return Ok(Progress::Waiting);
@@ -134,7 +141,9 @@ impl Judging {
             Some(proof) => proof,
             None => {
                 let resource = path::resource_url(&worker.config().public_url, &self.route);
-                let proof = worker.identify(&self.credential, registry, &resource, around).map_err(unauthenticated)?;
+                let proof = worker
+                    .identify(&self.credential, registry, &resource, around)
+                    .map_err(unauthenticated)?;
                 self.proof.insert(proof)
             }
         };
@@ -166,7 +175,13 @@ impl Judging {
     ) -> Result<Request, LocalReply> {
         let bytes = match self.body {
             Body::Absent => Vec::new(),
-            _ => body().ok_or_else(|| LocalReply::unavailable("body_unreadable", "The gateway could not read the request body. Try again.", RETRY_SOON_MS))?,
+            _ => body().ok_or_else(|| {
+                LocalReply::unavailable(
+                    "body_unreadable",
+                    "The gateway could not read the request body. Try again.",
+                    RETRY_SOON_MS,
+                )
+            })?,
         };
         let request = mcp::read_request(&bytes, &self.mcp, &Limits::default()).map_err(|fault| {
             record.set("method", fault.method_name.as_deref().unwrap_or_default());
@@ -191,7 +206,12 @@ impl Judging {
 
 const RETRY_SOON_MS: u64 = 2_000;
 
-fn check_policy(request: &Request, target: &Target, policy: &Policy, record: &mut Record) -> Result<(), LocalReply> {
+fn check_policy(
+    request: &Request,
+    target: &Target,
+    policy: &Policy,
+    record: &mut Record,
+) -> Result<(), LocalReply> {
     match policy.decide(target.kind, &target.name) {
         Decision::Allowed => Ok(()),
         decision => {
@@ -221,7 +241,12 @@ fn check_representation(head: &Head, mcp: &McpHeaders, limit: usize) -> Result<(
 }
 
 fn unexpected_body() -> LocalReply {
-    LocalReply::error(400, code::INVALID_REQUEST, "GET and DELETE have no body here. Use POST to send a message.", "unexpected_body")
+    LocalReply::error(
+        400,
+        code::INVALID_REQUEST,
+        "GET and DELETE have no body here. Use POST to send a message.",
+        "unexpected_body",
+    )
 }
 
 fn no_answer(retry_after_ms: u64) -> LocalReply {

@@ -122,7 +122,12 @@ impl Exchange {
         Step::Reply(reply)
     }
 
-    pub fn on_response_headers(&mut self, worker: &Worker, headers: &Headers, end_of_stream: bool) -> ResponseHead {
+    pub fn on_response_headers(
+        &mut self,
+        worker: &Worker,
+        headers: &Headers,
+        end_of_stream: bool,
+    ) -> ResponseHead {
         let State::Forwarded(forwarded) = &mut self.state else { return ResponseHead::Keep };
         let head = forwarded.on_headers(worker.config(), headers, end_of_stream);
         if let ResponseHead::Reply(reply) = &head {
@@ -134,7 +139,7 @@ impl Exchange {
 
     /// Whether the shell has to read this response's body at all.
     pub fn wants_response_body(&self) -> bool {
-        matches!(&self.state, State::Forwarded(forwarded) if forwarded.wants_body())
+        matches!(self.state, State::Forwarded(_))
     }
 
     pub fn on_response_body(&mut self, chunk: &[u8], end_of_stream: bool) -> ResponseChunk {

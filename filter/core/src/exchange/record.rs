@@ -7,14 +7,14 @@ use crate::reply::LocalReply;
 
 /// The fields that the filter knows; Envoy adds times, bytes, status and addresses.
 #[derive(Debug, Default)]
-pub struct Record {
+pub(super) struct Record {
     /// Fields that the shell has not been given yet.
     fresh: Vec<(&'static str, String)>,
 }
 
 impl Record {
     /// Sets a field; a later value replaces an earlier one in the log.
-    pub fn set(&mut self, field: &'static str, value: impl Into<String>) {
+    pub(super) fn set(&mut self, field: &'static str, value: impl Into<String>) {
         let value = value.into();
         if !value.is_empty() {
             self.fresh.retain(|(name, _)| *name != field);
@@ -22,7 +22,7 @@ impl Record {
         }
     }
 
-    pub fn caller(&mut self, lease: &Lease) {
+    pub(super) fn caller(&mut self, lease: &Lease) {
         self.set("caller", lease.caller.id.as_str());
         self.set("caller_name", lease.caller.name.as_str());
         self.set("credential", lease.caller.credential.as_str());
@@ -30,23 +30,23 @@ impl Record {
         self.set("revision", lease.revision.to_string());
     }
 
-    pub fn target(&mut self, kind: Kind, name: &str) {
+    pub(super) fn target(&mut self, kind: Kind, name: &str) {
         self.set("kind", kind.as_str());
         self.set("name", name);
     }
 
-    pub fn allowed(&mut self) {
+    pub(super) fn allowed(&mut self) {
         self.set("decision", "allow");
     }
 
     /// `reason` is what the response-code details say too.
-    pub fn denied(&mut self, reason: &str) {
+    pub(super) fn denied(&mut self, reason: &str) {
         self.set("decision", "deny");
         self.set("rule", reason);
     }
 
     /// A denial by policy names the level and the pattern.
-    pub fn denied_by_policy(&mut self, kind: Kind, decision: Decision<'_>) {
+    pub(super) fn denied_by_policy(&mut self, kind: Kind, decision: Decision<'_>) {
         let Decision::Denied { level, pattern } = decision else { return };
         let rule = match pattern {
             Some(pattern) => format!("{}/{}s.deny:{}", level.as_str(), kind.as_str(), pattern.0),
@@ -56,7 +56,7 @@ impl Record {
     }
 
     /// The gateway answered the request itself.
-    pub fn refused(&mut self, reply: &LocalReply) {
+    pub(super) fn refused(&mut self, reply: &LocalReply) {
         self.set("error_code", reply.code.to_string());
         let reason = reply.details.strip_prefix("portcullis_").unwrap_or(&reply.details);
         match reply.status {
@@ -71,7 +71,7 @@ impl Record {
     }
 
     /// The request was allowed, but its response is held back.
-    pub fn response_refused(&mut self, reply: &LocalReply) {
+    pub(super) fn response_refused(&mut self, reply: &LocalReply) {
         self.set("error_code", reply.code.to_string());
     }
 
@@ -79,7 +79,7 @@ impl Record {
         self.fresh.iter().any(|(name, value)| *name == "decision" && value == "deny")
     }
 
-    pub fn take(&mut self) -> Vec<(&'static str, String)> {
+    pub(super) fn take(&mut self) -> Vec<(&'static str, String)> {
         std::mem::take(&mut self.fresh)
     }
 }
@@ -95,7 +95,10 @@ mod tests {
         let mut record = Record::default();
         let pattern = Pattern("delete_*".into());
         record.allowed();
-        record.denied_by_policy(Kind::Tool, Decision::Denied { level: Level::Workspace, pattern: Some(&pattern) });
+        record.denied_by_policy(
+            Kind::Tool,
+            Decision::Denied { level: Level::Workspace, pattern: Some(&pattern) },
+        );
         assert_eq!(
             record.take(),
             [("decision", "deny".to_owned()), ("rule", "workspace/tools.deny:delete_*".to_owned())]

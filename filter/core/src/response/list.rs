@@ -13,65 +13,12 @@ use portcullis_wire::policy::{Kind, Policy};
 use super::judge::NameJudge;
 use super::splice::Splice;
 use crate::json::{Document, Limits, Value};
-
-/// JSON-RPC error code of a response that the gateway does not pass on. Outside the range that JSON-RPC and MCP
-/// reserve (-32768 to -32000).
-pub const RESPONSE_REJECTED: i64 = -31005;
+use crate::mcp::ListKind;
+use crate::reply::code::RESPONSE_REJECTED;
 
 /// How much of a response is recorded when it is read: enough for root, result, array, entry and name.
 pub(super) const READ_LIMITS: Limits =
     Limits { depth: 64, keys: 1024, nodes: 250_000, number_length: 64, record_depth: 4 };
-
-/// Which list. MCP, "Tools", "Prompts" and "Resources".
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ListKind {
-    Tools,
-    Prompts,
-    Resources,
-    ResourceTemplates,
-}
-
-impl ListKind {
-    pub const ALL: [Self; 4] = [Self::Tools, Self::Prompts, Self::Resources, Self::ResourceTemplates];
-
-    /// The list that a method asks for.
-    pub fn of_method(method: &str) -> Option<Self> {
-        match method {
-            "tools/list" => Some(Self::Tools),
-            "prompts/list" => Some(Self::Prompts),
-            "resources/list" => Some(Self::Resources),
-            "resources/templates/list" => Some(Self::ResourceTemplates),
-            _ => None,
-        }
-    }
-
-    /// The member of the result that holds the entries.
-    pub fn field(self) -> &'static str {
-        match self {
-            Self::Tools => "tools",
-            Self::Prompts => "prompts",
-            Self::Resources => "resources",
-            Self::ResourceTemplates => "resourceTemplates",
-        }
-    }
-
-    /// The member of an entry that policies name.
-    pub fn identity(self) -> &'static str {
-        match self {
-            Self::Tools | Self::Prompts => "name",
-            Self::Resources => "uri",
-            Self::ResourceTemplates => "uriTemplate",
-        }
-    }
-
-    pub fn policy_kind(self) -> Kind {
-        match self {
-            Self::Tools => Kind::Tool,
-            Self::Prompts => Kind::Prompt,
-            Self::Resources | Self::ResourceTemplates => Kind::Resource,
-        }
-    }
-}
 
 /// A list request whose response is to be filtered.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -17,16 +17,16 @@ const RETRY_AFTER_MS: u64 = 2_000;
 
 /// A lease that is being asked for.
 #[derive(Clone, Debug)]
-pub struct PendingLease {
-    pub key: LeaseKey,
-    pub request: LeaseRequest,
+pub(super) struct PendingLease {
+    pub(super) key: LeaseKey,
+    pub(super) request: LeaseRequest,
     /// Whether this is the second try, after an invalidation overtook the first answer.
-    pub repeated: bool,
+    pub(super) repeated: bool,
 }
 
 /// Lease calls from when a stream needs one to when its outcome is known. Numbers all calls, the watch's too.
 #[derive(Debug, Default)]
-pub struct Calls {
+pub(super) struct Calls {
     last_id: u64,
     queued: Vec<Call>,
     pending: HashMap<u64, Pending>,
@@ -41,23 +41,23 @@ struct Pending {
 }
 
 impl Calls {
-    pub fn next_id(&mut self) -> u64 {
+    pub(super) fn next_id(&mut self) -> u64 {
         self.last_id = self.last_id.wrapping_add(1);
         self.last_id
     }
 
-    pub fn has_queued(&self) -> bool {
+    pub(super) fn has_queued(&self) -> bool {
         !self.queued.is_empty()
     }
 
-    pub fn queue(&mut self, lease: PendingLease, authority: &str, timeout_ms: u64) {
+    pub(super) fn queue(&mut self, lease: PendingLease, authority: &str, timeout_ms: u64) {
         let id = self.next_id();
         self.queued.push(call(id, "POST", authority, LEASES_PATH, body(&lease.request), timeout_ms));
         self.pending.insert(id, Pending { lease, timeout_ms, overdue_at_ms: None });
     }
 
     /// The queued calls, which are sent now.
-    pub fn take_queued(&mut self, now_ms: u64) -> Vec<Call> {
+    pub(super) fn take_queued(&mut self, now_ms: u64) -> Vec<Call> {
         for call in &self.queued {
             if let Some(pending) = self.pending.get_mut(&call.id) {
                 let overdue_at_ms = now_ms.saturating_add(pending.timeout_ms).saturating_add(LOST_AFTER_MS);
@@ -67,14 +67,15 @@ impl Calls {
         std::mem::take(&mut self.queued)
     }
 
-    pub fn finish(&mut self, id: u64) -> Option<PendingLease> {
+    pub(super) fn finish(&mut self, id: u64) -> Option<PendingLease> {
         self.pending.remove(&id).map(|pending| pending.lease)
     }
 
     /// Gives up the calls whose outcome the host never reported.
-    pub fn overdue(&mut self, now_ms: u64) -> Vec<PendingLease> {
+    pub(super) fn overdue(&mut self, now_ms: u64) -> Vec<PendingLease> {
         let is_overdue = |pending: &Pending| pending.overdue_at_ms.is_some_and(|at_ms| at_ms <= now_ms);
-        let ids: Vec<u64> = self.pending.iter().filter(|(_, call)| is_overdue(call)).map(|(id, _)| *id).collect();
+        let ids: Vec<u64> =
+            self.pending.iter().filter(|(_, call)| is_overdue(call)).map(|(id, _)| *id).collect();
         ids.into_iter().filter_map(|id| self.finish(id)).collect()
     }
 }
@@ -85,23 +86,27 @@ fn body(request: &LeaseRequest) -> Vec<u8> {
 }
 
 /// The call that waits for changes.
-pub fn watch(id: u64, authority: &str, path_with_query: &str, timeout_ms: u64) -> Call {
+pub(super) fn watch(id: u64, authority: &str, path_with_query: &str, timeout_ms: u64) -> Call {
     call(id, "GET", authority, path_with_query, Vec::new(), timeout_ms)
 }
 
 fn call(id: u64, method: &str, authority: &str, path: &str, body: Vec<u8>, timeout_ms: u64) -> Call {
     let length = body.len().to_string();
-    let mut pairs = vec![(":method", method), (":path", path), (":authority", authority), ("accept", "application/json")];
+    let mut pairs =
+        vec![(":method", method), (":path", path), (":authority", authority), ("accept", "application/json")];
     if !body.is_empty() {
         pairs.extend([("content-type", "application/json"), ("content-length", length.as_str())]);
     }
-    let headers = pairs.into_iter().map(|(name, value)| (name.as_bytes().to_vec(), value.as_bytes().to_vec())).collect();
+    let headers = pairs
+        .into_iter()
+        .map(|(name, value)| (name.as_bytes().to_vec(), value.as_bytes().to_vec()))
+        .collect();
     Call { id, headers, body, timeout_ms }
 }
 
 /// What a lease call brought. Anything but a marked, readable answer counts as no answer: Envoy makes up replies when
 /// it cannot reach the token-service, and those decide nothing.
-pub fn read_lease_reply(outcome: CallOutcome) -> LeaseReply {
+pub(super) fn read_lease_reply(outcome: CallOutcome) -> LeaseReply {
     let unavailable = LeaseReply::Unavailable { retry_after_ms: RETRY_AFTER_MS };
     let CallOutcome::Replied { headers, body } = outcome else { return unavailable };
     let is = |name: &str, expected: &str| value(&headers, name) == Some(expected.as_bytes());
