@@ -19,6 +19,7 @@
 
 pub mod exchange;
 pub mod json;
+pub mod mcp;
 pub mod reply;
 pub mod step;
 pub mod worker;
