@@ -13,12 +13,16 @@ pub mod artifacts;
 )]
 pub mod conformance;
 pub mod envoy;
+pub mod everything;
+pub mod fetched;
 pub mod mcp;
 pub mod patience;
 pub mod port;
 pub mod process;
 pub mod raw;
+pub mod sdk;
 pub mod seed;
 pub mod service;
+pub mod shim;
 pub mod stack;
 pub mod upstream;

@@ -5,9 +5,10 @@
 use tokio::net::TcpListener;
 
 #[tokio::main]
-async fn main() -> std::io::Result<()> {
+async fn main() -> anyhow::Result<()> {
     let address = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:0".to_owned());
     let listener = TcpListener::bind(address).await?;
     println!("http://{}/mcp", listener.local_addr()?);
-    portcullis_tests::conformance::serve(listener).await
+    axum::serve(listener, portcullis_tests::conformance::router()?).await?;
+    Ok(())
 }

@@ -5,10 +5,12 @@
 
 mod content;
 mod input;
+pub mod suite;
 mod tools;
 
 use std::sync::Arc;
 
+use axum::Router;
 use rmcp::ErrorData;
 use rmcp::ServerHandler;
 use rmcp::model::{
@@ -23,7 +25,6 @@ use rmcp::transport::streamable_http_server::session::local::LocalSessionManager
 use rmcp::transport::streamable_http_server::{StreamableHttpServerConfig, StreamableHttpService};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use tokio::net::TcpListener;
 use tokio::sync::broadcast;
 
 /// A list changed; told to every open `subscriptions/listen` stream.
@@ -40,23 +41,22 @@ struct ConformanceServer {
     request_state: Arc<RequestStateCodec>,
 }
 
-/// Serves `/mcp` on the listener until the future is dropped. Only loopback names are accepted in `Host`, as the
-/// suite's check against DNS rebinding demands.
-pub async fn serve(listener: TcpListener) -> std::io::Result<()> {
-    // The seal only has to withstand the suite, which lives as long as this process.
-    let request_state = RequestStateCodec::try_new(b"conformance-suite-request-state-key".as_slice())
-        .map_err(std::io::Error::other)?;
+/// The server, at `/mcp`. Only loopback names are accepted in `Host`, as the suite's check against DNS rebinding demands.
+pub fn router() -> anyhow::Result<Router> {
     let server = ConformanceServer {
         tools: Arc::new(tools::list()),
         changes: broadcast::channel(16).0,
-        request_state: Arc::new(request_state),
+        // The seal only has to withstand the suite, which lives as long as this process.
+        request_state: Arc::new(RequestStateCodec::try_new(
+            b"conformance-suite-request-state-key".as_slice(),
+        )?),
     };
     let service = StreamableHttpService::new(
         move || Ok(server.clone()),
         Arc::new(LocalSessionManager::default()),
         StreamableHttpServerConfig::default(),
     );
-    axum::serve(listener, axum::Router::new().nest_service("/mcp", service)).await
+    Ok(Router::new().nest_service("/mcp", service))
 }
 
 /// Reads a fixture that is written as JSON, the form in which the suite states its demands.
@@ -162,8 +162,8 @@ impl ServerHandler for ConformanceServer {
         _context: RequestContext<RoleServer>,
     ) -> Result<CompleteResult, ErrorData> {
         let values = ["paris", "park", "party"].map(String::from).to_vec();
-        let completion = CompletionInfo::new(values)
-            .map_err(|error| ErrorData::internal_error(error.to_string(), None))?;
+        let completion =
+            CompletionInfo::new(values).map_err(|error| ErrorData::internal_error(error, None))?;
         Ok(CompleteResult::new(completion))
     }
 

@@ -89,7 +89,7 @@ pub(super) async fn call(
     request: CallToolRequestParams,
     context: RequestContext<RoleServer>,
 ) -> Result<CallToolResult, ErrorData> {
-    let content = match request.name.as_ref() {
+    let blocks = match request.name.as_ref() {
         "test_simple_text" => json!([text("This is a simple text response for testing.")]),
         "test_image_content" => json!([{"type": "image", "data": PNG, "mimeType": "image/png"}]),
         "test_audio_content" => json!([{"type": "audio", "data": WAV, "mimeType": "audio/wav"}]),
@@ -131,7 +131,7 @@ pub(super) async fn call(
         "json_schema_2020_12_tool" => json!([text("ok")]),
         unknown => return Err(ErrorData::invalid_params(format!("there is no tool {unknown}"), None)),
     };
-    Ok(fixture(json!({"resultType": "complete", "content": content})))
+    Ok(fixture(json!({"resultType": "complete", "content": blocks})))
 }
 
 fn argument(request: &CallToolRequestParams, name: &str) -> Result<String, ErrorData> {
@@ -197,8 +197,8 @@ async fn ask_the_user(
 ) -> Result<Value, ErrorData> {
     let question = json!({"mode": "form", "message": message, "requestedSchema": schema});
     let answer = json!(context.peer.create_elicitation(fixture(question)).await.map_err(internal)?);
-    let (action, content) = (answer["action"].as_str().unwrap_or_default(), &answer["content"]);
-    Ok(json!([text(&format!("Elicitation completed: action={action}, content={content}"))]))
+    let (action, fields) = (answer["action"].as_str().unwrap_or_default(), &answer["content"]);
+    Ok(json!([text(&format!("Elicitation completed: action={action}, content={fields}"))]))
 }
 
 fn need_sampling(context: &RequestContext<RoleServer>) -> Result<Value, ErrorData> {
