@@ -64,14 +64,13 @@ async fn run() -> anyhow::Result<()> {
         fs::remove_dir_all(&directory).with_context(|| format!("cannot empty {}", directory.display()))?;
     }
     fs::create_dir_all(&directory)?;
-    let builder =
-        Builder {
-            directory: Some(directory.clone()),
-            ports: ports()?,
-            concurrency: 2,
-            scripted: false,
-            ..Builder::default()
-        };
+    let builder = Builder {
+        directory: Some(directory.clone()),
+        ports: ports()?,
+        concurrency: 2,
+        scripted: false,
+        ..Builder::default()
+    };
     let mut stack = Stack::build(builder).await?;
     let _announcement = Announcement::write(&directory, &stack)?;
     print_guide(&stack, &directory);

@@ -71,11 +71,8 @@ async fn a_workspace_without_the_server_does_not_see_it() {
 async fn a_tool_denied_now_is_gone_now() {
     let stack = stack().await;
     assert_all(&stack, 200).await;
-    let path = format!(
-        "/v1/policies/workspace:{}/{}?wait=applied",
-        stack.seeded.workspace,
-        stack.server_id(SAMPLE)
-    );
+    let path =
+        format!("/v1/policies/workspace:{}/{}?wait=applied", stack.seeded.workspace, stack.server_id(SAMPLE));
     stack.admin().put(&path, json!({"tools": {"deny": ["whoami"]}})).await.expect("denies");
     stack.sample.journal.clear();
     for reply in call_from_everywhere(&stack).await {
