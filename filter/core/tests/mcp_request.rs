@@ -2,9 +2,10 @@
 
 use portcullis_filter_core::json::Limits;
 use portcullis_filter_core::mcp::{
-    Era, Fault, Id, ListKind, McpHeaders, MessageKind, Method, ProtocolVersion, Request, Target, code,
-    denial, error_body, method_denial, read_bodiless, read_request,
+    Era, Fault, Id, ListKind, McpHeaders, MessageKind, Method, ProtocolVersion, Request, Target, denial,
+    error_body, method_denial, read_bodiless, read_request,
 };
+use portcullis_filter_core::reply::code;
 use portcullis_wire::policy::Kind;
 use serde_json::{Value, json};
 use wasm_bindgen_test::wasm_bindgen_test;
