@@ -4,9 +4,10 @@
 use std::sync::Arc;
 
 use portcullis_filter_core::json::{Document, Limits};
+use portcullis_filter_core::mcp::ListKind;
 use portcullis_filter_core::payload::{Capture, excerpt};
 use portcullis_filter_core::response::judge::NameJudge;
-use portcullis_filter_core::response::list::{ListContext, ListKind, Verdict, judge};
+use portcullis_filter_core::response::list::{ListContext, Verdict, judge};
 use portcullis_filter_core::response::mask::Mask;
 use portcullis_filter_core::response::needles::Needles;
 use portcullis_filter_core::response::sse::{EventEdit, EventStream, Overlong};
