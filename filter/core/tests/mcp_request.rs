@@ -420,6 +420,15 @@ fn what_is_no_message_is_refused() {
 }
 
 #[wasm_bindgen_test(unsupported = test)]
+fn limits_of_the_caller_bound_the_body_but_hide_nothing_from_judgement() {
+    let body = modern_body("tools/call", json!({"name": "a"}));
+    let read = |limits: Limits| read_request(body.as_bytes(), &McpHeaders::default(), &limits);
+    let shallow = Limits { record_depth: 0, ..Limits::default() };
+    assert_eq!(outcome(read(shallow)), (400, code::HEADER_MISMATCH));
+    assert_eq!(outcome(read(Limits { keys: 3, ..Limits::default() })), (400, code::INVALID_REQUEST));
+}
+
+#[wasm_bindgen_test(unsupported = test)]
 fn ids_are_strings_or_exact_integers() {
     let long = format!("\"{}\"", "i".repeat(256));
     for id in ["0", "-1", "9007199254740991", "-9007199254740991", "\"\"", "\"é\"", &long] {
