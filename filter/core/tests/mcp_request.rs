@@ -2,9 +2,10 @@
 
 use portcullis_filter_core::json::Limits;
 use portcullis_filter_core::mcp::{
-    Era, Fault, Id, ListKind, McpHeaders, MessageKind, Method, ProtocolVersion, Request, Target, code,
-    denial, error_body, method_denial, read_bodiless, read_request,
+    Era, Fault, Id, ListKind, McpHeaders, MessageKind, Method, ProtocolVersion, Request, Target, denial,
+    error_body, method_denial, read_bodiless, read_request,
 };
+use portcullis_filter_core::reply::code;
 use portcullis_wire::policy::Kind;
 use serde_json::{Value, json};
 use wasm_bindgen_test::wasm_bindgen_test;
@@ -416,6 +417,15 @@ fn what_is_no_message_is_refused() {
     assert_eq!(outcome(read(&[], &deep)), (400, -32600));
     let batch = format!("[{}0]", "0,".repeat(100_000));
     assert_eq!(outcome(read(&[], &batch)), (400, -32600));
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn limits_of_the_caller_bound_the_body_but_hide_nothing_from_judgement() {
+    let body = modern_body("tools/call", json!({"name": "a"}));
+    let read = |limits: Limits| read_request(body.as_bytes(), &McpHeaders::default(), &limits);
+    let shallow = Limits { record_depth: 0, ..Limits::default() };
+    assert_eq!(outcome(read(shallow)), (400, code::HEADER_MISMATCH));
+    assert_eq!(outcome(read(Limits { keys: 3, ..Limits::default() })), (400, code::INVALID_REQUEST));
 }
 
 #[wasm_bindgen_test(unsupported = test)]

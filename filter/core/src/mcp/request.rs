@@ -16,7 +16,8 @@ use crate::reply::code;
 const VERSION_KEY: &str = "io.modelcontextprotocol/protocolVersion";
 const CAPABILITIES_KEY: &str = "io.modelcontextprotocol/clientCapabilities";
 
-/// The deepest value that is looked at: the root's `params._meta.<capabilities>.elicitation.url`.
+/// The deepest value that is looked at: the root's `params._meta.<capabilities>.elicitation.url`. Not for callers to
+/// choose: what is not recorded would not be judged.
 const RECORD_DEPTH: usize = 5;
 
 /// What a client asks of a server, with headers and body in agreement.
@@ -49,9 +50,10 @@ pub struct Request {
 ///
 /// Refuses what is not one JSON-RPC message that every parser reads alike, what is of a version or method without a
 /// rule here, and what says one thing in its headers and another in its body. The order of the checks is that of MCP
-/// 2026-07-28 (transports, "Server Validation"); the first that fails words the answer.
+/// 2026-07-28 (transports, "Server Validation"); the first that fails words the answer. Of `limits` all but
+/// `record_depth` apply.
 pub fn read_request(body: &[u8], headers: &McpHeaders, limits: &Limits) -> Result<Request, Fault> {
-    let limits = Limits { record_depth: limits.record_depth.min(RECORD_DEPTH), ..*limits };
+    let limits = Limits { record_depth: RECORD_DEPTH, ..*limits };
     let document = Document::read(body, &limits)?;
     Message::read(&document)
         .and_then(|message| judge(&message, headers))
