@@ -160,14 +160,13 @@ impl Stream {
         }
     }
 
-    fn on_response_body(&mut self, size: usize, end_of_stream: bool, worker: &Worker) -> Action {
+    fn on_response_body(&mut self, size: usize, end_of_stream: bool) -> Action {
         self.response_ended = end_of_stream;
-        if self.verdict != Verdict::LetGo || !self.exchange.wants_response_body() {
+        if self.verdict != Verdict::LetGo {
             return Action::Continue;
         }
         let Ok(chunk) = host::buffer(Buffer::ResponseBody, size) else { return self.cut() };
-        let ResponseChunk::Replace(bytes) = self.exchange.on_response_body(worker, &chunk, end_of_stream)
-        else {
+        let ResponseChunk::Replace(bytes) = self.exchange.on_response_body(&chunk, end_of_stream) else {
             return Action::Continue;
         };
         if host::set_buffer(Buffer::ResponseBody, &bytes).is_err() {
@@ -178,12 +177,12 @@ impl Stream {
         if bytes.is_empty() && !end_of_stream { Action::Pause } else { Action::Continue }
     }
 
-    fn on_response_trailers(&mut self, worker: &Worker) -> Action {
-        if self.verdict != Verdict::LetGo || self.response_ended || !self.exchange.wants_response_body() {
+    fn on_response_trailers(&mut self) -> Action {
+        if self.verdict != Verdict::LetGo || self.response_ended {
             return Action::Continue;
         }
         self.response_ended = true;
-        if let ResponseChunk::Replace(bytes) = self.exchange.on_response_body(worker, &[], true)
+        if let ResponseChunk::Replace(bytes) = self.exchange.on_response_body(&[], true)
             && !bytes.is_empty()
             && host::set_buffer(Buffer::ResponseBody, &bytes).is_err()
         {
@@ -224,12 +223,8 @@ fn request_body(size: usize) -> Option<Vec<u8>> {
 
 /// The one answer that the shell makes up itself.
 fn internal_error() -> LocalReply {
-    LocalReply {
-        status: 500,
-        headers: vec![("content-type".to_owned(), "application/json".to_owned())],
-        body: br#"{"jsonrpc":"2.0","id":null,"error":{"code":-32603,"message":"Internal error"}}"#.to_vec(),
-        details: "portcullis_internal_error".to_owned(),
-    }
+    // -32603: JSON-RPC's "Internal error".
+    LocalReply::error(500, -32_603, "The gateway could not handle this request. Try again.", "internal_error")
 }
 
 /// The HTTP context that the SDK drives.
@@ -321,11 +316,11 @@ impl HttpContext for Http {
     }
 
     fn on_http_response_body(&mut self, size: usize, end_of_stream: bool) -> Action {
-        self.run_response(|stream, worker| stream.on_response_body(size, end_of_stream, worker))
+        self.run_response(|stream, _| stream.on_response_body(size, end_of_stream))
     }
 
     fn on_http_response_trailers(&mut self, _count: usize) -> Action {
-        self.run_response(|stream, worker| stream.on_response_trailers(worker))
+        self.run_response(|stream, _| stream.on_response_trailers())
     }
 
     fn on_log(&mut self) {

@@ -176,6 +176,9 @@ impl Vm {
     }
 
     fn carry_out(&mut self, effects: Vec<Effect>, root: u32, now_ms: u64) {
+        for notice in self.worker.iter_mut().flat_map(Worker::take_notices) {
+            log::warn!("{notice}");
+        }
         for effect in effects {
             match effect {
                 Effect::Call(call) if self.acting_root() == Some(root) => self.dispatch(&call, root),
