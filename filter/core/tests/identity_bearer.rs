@@ -144,7 +144,7 @@ fn challenges() {
             "Bearer realm=\"portcullis\", \
              resource_metadata=\"https://gw.example/.well-known/oauth-protected-resource/a/mcp\", \
              error=\"invalid_token\", \
-             error_description=\"This token has expired: refresh it or sign in again.\""
+             error_description=\"This credential has expired: refresh the token, sign in again, or ask for a new key.\""
         )
     );
     let several = Fault::SeveralCredentials.challenge(None).expect("challenge");

@@ -37,6 +37,10 @@ pub enum Fault {
     Expired,
     NotYetValid,
     BadSignature,
+    /// The token-service knows no such key, or nobody by this issuer and subject.
+    Unknown,
+    /// An administrator switched it off.
+    Disabled,
     /// Too many new tokens at this moment to verify one more.
     Busy,
 }
@@ -83,9 +87,11 @@ impl Fault {
             Self::UnknownIssuer => "unknown_issuer",
             Self::UnknownKey => "unknown_token_key",
             Self::WrongAudience => "wrong_audience",
-            Self::Expired => "token_expired",
+            Self::Expired => "credential_expired",
             Self::NotYetValid => "token_not_yet_valid",
             Self::BadSignature => "bad_token_signature",
+            Self::Unknown => "unknown_credential",
+            Self::Disabled => "disabled_credential",
             Self::Busy => "verification_busy",
         }
     }
@@ -155,9 +161,13 @@ impl fmt::Display for Fault {
                 "This token is for another audience: ask for one whose resource is the URL of this server, or whose \
                  audience the gateway's operator configured."
             }
-            Self::Expired => "This token has expired: refresh it or sign in again.",
+            Self::Expired => "This credential has expired: refresh the token, sign in again, or ask for a new key.",
             Self::NotYetValid => "This token is not valid yet: check the clock of its issuer.",
             Self::BadSignature => "The signature of this token is wrong: sign in again.",
+            Self::Unknown => {
+                "This credential is not known here: check that it was copied whole, or ask an administrator for one."
+            }
+            Self::Disabled => "This credential is switched off: ask an administrator.",
             Self::Busy => "Too many new tokens at this moment: try again in a second.",
         })
     }

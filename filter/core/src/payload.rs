@@ -1,0 +1,127 @@
+//! What the access log may hold of a request's parameters and of its response.
+//!
+//! The policy is the server's: nothing, a digest, the payload with secrets masked, or all of it. The work depends on
+//! how much is shown, not on how big the payload is, and nothing here fails: what cannot be read is not shown.
+
+mod quoted;
+mod redact;
+mod secrets;
+
+use std::fmt;
+
+use portcullis_wire::digest::Digest;
+use portcullis_wire::watch::PayloadPolicy;
+use sha2::{Digest as _, Sha256};
+
+use redact::redact;
+
+/// How much of one payload a log record holds, in bytes.
+pub const DEFAULT_LIMIT: usize = 4096;
+
+/// How much of a payload that comes in chunks is kept for reading it.
+const KEPT: usize = 256 * 1024;
+
+/// What the log may hold of `payload`, at most `limit` bytes of text; `None` for nothing.
+pub fn excerpt(policy: PayloadPolicy, payload: &[u8], limit: usize) -> Option<String> {
+    if payload.is_empty() {
+        return None;
+    }
+    let digest = || spell_digest(Sha256::new_with_prefix(payload), payload.len());
+    match policy {
+        PayloadPolicy::Off => None,
+        PayloadPolicy::Digest => Some(digest()),
+        PayloadPolicy::Redacted | PayloadPolicy::Full => {
+            let shown = show(policy, payload, payload.len(), limit);
+            Some(shown.unwrap_or_else(
+                || {
+                    if payload.len() <= KEPT { digest() } else { unread(payload.len()) }
+                },
+            ))
+        }
+    }
+}
+
+/// The same for a payload that comes in chunks.
+pub struct Capture {
+    policy: PayloadPolicy,
+    limit: usize,
+    prefix: Vec<u8>,
+    total: usize,
+    /// Of everything, where the policy is to log a digest.
+    hasher: Option<Sha256>,
+}
+
+impl Capture {
+    pub fn new(policy: PayloadPolicy, limit: usize) -> Self {
+        let hasher = (policy == PayloadPolicy::Digest).then(Sha256::new);
+        Self { policy, limit, prefix: Vec::new(), total: 0, hasher }
+    }
+
+    pub fn push(&mut self, chunk: &[u8]) {
+        self.total = self.total.saturating_add(chunk.len());
+        if let Some(hasher) = &mut self.hasher {
+            hasher.update(chunk);
+        }
+        let room = KEPT.saturating_sub(self.prefix.len()).min(chunk.len());
+        self.prefix.extend_from_slice(chunk.get(..room).unwrap_or_default());
+    }
+
+    /// The payload, if it was short enough to keep.
+    pub fn whole(&self) -> Option<&[u8]> {
+        (self.prefix.len() == self.total).then_some(self.prefix.as_slice())
+    }
+
+    /// As [`excerpt`] of all that came, but a payload that is neither readable nor kept whole is logged as its size.
+    pub fn excerpt(&self) -> Option<String> {
+        match (&self.hasher, self.whole()) {
+            (Some(hasher), _) if self.total > 0 => Some(spell_digest(hasher.clone(), self.total)),
+            (_, Some(whole)) => excerpt(self.policy, whole, self.limit),
+            _ if self.policy == PayloadPolicy::Off => None,
+            _ => {
+                let shown = show(self.policy, &self.prefix, self.total, self.limit);
+                Some(shown.unwrap_or_else(|| unread(self.total)))
+            }
+        }
+    }
+}
+
+/// The text of a payload that starts with `prefix`, or `None` if it cannot be shown.
+fn show(policy: PayloadPolicy, prefix: &[u8], total: usize, limit: usize) -> Option<String> {
+    let (text, complete) = if policy == PayloadPolicy::Full {
+        // One character may be cut in two at the end of what is decoded, which is beyond what is shown.
+        let decoded = prefix.get(..limit.saturating_add(4)).unwrap_or(prefix);
+        (String::from_utf8_lossy(decoded).into_owned(), decoded.len() == total)
+    } else {
+        let redacted = redact(prefix, prefix.len() == total, limit)?;
+        (redacted.text, redacted.complete)
+    };
+    Some(if complete && text.len() <= limit { text } else { truncate(text, total, limit) })
+}
+
+/// Cuts between characters and says how long the payload was.
+fn truncate(mut text: String, total: usize, limit: usize) -> String {
+    let mark = format!("…[truncated, {total} bytes]");
+    let room = limit.saturating_sub(mark.len());
+    text.truncate(text.floor_char_boundary(room));
+    text.push_str(&mark);
+    text
+}
+
+fn spell_digest(hasher: Sha256, size: usize) -> String {
+    format!("sha256:{} {size}", Digest::from_bytes(hasher.finalize().into()))
+}
+
+fn unread(size: usize) -> String {
+    format!("[unreadable, {size} bytes]")
+}
+
+/// Prints sizes only.
+impl fmt::Debug for Capture {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Capture")
+            .field("policy", &self.policy)
+            .field("total", &self.total)
+            .finish_non_exhaustive()
+    }
+}

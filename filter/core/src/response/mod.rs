@@ -1,0 +1,14 @@
+//! What the filter does to the upstream's responses.
+//!
+//! [`headers`] decides about the head. [`pipeline`] takes the body chunk by chunk: [`mask`] hides the injected
+//! credential, [`sse`] finds the events of a stream, [`list`] takes out what the policy denies.
+
+mod event;
+pub mod headers;
+pub mod judge;
+pub mod list;
+pub mod mask;
+pub mod needles;
+pub mod pipeline;
+mod splice;
+pub mod sse;

@@ -1,0 +1,269 @@
+//! One response body, from its first chunk to its last.
+
+use std::sync::Arc;
+
+use portcullis_wire::policy::Policy;
+use portcullis_wire::watch::PayloadPolicy;
+
+use super::headers::BodyPlan;
+use super::list::{self, ListContext, READ_LIMITS, Verdict};
+use super::mask::Mask;
+use super::needles::Needles;
+use super::sse::{EventEdit, EventStream, Overlong};
+use crate::json::{Document, Value};
+use crate::payload::{self, Capture};
+use crate::reply::code::RESPONSE_REJECTED;
+use crate::step::ResponseChunk;
+
+/// What a response answers, which says how closely it is read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Subject {
+    /// A list request. Nothing passes that was not read.
+    List(ListContext),
+    /// The GET stream of legacy versions: carries messages of any kind, also responses to requests made elsewhere.
+    /// Nothing passes that was not read.
+    Stream,
+    /// Any other request. What cannot be read passes, because nothing is taken out of it.
+    Call,
+}
+
+impl Subject {
+    /// Whether the body has to be read before the client may see it; see [`super::headers::judge`].
+    pub fn is_inspected(&self) -> bool {
+        !matches!(self, Self::Call)
+    }
+
+    fn list(&self) -> Option<&ListContext> {
+        if let Self::List(list) = self { Some(list) } else { None }
+    }
+
+    fn request_id(&self) -> Option<&[u8]> {
+        self.list().map(|list| list.request_id.as_slice())
+    }
+}
+
+/// What one response may take of the VM's memory, in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bounds {
+    /// A JSON body that has to be read whole.
+    pub json: usize,
+    /// One event of a stream.
+    pub event: usize,
+    /// The excerpt for the log.
+    pub excerpt: usize,
+}
+
+impl Default for Bounds {
+    fn default() -> Self {
+        Self { json: 8 * 1024 * 1024, event: 1024 * 1024, excerpt: payload::DEFAULT_LIMIT }
+    }
+}
+
+/// What the access log wants to know of a response.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Observed {
+    /// The JSON-RPC response as the client got it, as far as the payload policy lets it be logged. Of a body that is no
+    /// JSON-RPC message, the body.
+    pub excerpt: Option<String>,
+    /// `error.code` of an error response, the gateway's own [`RESPONSE_REJECTED`] included.
+    pub error_code: Option<i64>,
+    /// A tool result with `isError: true`.
+    pub tool_error: bool,
+    /// The upstream sent the injected credential back; it was masked.
+    pub credential_echoed: bool,
+    /// The stream was ended because of an event that is too long to be read.
+    pub ended: bool,
+}
+
+/// Masks, filters and observes one response body. Made when the head has been forwarded.
+#[derive(Debug)]
+pub struct ResponsePipeline {
+    mask: Mask,
+    reader: Reader,
+    body: Body,
+}
+
+#[derive(Debug)]
+enum Body {
+    /// Passes as it comes.
+    Through {
+        capture: Capture,
+        is_json: bool,
+    },
+    /// Held until it is complete.
+    Whole(Vec<u8>),
+    /// Was held, but grew too big; its place has been taken by an error.
+    Refused,
+    Events(EventStream),
+}
+
+/// Reads messages and remembers what the log wants to know.
+#[derive(Debug)]
+struct Reader {
+    subject: Subject,
+    capture: PayloadPolicy,
+    bounds: Bounds,
+    observed: Observed,
+}
+
+impl ResponsePipeline {
+    pub fn new(plan: BodyPlan, subject: Subject, needles: Arc<Needles>, capture: PayloadPolicy) -> Self {
+        Self::with_bounds(plan, subject, needles, capture, Bounds::default())
+    }
+
+    pub fn with_bounds(
+        plan: BodyPlan,
+        subject: Subject,
+        needles: Arc<Needles>,
+        capture: PayloadPolicy,
+        bounds: Bounds,
+    ) -> Self {
+        let overlong = if subject.is_inspected() { Overlong::End } else { Overlong::Pass };
+        let through = |is_json| Body::Through { capture: Capture::new(capture, bounds.excerpt), is_json };
+        let body = match plan {
+            BodyPlan::Pass => through(false),
+            BodyPlan::Json if !subject.is_inspected() => through(true),
+            BodyPlan::Json => Body::Whole(Vec::new()),
+            BodyPlan::Sse => Body::Events(EventStream::new(bounds.event, overlong)),
+        };
+        let observed = Observed::default();
+        let reader = Reader { subject, capture, bounds, observed };
+        Self { mask: Mask::new(needles), reader, body }
+    }
+
+    /// Takes the next chunk. `end` comes with the last one, which may be empty; a body that is cut short never gets it,
+    /// and then nothing that has to be read whole has been passed on.
+    pub fn push(&mut self, policy: &Policy, chunk: &[u8], end: bool) -> ResponseChunk {
+        let masked = self.mask.push(chunk, end);
+        self.reader.observed.credential_echoed = self.mask.has_masked();
+        let bytes = match &masked {
+            ResponseChunk::Keep => chunk,
+            ResponseChunk::Replace(bytes) => bytes,
+        };
+        let reader = &mut self.reader;
+        let answer = match &mut self.body {
+            Body::Through { capture, is_json } => {
+                capture.push(bytes);
+                if end {
+                    reader.observe_through(capture, *is_json);
+                }
+                ResponseChunk::Keep
+            }
+            Body::Whole(held) if held.len().saturating_add(bytes.len()) > reader.bounds.json => {
+                self.body = Body::Refused;
+                ResponseChunk::Replace(reader.reject())
+            }
+            Body::Whole(held) if held.is_empty() && end => {
+                reader.read_whole(policy, bytes).map_or(ResponseChunk::Keep, ResponseChunk::Replace)
+            }
+            Body::Whole(held) => {
+                held.extend_from_slice(bytes);
+                if !end {
+                    return ResponseChunk::Replace(Vec::new());
+                }
+                let whole = std::mem::take(held);
+                ResponseChunk::Replace(reader.read_whole(policy, &whole).unwrap_or(whole))
+            }
+            Body::Refused => ResponseChunk::Replace(Vec::new()),
+            Body::Events(events) => {
+                let was_ended = events.ended();
+                let answer = events.push(bytes, end, &mut |data| reader.read_event(policy, data));
+                if events.ended() && !was_ended { reader.end_stream(answer) } else { answer }
+            }
+        };
+        if answer == ResponseChunk::Keep { masked } else { answer }
+    }
+
+    /// What is known so far; complete once `push` was called with `end`.
+    pub fn observed(&self) -> &Observed {
+        &self.reader.observed
+    }
+}
+
+impl Reader {
+    /// The error in place of the response.
+    fn reject(&mut self) -> Vec<u8> {
+        let error = list::rejection(self.subject.request_id());
+        self.observed.error_code = Some(i64::from(RESPONSE_REJECTED));
+        self.observed.tool_error = false;
+        self.log(&error);
+        error
+    }
+
+    fn log(&mut self, message: &[u8]) {
+        self.observed.excerpt = payload::excerpt(self.capture, message, self.bounds.excerpt);
+    }
+
+    fn observe_through(&mut self, capture: &Capture, is_json: bool) {
+        let message = capture.whole().filter(|_| is_json);
+        if let Some(document) = message.and_then(|message| Document::read(message, &READ_LIMITS).ok()) {
+            self.observe(&document.root());
+        }
+        self.observed.excerpt = capture.excerpt();
+    }
+
+    /// Notes whether a message is an error.
+    fn observe(&mut self, message: &Value<'_, '_>) {
+        let code = message.get("error").and_then(|error| error.get("code"));
+        self.observed.error_code = code.and_then(|code| code.as_number_text()?.parse().ok());
+        let is_error = message.get("result").and_then(|result| result.get("isError"));
+        self.observed.tool_error = is_error.and_then(|flag| flag.as_bool()) == Some(true);
+    }
+
+    /// Judges a complete JSON body; `None` if it may pass as it is.
+    fn read_whole(&mut self, policy: &Policy, body: &[u8]) -> Option<Vec<u8>> {
+        if body.is_empty() {
+            return None;
+        }
+        let Ok(document) = Document::read(body, &READ_LIMITS) else { return Some(self.reject()) };
+        let edited = match list::judge(&document, policy, self.subject.list()) {
+            Verdict::Keep => None,
+            Verdict::Replace(edited) => Some(edited),
+            Verdict::Drop => return Some(Vec::new()),
+            Verdict::Reject => return Some(self.reject()),
+        };
+        self.observe(&document.root());
+        self.log(edited.as_deref().unwrap_or(body));
+        edited
+    }
+
+    /// Judges the data of one event.
+    fn read_event(&mut self, policy: &Policy, data: &[u8]) -> EventEdit {
+        let Ok(document) = Document::read(data, &READ_LIMITS) else { return self.refuse_event(data) };
+        let root = document.root();
+        let is_response = root.get("result").or_else(|| root.get("error")).is_some();
+        let edit = match list::judge(&document, policy, self.subject.list()) {
+            Verdict::Keep => EventEdit::Keep,
+            Verdict::Replace(edited) => EventEdit::Replace(edited),
+            Verdict::Drop => return EventEdit::Drop,
+            Verdict::Reject => return self.refuse_event(data),
+        };
+        if is_response {
+            self.observe(&root);
+            self.log(if let EventEdit::Replace(edited) = &edit { edited } else { data });
+        }
+        edit
+    }
+
+    /// An event that could not be judged.
+    fn refuse_event(&mut self, data: &[u8]) -> EventEdit {
+        match self.subject {
+            Subject::Call => EventEdit::Keep,
+            // It may be the response, and the client waits for one.
+            Subject::List(_) if data.trim_ascii_start().starts_with(b"{") => {
+                EventEdit::Replace(self.reject())
+            }
+            Subject::List(_) | Subject::Stream => EventEdit::Drop,
+        }
+    }
+
+    /// Adds the error that ends a stream to what passed before.
+    fn end_stream(&mut self, before: ResponseChunk) -> ResponseChunk {
+        self.observed.ended = true;
+        let mut output = if let ResponseChunk::Replace(before) = before { before } else { Vec::new() };
+        output.extend_from_slice(b"data: ");
+        output.extend_from_slice(&self.reject());
+        output.extend_from_slice(b"\n\n");
+        ResponseChunk::Replace(output)
+    }
+}
