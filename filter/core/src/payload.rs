@@ -3,6 +3,7 @@
 //! The policy is the server's: nothing, a digest, the payload with secrets masked, or all of it. The work depends on
 //! how much is shown, not on how big the payload is, and nothing here fails: what cannot be read is not shown.
 
+mod quoted;
 mod redact;
 mod secrets;
 

@@ -2,9 +2,10 @@
 
 use portcullis_filter_core::json::Limits;
 use portcullis_filter_core::mcp::{
-    Era, Fault, Id, ListKind, McpHeaders, MessageKind, Method, ProtocolVersion, Request, Target, code,
-    denial, error_body, method_denial, read_bodiless, read_request,
+    Era, Fault, Id, ListKind, McpHeaders, MessageKind, Method, ProtocolVersion, Request, Target, denial,
+    error_body, method_denial, read_bodiless, read_request,
 };
+use portcullis_filter_core::reply::code;
 use portcullis_wire::policy::Kind;
 use serde_json::{Value, json};
 use wasm_bindgen_test::wasm_bindgen_test;
@@ -419,6 +420,15 @@ fn what_is_no_message_is_refused() {
 }
 
 #[wasm_bindgen_test(unsupported = test)]
+fn limits_of_the_caller_bound_the_body_but_hide_nothing_from_judgement() {
+    let body = modern_body("tools/call", json!({"name": "a"}));
+    let read = |limits: Limits| read_request(body.as_bytes(), &McpHeaders::default(), &limits);
+    let shallow = Limits { record_depth: 0, ..Limits::default() };
+    assert_eq!(outcome(read(shallow)), (400, code::HEADER_MISMATCH));
+    assert_eq!(outcome(read(Limits { keys: 3, ..Limits::default() })), (400, code::INVALID_REQUEST));
+}
+
+#[wasm_bindgen_test(unsupported = test)]
 fn ids_are_strings_or_exact_integers() {
     let long = format!("\"{}\"", "i".repeat(256));
     for id in ["0", "-1", "9007199254740991", "-9007199254740991", "\"\"", "\"é\"", &long] {
@@ -533,7 +543,8 @@ fn faults_are_json_rpc_errors() {
 }
 
 fn denied(request: &Request) -> (u32, Value) {
-    let (status, body) = denial(request, request.targets.first().expect("a target"));
+    let reply = denial(request, request.targets.first().expect("a target"));
+    let (status, body) = (reply.status, reply.body);
     (status, serde_json::from_slice(&body).expect("JSON"))
 }
 
@@ -572,7 +583,8 @@ fn a_denied_method_looks_unknown() {
         (modern("tools/list", None, json!({})), modern("tools/lisp", None, json!({}))),
     ] {
         let unknown = unknown.expect_err("unknown");
-        let (status, body) = method_denial(&request.expect("accepted"));
+        let reply = method_denial(&request.expect("accepted"));
+        let (status, body) = (reply.status, reply.body);
         let body = String::from_utf8(body).expect("text").replace("tools/list", "tools/lisp");
         assert_eq!((status, body.into_bytes()), (unknown.status, unknown.body()));
     }

@@ -137,15 +137,13 @@ impl Judging {
         server: &ServerEntry,
         around: &Surroundings<'_>,
     ) -> Result<Option<Rc<Lease>>, LocalReply> {
-        let proof = match &self.proof {
-            Some(proof) => proof,
-            None => {
-                let resource = path::resource_url(&worker.config().public_url, &self.route);
-                let proof = worker
-                    .identify(&self.credential, registry, &resource, around)
-                    .map_err(unauthenticated)?;
-                self.proof.insert(proof)
-            }
+        let proof = if let Some(proof) = &self.proof {
+            proof
+        } else {
+            let resource = path::resource_url(&worker.config().public_url, &self.route);
+            let proof =
+                worker.identify(&self.credential, registry, &resource, around).map_err(unauthenticated)?;
+            self.proof.insert(proof)
         };
         let key = LeaseKey {
             credential: self.credential.digest,
@@ -192,11 +190,9 @@ impl Judging {
         if let Some(target) = request.targets.first() {
             record.target(target.kind, &target.name);
         }
-        if let Some(parameters) = request.params.clone().and_then(|span| bytes.get(span)) {
-            if let Some(text) = payload::excerpt(server.payload, parameters, payload::DEFAULT_LIMIT) {
-                record.set("parameters", text);
-            }
-        }
+        let parameters = request.params.clone().and_then(|span| bytes.get(span)).unwrap_or_default();
+        let parameters = payload::excerpt(server.payload, parameters, payload::DEFAULT_LIMIT);
+        record.set("parameters", parameters.unwrap_or_default());
         for target in &request.targets {
             check_policy(&request, target, &lease.policy, record)?;
         }
@@ -214,11 +210,10 @@ fn check_policy(
 ) -> Result<(), LocalReply> {
     match policy.decide(target.kind, &target.name) {
         Decision::Allowed => Ok(()),
-        decision => {
+        decision @ Decision::Denied { .. } => {
             record.target(target.kind, &target.name);
             record.denied_by_policy(target.kind, decision);
-            let (status, body) = mcp::denial(request, target);
-            Err(LocalReply::with_body(status, code::POLICY_DENIED, body, "policy_denied"))
+            Err(mcp::denial(request, target))
         }
     }
 }

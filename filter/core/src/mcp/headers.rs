@@ -12,7 +12,7 @@ use super::fault::{Fault, quote};
 pub struct McpHeaders {
     pub protocol_version: Option<String>,
     pub method: Option<String>,
-    /// As sent; [`McpHeaders::decoded_name`] reads it.
+    /// As sent, perhaps encoded.
     pub name: Option<String>,
     pub session_id: Option<String>,
     pub last_event_id: Option<String>,

@@ -16,7 +16,8 @@ use crate::reply::code;
 const VERSION_KEY: &str = "io.modelcontextprotocol/protocolVersion";
 const CAPABILITIES_KEY: &str = "io.modelcontextprotocol/clientCapabilities";
 
-/// The deepest value that is looked at: the root's `params._meta.<capabilities>.elicitation.url`.
+/// The deepest value that is looked at: the root's `params._meta.<capabilities>.elicitation.url`. Not for callers to
+/// choose: what is not recorded would not be judged.
 const RECORD_DEPTH: usize = 5;
 
 /// What a client asks of a server, with headers and body in agreement.
@@ -49,9 +50,10 @@ pub struct Request {
 ///
 /// Refuses what is not one JSON-RPC message that every parser reads alike, what is of a version or method without a
 /// rule here, and what says one thing in its headers and another in its body. The order of the checks is that of MCP
-/// 2026-07-28 (transports, "Server Validation"); the first that fails words the answer.
+/// 2026-07-28 (transports, "Server Validation"); the first that fails words the answer. Of `limits` all but
+/// `record_depth` apply.
 pub fn read_request(body: &[u8], headers: &McpHeaders, limits: &Limits) -> Result<Request, Fault> {
-    let limits = Limits { record_depth: limits.record_depth.min(RECORD_DEPTH), ..*limits };
+    let limits = Limits { record_depth: RECORD_DEPTH, ..*limits };
     let document = Document::read(body, &limits)?;
     Message::read(&document)
         .and_then(|message| judge(&message, headers))
@@ -109,12 +111,19 @@ fn settle_version(message: &Message<'_, '_>, headers: &McpHeaders) -> Result<Pro
     if let Some(declared) = message.meta.and_then(|meta| meta.get(VERSION_KEY)) {
         return modern_version(message, declared, headers);
     }
-    match stated_version(headers)? {
+    let stated = stated_version(headers)?;
+    // The handshake belongs to sessions, even of a client whose header still says what it tried before.
+    if message.method == "initialize" {
+        let legacy =
+            stated.or_else(|| proposed_version(message)).filter(|version| version.era() == Era::Legacy);
+        return Ok(legacy.unwrap_or(ProtocolVersion::UNSTATED));
+    }
+    match stated {
         Some(version) if version.era() == Era::Modern && message.kind == MessageKind::Request => {
             Err(missing_meta(VERSION_KEY, "a string, the same as in the MCP-Protocol-Version header"))
         }
         Some(version) => Ok(version),
-        None => Ok(proposed_version(message).unwrap_or(ProtocolVersion::UNSTATED)),
+        None => Ok(ProtocolVersion::UNSTATED),
     }
 }
 
@@ -127,14 +136,10 @@ fn stated_version(headers: &McpHeaders) -> Result<Option<ProtocolVersion>, Fault
     }
 }
 
-/// What `initialize` proposes, if it is a legacy version; what the server agrees to is in its answer. A version that
-/// is unknown here is for the server to negotiate down.
+/// What `initialize` proposes; what the server agrees to is in its answer. A version that is unknown here is for the
+/// server to negotiate down.
 fn proposed_version(message: &Message<'_, '_>) -> Option<ProtocolVersion> {
-    if message.method != "initialize" {
-        return None;
-    }
-    let proposed = message.params?.get("protocolVersion")?.as_str()?;
-    ProtocolVersion::parse(&proposed).filter(|version| version.era() == Era::Legacy)
+    ProtocolVersion::parse(&message.params?.get("protocolVersion")?.as_str()?)
 }
 
 fn modern_version(

@@ -3,6 +3,7 @@
 //! [`headers`] decides about the head. [`pipeline`] takes the body chunk by chunk: [`mask`] hides the injected
 //! credential, [`sse`] finds the events of a stream, [`list`] takes out what the policy denies.
 
+mod event;
 pub mod headers;
 pub mod judge;
 pub mod list;

@@ -158,9 +158,11 @@ impl ResponsePipeline {
             }
             Body::Whole(held) => {
                 held.extend_from_slice(bytes);
-                let whole = if end { std::mem::take(held) } else { Vec::new() };
-                let edited = reader.read_whole(policy, &whole);
-                ResponseChunk::Replace(edited.unwrap_or(whole))
+                if !end {
+                    return ResponseChunk::Replace(Vec::new());
+                }
+                let whole = std::mem::take(held);
+                ResponseChunk::Replace(reader.read_whole(policy, &whole).unwrap_or(whole))
             }
             Body::Refused => ResponseChunk::Replace(Vec::new()),
             Body::Events(events) => {

@@ -11,14 +11,14 @@
 //!
 //! Output does not depend on how the input was cut into chunks.
 
-use std::borrow::Cow;
 use std::ops::Range;
 
 use memchr::memchr2;
 
+use super::event::{data_of, end_of_line_end, is_data, with_data};
 use crate::step::ResponseChunk;
 
-const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
+pub(super) const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 
 /// What becomes of one event.
 #[derive(Debug, PartialEq, Eq)]
@@ -62,8 +62,7 @@ struct Scan {
     /// A byte order mark can no longer come.
     begun: bool,
     event: Event,
-    /// Lines of the current event have passed.
-    open: bool,
+    passed: Passed,
     /// In an overlong event: the current line has bytes that have passed.
     line_passed: bool,
     line_end: LineEnd,
@@ -77,6 +76,18 @@ enum Event {
     WithData,
     /// Overlong; passes unjudged.
     Passing,
+}
+
+/// What of the current event has passed before its first `data` line.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Passed {
+    /// Nothing, and nothing of the stream before it either.
+    #[default]
+    NothingEver,
+    Nothing,
+    Lines,
+    /// The last of them ended in a CR, to which a LF must not come too close.
+    LinesAndCr,
 }
 
 /// Whether a LF that comes next belongs to the line end before it.
@@ -131,9 +142,10 @@ impl EventStream {
         let bytes = if fresh { chunk } else { &held };
         let mut output = Output { bytes, passed: 0, copied: 0, changed: None };
         self.scan(&mut output, judge);
-        if self.ended && self.scan.open {
+        if self.ended && matches!(self.scan.passed, Passed::Lines | Passed::LinesAndCr) {
             // Ends the event whose first lines have passed, so that it does not run into what the caller adds.
-            output.replace(output.passed..output.passed, b"\n");
+            let end: &[u8] = if self.scan.passed == Passed::LinesAndCr { b"\n\n" } else { b"\n" };
+            output.replace(output.passed..output.passed, end);
         }
         let passed = output.passed;
         let keep = fresh && passed == bytes.len() && output.changed.is_none();
@@ -197,18 +209,19 @@ impl EventStream {
         scan.line_passed = false;
         if blank {
             if scan.event == Event::WithData {
-                let dropped_whole = output.judge_event(output.passed..scan.at, scan.open, judge);
+                let dropped_whole = output.judge_event(output.passed..scan.at, scan.passed, judge);
                 if dropped_whole && scan.line_end == LineEnd::AfterCr {
                     scan.line_end = LineEnd::AfterDroppedCr;
                 }
             }
             scan.event = Event::WithoutData;
-            scan.open = false;
+            scan.passed = Passed::Nothing;
             output.passed = scan.at;
         } else if scan.event == Event::WithoutData && is_data(line) {
             scan.event = Event::WithData;
         } else if scan.event != Event::WithData {
-            scan.open = true;
+            let ends_in_cr = output.bytes.get(..scan.at).is_some_and(|bytes| bytes.ends_with(b"\r"));
+            scan.passed = if ends_in_cr { Passed::LinesAndCr } else { Passed::Lines };
             output.passed = scan.at;
         }
     }
@@ -227,6 +240,9 @@ impl EventStream {
             }
             if output.passed == scan.at {
                 output.passed = next;
+                if scan.passed == Passed::LinesAndCr {
+                    scan.passed = Passed::Lines;
+                }
             }
             scan.at = next;
             scan.line = next;
@@ -242,6 +258,7 @@ impl EventStream {
             self.scan.at = BYTE_ORDER_MARK.len();
             self.scan.line = BYTE_ORDER_MARK.len();
             output.passed = BYTE_ORDER_MARK.len();
+            self.scan.passed = Passed::Nothing;
         } else if BYTE_ORDER_MARK.starts_with(output.bytes) {
             return false;
         }
@@ -273,11 +290,11 @@ impl Output<'_> {
         output
     }
 
-    /// Judges a complete event; `open` says that lines of it have passed before. Returns whether all of it was dropped.
+    /// Judges a complete event; `before` is what of it has passed already. Returns whether all of it was dropped.
     fn judge_event(
         &mut self,
         range: Range<usize>,
-        open: bool,
+        before: Passed,
         judge: &mut dyn FnMut(&[u8]) -> EventEdit,
     ) -> bool {
         let event = self.bytes.get(range.clone()).unwrap_or_default();
@@ -288,75 +305,17 @@ impl Output<'_> {
         match judge(&data) {
             EventEdit::Keep => false,
             EventEdit::Replace(data) => {
-                self.replace(range, &with_data(event, Some(&data)));
+                self.replace(range, &with_data(event, Some(&data), before));
                 false
             }
             EventEdit::Drop => {
-                let rest = with_data(event, None);
-                // Without other fields only the empty line is left; it goes too unless it ends what has passed.
-                let whole = !open && matches!(rest.as_slice(), b"\n" | b"\r" | b"\r\n");
+                let rest = with_data(event, None, before);
+                // Without other fields only the empty line is left. It goes too, unless it ends what has passed or is
+                // what keeps a byte order mark in the next event from being the stream's.
+                let whole = before == Passed::Nothing && matches!(rest.as_slice(), b"\n" | b"\r" | b"\r\n");
                 self.replace(range, if whole { b"" } else { &rest });
                 whole
             }
         }
     }
-}
-
-/// The position after the line end (CR, LF or CRLF) at `at`.
-fn end_of_line_end(bytes: &[u8], at: usize) -> usize {
-    let crlf = bytes.get(at..).is_some_and(|rest| rest.starts_with(b"\r\n"));
-    at.saturating_add(if crlf { 2 } else { 1 }).min(bytes.len())
-}
-
-fn is_data(line: &[u8]) -> bool {
-    line.strip_prefix(b"data").is_some_and(|rest| rest.is_empty() || rest.starts_with(b":"))
-}
-
-/// The value of a `data` line, without the one optional space.
-fn data_value(line: &[u8]) -> &[u8] {
-    let value = line.strip_prefix(b"data:").unwrap_or_default();
-    value.strip_prefix(b" ").unwrap_or(value)
-}
-
-/// The lines of a complete event: each without and with its line end.
-fn lines(event: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
-    let mut at = 0;
-    std::iter::from_fn(move || {
-        let rest = event.get(at..).filter(|rest| !rest.is_empty())?;
-        let content = memchr2(b'\r', b'\n', rest).unwrap_or(rest.len());
-        let whole = end_of_line_end(rest, content);
-        at = at.saturating_add(whole);
-        Some((rest.get(..content)?, rest.get(..whole)?))
-    })
-}
-
-fn data_of(event: &[u8]) -> Cow<'_, [u8]> {
-    let mut values = lines(event).map(|(line, _)| line).filter(|line| is_data(line)).map(data_value);
-    let first = values.next().unwrap_or_default();
-    let Some(second) = values.next() else { return Cow::Borrowed(first) };
-    let mut joined = first.to_vec();
-    for value in std::iter::once(second).chain(values) {
-        joined.push(b'\n');
-        joined.extend_from_slice(value);
-    }
-    Cow::Owned(joined)
-}
-
-/// The event with other data, or none, where its first `data` line was.
-fn with_data(event: &[u8], data: Option<&[u8]>) -> Vec<u8> {
-    let mut output = Vec::with_capacity(event.len());
-    let mut data = data;
-    for (line, whole) in lines(event) {
-        if !is_data(line) {
-            output.extend_from_slice(whole);
-        } else if let Some(data) = data.take() {
-            let line_end = whole.get(line.len()..).unwrap_or_default();
-            for value in data.split(|byte| *byte == b'\n') {
-                output.extend_from_slice(b"data: ");
-                output.extend_from_slice(value);
-                output.extend_from_slice(line_end);
-            }
-        }
-    }
-    output
 }
