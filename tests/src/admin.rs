@@ -38,6 +38,11 @@ impl Admin {
         self.send(Method::PUT, path, Some(body)).await
     }
 
+    /// A PUT whose path says it all.
+    pub async fn put_nothing(&self, path: &str) -> anyhow::Result<Value> {
+        self.send(Method::PUT, path, None).await
+    }
+
     pub async fn patch(&self, path: &str, body: Value) -> anyhow::Result<Value> {
         self.send(Method::PATCH, path, Some(body)).await
     }

@@ -15,6 +15,7 @@ pub mod conformance;
 pub mod envoy;
 pub mod everything;
 pub mod fetched;
+pub mod idp;
 pub mod mcp;
 pub mod patience;
 pub mod port;

@@ -164,7 +164,7 @@ impl Agent {
     /// If there is no answer.
     pub async fn stream(&self, request: RequestBuilder) -> EventStream {
         let response = within("the head of an answer", request.send()).await.expect("an answer");
-        EventStream { response, buffer: String::new() }
+        EventStream { response, buffer: Vec::new() }
     }
 }
 
@@ -261,7 +261,7 @@ impl Event {
 #[derive(Debug)]
 pub struct EventStream {
     pub response: Response,
-    buffer: String,
+    buffer: Vec<u8>,
 }
 
 impl EventStream {
@@ -272,13 +272,12 @@ impl EventStream {
     pub async fn next(&mut self) -> Option<Event> {
         within("an event", async {
             loop {
-                if let Some(end) = self.buffer.find("\n\n") {
-                    let rest = self.buffer.split_off(end + 2);
-                    let event = std::mem::replace(&mut self.buffer, rest);
-                    return Some(Event::parse(event.trim_end()));
+                if let Some(end) = self.buffer.windows(2).position(|pair| pair == b"\n\n") {
+                    let event: Vec<u8> = self.buffer.drain(..end + 2).take(end).collect();
+                    return Some(Event::parse(std::str::from_utf8(&event).expect("an event in UTF-8")));
                 }
                 let chunk = self.response.chunk().await.expect("the answer goes on")?;
-                self.buffer.push_str(std::str::from_utf8(&chunk).expect("whole characters"));
+                self.buffer.extend_from_slice(&chunk);
             }
         })
         .await

@@ -6,6 +6,10 @@ use serde_json::{Value, json};
 
 use crate::admin::Admin;
 
+/// Who Ada is to the identity provider.
+pub const ISSUER: &str = "https://idp.example";
+pub const SUBJECT: &str = "ada";
+
 /// A server to register.
 #[derive(Clone, Debug)]
 pub struct Server {
@@ -49,10 +53,7 @@ pub struct IssuedKey {
 /// Makes a workspace `core` with the member Ada, her key, and `servers`.
 pub async fn seed(admin: &Admin, servers: &[Server]) -> anyhow::Result<Seeded> {
     let workspace = id(&admin.post("/v1/workspaces", json!({"slug": "core", "name": "Core"})).await?)?;
-    let member = json!({
-        "identity": {"issuer": "https://idp.example", "subject": "ada"},
-        "name": "Ada Lovelace",
-    });
+    let member = json!({"issuer": ISSUER, "subject": SUBJECT, "name": "Ada Lovelace"});
     let member = id(&admin.post(&format!("/v1/workspaces/{workspace}/members"), member).await?)?;
     let key = member_key(admin, &workspace, &member, "laptop").await?;
     let mut ids = Vec::new();
@@ -72,8 +73,8 @@ pub async fn member_key(
     let reply = admin
         .post(&format!("/v1/workspaces/{workspace}/keys"), json!({"name": name, "member": member}))
         .await?;
-    let text = reply["key"].as_str().context("the reply shows no key")?.to_owned();
-    Ok(IssuedKey { id: id(&reply)?, text })
+    let text = reply["api_key"].as_str().context("the reply shows no key")?.to_owned();
+    Ok(IssuedKey { id: id(&reply["key"])?, text })
 }
 
 /// Registers a server for every workspace, with what the workspace's policy takes away; its id.
@@ -89,6 +90,7 @@ pub async fn register(admin: &Admin, workspace: &str, server: &Server) -> anyhow
         "slug": server.slug,
         "name": server.slug,
         "url": server.url,
+        "allow_plain_http": true,
         "auth": auth,
         "payload": server.payload,
         "workspaces": "all",
@@ -99,7 +101,7 @@ pub async fn register(admin: &Admin, workspace: &str, server: &Server) -> anyhow
         "prompts": {"deny": server.denied_prompts},
         "resources": {"deny": server.denied_resources},
     });
-    admin.put(&format!("/v1/workspaces/{workspace}/policies/{server_id}?wait=applied"), rules).await?;
+    admin.put(&format!("/v1/policies/workspace:{workspace}/{server_id}"), rules).await?;
     Ok(server_id)
 }
 

@@ -1,14 +1,11 @@
 //! The real token-service, as a process.
 
 use std::fs;
-use std::io::Read as _;
 use std::net::SocketAddr;
-use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Context as _, bail};
-use portcullis_wire::digest::Digest;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::admin::Admin;
 use crate::artifacts::Artifacts;
@@ -21,7 +18,11 @@ pub struct Settings {
     pub directory: PathBuf,
     pub internal: SocketAddr,
     pub admin: SocketAddr,
+    pub public: SocketAddr,
+    /// By which agents call the gateway.
     pub public_url: String,
+    /// The `issuers` section of `portcullis.yaml`.
+    pub issuers: Value,
 }
 
 /// A running token-service.
@@ -34,7 +35,8 @@ pub struct TokenService {
 }
 
 impl TokenService {
-    /// Starts it on what `settings.directory` holds; makes the root key and the configuration if they are not there.
+    /// Starts it on what `settings.directory` holds; writes its configuration there; it makes its keys
+    /// itself.
     pub async fn start(artifacts: &Artifacts, settings: &Settings) -> anyhow::Result<Self> {
         prepare(settings)?;
         let mut process = Process::start(&program(artifacts, settings), &settings.directory)?;
@@ -70,30 +72,21 @@ fn program(artifacts: &Artifacts, settings: &Settings) -> Program {
 fn prepare(settings: &Settings) -> anyhow::Result<()> {
     let directory = &settings.directory;
     fs::create_dir_all(directory).with_context(|| format!("cannot make {}", directory.display()))?;
-    let root_key = directory.join("root-key");
-    if !root_key.exists() {
-        write_root_key(&root_key)?;
-    }
     let configuration = json!({
-        "version": 1,
         "public_url": settings.public_url,
-        "listen": {"internal": settings.internal.to_string(), "admin": settings.admin.to_string()},
-        "database": {"sqlite": directory.join("portcullis.db")},
-        "root_key": {"file": root_key},
-        "admin_token_file": directory.join("admin-token"),
+        "listeners": {
+            "internal": settings.internal.to_string(),
+            "admin": settings.admin.to_string(),
+            "public": settings.public.to_string(),
+        },
+        "store": {"sqlite": "portcullis.db"},
+        "root_key": {"file": "root-key"},
+        "admin_token_file": "admin-token",
+        "api_key_environment": "local",
+        "issuers": settings.issuers,
     });
     // JSON is YAML.
     fs::write(directory.join("portcullis.yaml"), serde_json::to_string_pretty(&configuration)?)?;
-    Ok(())
-}
-
-/// 32 random bytes as hexadecimal digits, for the owner's eyes only.
-fn write_root_key(path: &Path) -> anyhow::Result<()> {
-    let mut bytes = [0_u8; 32];
-    fs::File::open("/dev/urandom")?.read_exact(&mut bytes)?;
-    let digits = Digest::from_bytes(bytes).to_string();
-    let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
-    std::io::Write::write_all(&mut file, digits.as_bytes())?;
     Ok(())
 }
 

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
+use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 
@@ -40,6 +41,7 @@ pub struct Ports {
     pub envoy_admin: Option<u16>,
     pub admin: Option<u16>,
     pub internal: Option<u16>,
+    pub public: Option<u16>,
     pub upstream: Option<u16>,
 }
 
@@ -53,11 +55,13 @@ pub struct Builder {
     pub concurrency: u32,
     /// Whether to register the scripted server too.
     pub scripted: bool,
+    /// The `issuers` section of `portcullis.yaml`.
+    pub issuers: Value,
 }
 
 impl Default for Builder {
     fn default() -> Self {
-        Self { directory: None, ports: Ports::default(), concurrency: 1, scripted: true }
+        Self { directory: None, ports: Ports::default(), concurrency: 1, scripted: true, issuers: json!([]) }
     }
 }
 
@@ -95,16 +99,20 @@ impl Stack {
         let servers = servers(&sample, &scripted, builder.scripted);
 
         // Reserved together, so that they differ; each is let go right before its program starts.
-        let [gateway, envoy_admin, admin, internal] =
-            [ports.gateway, ports.envoy_admin, ports.admin, ports.internal].map(Reserved::take);
-        let (gateway, envoy_admin, admin, internal) = (gateway?, envoy_admin?, admin?, internal?);
+        let gateway = Reserved::take(ports.gateway)?;
+        let envoy_admin = Reserved::take(ports.envoy_admin)?;
+        let admin = Reserved::take(ports.admin)?;
+        let internal = Reserved::take(ports.internal)?;
+        let public = Reserved::take(ports.public)?;
         let gateway_address = gateway.address()?;
         let public_url = format!("http://{gateway_address}");
         let service_settings = service::Settings {
             directory: directory.clone(),
             internal: internal.address()?,
             admin: admin.address()?,
+            public: public.address()?,
             public_url: public_url.clone(),
+            issuers: builder.issuers,
         };
         let envoy_settings = envoy::Settings {
             gateway: gateway_address,
@@ -114,7 +122,7 @@ impl Stack {
             access_log: directory.join("access.jsonl"),
             concurrency: builder.concurrency,
         };
-        drop((admin, internal));
+        drop((admin, internal, public));
         let service = TokenService::start(&artifacts, &service_settings).await?;
         let seeded = seed::seed(&service.admin, &servers).await.context("cannot seed the token-service")?;
         drop((gateway, envoy_admin));

@@ -1,7 +1,7 @@
 //! `make run`: the whole gateway on this machine, with a sample server to call, until it is interrupted.
 //!
 //! Everything is kept in `target/run`, made anew each time. `ready.json` there appears when everything works and goes
-//! when it ends. `PORT`, `ADMIN_PORT`, `INTERNAL_PORT`, `ENVOY_ADMIN_PORT` and `UPSTREAM_PORT` choose ports.
+//! when it ends. `PORT`, `ADMIN_PORT`, `INTERNAL_PORT`, `PUBLIC_PORT`, `ENVOY_ADMIN_PORT` and `UPSTREAM_PORT` choose ports.
 
 use std::fs;
 use std::io::Write as _;
@@ -64,8 +64,13 @@ async fn run() -> anyhow::Result<()> {
         fs::remove_dir_all(&directory).with_context(|| format!("cannot empty {}", directory.display()))?;
     }
     fs::create_dir_all(&directory)?;
-    let builder =
-        Builder { directory: Some(directory.clone()), ports: ports()?, concurrency: 2, scripted: false };
+    let builder = Builder {
+        directory: Some(directory.clone()),
+        ports: ports()?,
+        concurrency: 2,
+        scripted: false,
+        ..Builder::default()
+    };
     let mut stack = Stack::build(builder).await?;
     let _announcement = Announcement::write(&directory, &stack)?;
     print_guide(&stack, &directory);
@@ -77,6 +82,7 @@ fn ports() -> anyhow::Result<Ports> {
         gateway: port("PORT")?,
         admin: port("ADMIN_PORT")?,
         internal: port("INTERNAL_PORT")?,
+        public: port("PUBLIC_PORT")?,
         envoy_admin: port("ENVOY_ADMIN_PORT")?,
         upstream: port("UPSTREAM_PORT")?,
     })

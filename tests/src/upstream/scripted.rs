@@ -18,6 +18,7 @@ use tokio_stream::wrappers::ReceiverStream;
 
 use super::Serving;
 use super::journal::{self, Entry, Journal};
+use crate::patience::within;
 
 /// A running scripted server.
 #[derive(Debug)]
@@ -61,7 +62,8 @@ impl ScriptedUpstream {
     /// # Panics
     /// If the server has ended.
     pub async fn next_request(&self) -> Conversation {
-        self.arrivals.lock().await.recv().await.expect("the scripted upstream runs")
+        let mut arrivals = self.arrivals.lock().await;
+        within("a request to the upstream", arrivals.recv()).await.expect("the scripted upstream runs")
     }
 }
 
@@ -112,12 +114,20 @@ impl Conversation {
 }
 
 impl Answer {
-    /// Sends bytes as they are.
+    /// Sends text as it is.
     ///
     /// # Panics
     /// If the gateway has hung up.
-    pub async fn send(&self, bytes: &str) {
-        self.chunks.send(Ok(Bytes::copy_from_slice(bytes.as_bytes()))).await.expect("the gateway reads");
+    pub async fn send(&self, text: &str) {
+        self.send_bytes(text.as_bytes()).await;
+    }
+
+    /// Sends bytes as they are, perhaps parts of characters.
+    ///
+    /// # Panics
+    /// If the gateway has hung up.
+    pub async fn send_bytes(&self, bytes: &[u8]) {
+        self.chunks.send(Ok(Bytes::copy_from_slice(bytes))).await.expect("the gateway reads");
     }
 
     /// Sends one event that carries `message`.
