@@ -19,6 +19,7 @@
 
 pub mod exchange;
 pub mod json;
+pub mod mcp;
 pub mod payload;
 pub mod reply;
 pub mod response;

@@ -1,6 +1,6 @@
 //! The strict reader, document by document; natively and on wasm32.
 
-use portcullis_filter_core::json::{Document, ErrorClass, Kind, Limits, ReadError, ReadErrorKind};
+use portcullis_filter_core::json::{Document, ErrorClass, Kind, Limits, ReadError, ReadErrorKind, Value};
 use wasm_bindgen_test::wasm_bindgen_test;
 
 fn read(bytes: &[u8]) -> Result<Document<'_>, ReadError> {
@@ -26,10 +26,7 @@ fn values_are_found_where_they_stand() {
     assert_eq!(keys, ["a", "c", "e"]);
 
     let items: Vec<_> = root.get("a").expect("a").items().collect();
-    assert_eq!(
-        items.iter().map(|item| item.kind()).collect::<Vec<_>>(),
-        [Kind::Number, Kind::Object, Kind::String]
-    );
+    assert_eq!(items.iter().map(Value::kind).collect::<Vec<_>>(), [Kind::Number, Kind::Object, Kind::String]);
     assert_eq!(items[0].as_u64(), Some(1));
     assert!(items[1].get("b").expect("b").is_null());
     assert_eq!(items[2].as_str().as_deref(), Some("x\ny"));
@@ -230,7 +227,7 @@ fn keys_values_and_numbers_are_bounded() {
 fn a_duplicate_is_found_among_many_keys() {
     let keys: Vec<_> = (0..1023).map(|key| format!(r#""{}{key}":0"#, "same-".repeat(200))).collect();
     assert!(read(format!("{{{}}}", keys.join(",")).as_bytes()).is_ok());
-    let twice = format!(r#"{{{},{}}}"#, keys.join(","), keys[500]);
+    let twice = format!("{{{},{}}}", keys.join(","), keys[500]);
     let error = refusal(twice.as_bytes());
     assert!(matches!(error.kind, ReadErrorKind::DuplicateKey(_)));
     assert_eq!(error.offset, twice.rfind(r#""same-"#).expect("last key"));

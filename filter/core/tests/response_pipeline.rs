@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
+use portcullis_filter_core::mcp::ListKind;
 use portcullis_filter_core::response::headers::BodyPlan;
-use portcullis_filter_core::response::list::{ListContext, ListKind};
+use portcullis_filter_core::response::list::ListContext;
 use portcullis_filter_core::response::needles::Needles;
 use portcullis_filter_core::response::pipeline::{Bounds, ResponsePipeline, Subject};
 use portcullis_filter_core::step::ResponseChunk;
@@ -20,7 +21,7 @@ fn policy() -> Policy {
 }
 
 fn tools() -> Subject {
-    let request_id = b"\"r\"".to_vec();
+    let request_id = "\"r\"".into();
     Subject::List(ListContext { kind: ListKind::Tools, request_id, modern: false, ttl_cap_ms: 0 })
 }
 

@@ -4,9 +4,10 @@
 use std::sync::Arc;
 
 use portcullis_filter_core::json::{Document, Limits};
+use portcullis_filter_core::mcp::ListKind;
 use portcullis_filter_core::payload::{Capture, excerpt};
 use portcullis_filter_core::response::judge::NameJudge;
-use portcullis_filter_core::response::list::{ListContext, ListKind, Verdict, judge};
+use portcullis_filter_core::response::list::{ListContext, Verdict, judge};
 use portcullis_filter_core::response::mask::Mask;
 use portcullis_filter_core::response::needles::Needles;
 use portcullis_filter_core::response::sse::{EventEdit, EventStream, Overlong};
@@ -268,7 +269,7 @@ proptest! {
             .map(|(_, text)| text.as_str())
             .collect();
         let document = Document::read(message.as_bytes(), &Limits::default()).expect("valid");
-        let list = ListContext { kind: ListKind::Tools, request_id: b"1".to_vec(), modern, ttl_cap_ms: 5 };
+        let list = ListContext { kind: ListKind::Tools, request_id: "1".into(), modern, ttl_cap_ms: 5 };
         let output = match judge(&document, &policy, Some(&list)) {
             Verdict::Keep => message.clone(),
             Verdict::Replace(bytes) => String::from_utf8(bytes).expect("UTF-8"),

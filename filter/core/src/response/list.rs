@@ -13,6 +13,8 @@ use portcullis_wire::policy::{Kind, Policy};
 use super::judge::NameJudge;
 use super::splice::Splice;
 use crate::json::{Document, Limits, Value};
+use crate::mcp::ListKind;
+use crate::mcp::twins::same_but_for_case;
 
 /// JSON-RPC error code of a response that the gateway does not pass on. Outside the range that JSON-RPC and MCP
 /// reserve (-32768 to -32000).
@@ -22,28 +24,9 @@ pub const RESPONSE_REJECTED: i64 = -31005;
 pub(super) const READ_LIMITS: Limits =
     Limits { depth: 64, keys: 1024, nodes: 250_000, number_length: 64, record_depth: 4 };
 
-/// Which list. MCP, "Tools", "Prompts" and "Resources".
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ListKind {
-    Tools,
-    Prompts,
-    Resources,
-    ResourceTemplates,
-}
-
+/// Where lists and their entries keep what is judged (MCP, "Tools", "Prompts" and "Resources").
 impl ListKind {
     pub const ALL: [Self; 4] = [Self::Tools, Self::Prompts, Self::Resources, Self::ResourceTemplates];
-
-    /// The list that a method asks for.
-    pub fn of_method(method: &str) -> Option<Self> {
-        match method {
-            "tools/list" => Some(Self::Tools),
-            "prompts/list" => Some(Self::Prompts),
-            "resources/list" => Some(Self::Resources),
-            "resources/templates/list" => Some(Self::ResourceTemplates),
-            _ => None,
-        }
-    }
 
     /// The member of the result that holds the entries.
     pub fn field(self) -> &'static str {
@@ -77,8 +60,8 @@ impl ListKind {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ListContext {
     pub kind: ListKind,
-    /// The request's JSON-RPC id as it was written.
-    pub request_id: Vec<u8>,
+    /// The request's JSON-RPC id, as the JSON it was sent as ([`crate::mcp::Id::as_json`]).
+    pub request_id: Box<str>,
     /// Whether the request is of 2026-07-28 or later, whose lists say how they may be cached.
     pub modern: bool,
     /// The longest time for which a client may cache a list, in milliseconds: how late a change of policy may show.
@@ -114,13 +97,13 @@ pub fn judge(document: &Document<'_>, policy: &Policy, list: Option<&ListContext
     }
 }
 
-/// The error that a client gets in place of a rejected response. `request_id` is raw JSON, `None` if unknown.
-pub fn rejection(request_id: Option<&[u8]>) -> Vec<u8> {
-    let mut error = br#"{"jsonrpc":"2.0","id":"#.to_vec();
-    error.extend_from_slice(request_id.unwrap_or(b"null"));
-    let rest = r#","message":"The gateway could not check the server's response and did not pass it on."}}"#;
-    error.extend_from_slice(format!(r#","error":{{"code":{RESPONSE_REJECTED}{rest}"#).as_bytes());
-    error
+/// The error that a client gets in place of a rejected response. `request_id` is JSON; where it is not known the member
+/// is left out, as MCP's schema has it.
+pub fn rejection(request_id: Option<&str>) -> Vec<u8> {
+    let id = request_id.map(|id| format!(r#""id":{id},"#)).unwrap_or_default();
+    let message = "The gateway could not check the server's response and did not pass it on.";
+    format!(r#"{{"jsonrpc":"2.0",{id}"error":{{"code":{RESPONSE_REJECTED},"message":"{message}"}}}}"#)
+        .into_bytes()
 }
 
 fn judge_call(root: &Value<'_, '_>, method: &Value<'_, '_>, policy: &Policy) -> Verdict {
@@ -158,15 +141,9 @@ fn judge_result(
     splice.apply(document.bytes()).map_or(Verdict::Keep, Verdict::Replace)
 }
 
-/// Whether an object has a key that some readers take for `key` although it is another: Go's `encoding/json` ignores
-/// case, by Unicode's simple folding.
+/// Whether an object has a key that some readers take for `key` although it is another.
 fn has_twin(object: &Value<'_, '_>, key: &str) -> bool {
-    let fold = |character: char| match character {
-        '\u{17F}' => 's',
-        '\u{212A}' => 'k',
-        other => other.to_ascii_lowercase(),
-    };
-    object.members().any(|(found, _)| found != key && found.chars().map(fold).eq(key.chars().map(fold)))
+    object.members().any(|(found, _)| found != key && same_but_for_case(&found, key))
 }
 
 /// Cuts out entries that are denied, have no string for an identity, or share it with another entry: of two tools of

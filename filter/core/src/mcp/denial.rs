@@ -1,0 +1,38 @@
+//! What a caller is told when policy takes away what it asked for: the same as if it did not exist.
+
+use portcullis_wire::policy::Kind;
+use serde_json::json;
+
+use super::fault::{Fault, code, error_body};
+use super::message::MessageKind;
+use super::method::Method;
+use super::request::Request;
+use super::targets::Target;
+use super::version::Era;
+
+/// The HTTP status and body for a request whose `target` is denied.
+///
+/// The words are those of the specification's own examples for names that do not exist, and nothing in them depends
+/// on why the target is denied.
+pub fn denial(request: &Request, target: &Target) -> (u32, Vec<u8>) {
+    let name = &target.name;
+    let (code, message, data) = match target.kind {
+        Kind::Tool => (code::INVALID_PARAMS, format!("Unknown tool: {name}"), None),
+        Kind::Prompt => (code::INVALID_PARAMS, format!("Unknown prompt: {name}"), None),
+        Kind::Resource => {
+            // Only what addresses a resource itself had a code of its own; completion never did.
+            let has_own_code =
+                request.era == Era::Legacy && request.method != Some(Method::CompletionComplete);
+            let code = if has_own_code { code::RESOURCE_NOT_FOUND } else { code::INVALID_PARAMS };
+            (code, "Resource not found".to_owned(), Some(json!({ "uri": name })))
+        }
+    };
+    (200, error_body(request.id.as_ref(), code, &message, data.as_ref()))
+}
+
+/// The HTTP status and body for a request whose whole method is denied: as if the server did not have it.
+pub fn method_denial(request: &Request) -> (u32, Vec<u8>) {
+    let answered = request.kind == MessageKind::Request;
+    let fault = Fault::method_not_found(&request.method_name, request.era, answered);
+    (fault.status, Fault { id: request.id.clone().filter(|_| answered), ..fault }.body())
+}

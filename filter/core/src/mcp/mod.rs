@@ -1,0 +1,32 @@
+//! From a request's headers and body to what it asks for, or why it is refused.
+//!
+//! One URL serves two families of protocol versions: the *legacy* ones (2025-03-26, 2025-06-18, 2025-11-25) with
+//! sessions and a handshake, and the *modern* one (2026-07-28), in which each request says everything about itself,
+//! twice: in headers and in the body. Which family a request belongs to is decided per request from both, and where
+//! they disagree the request is refused. What nobody here has a rule for is refused too, because a later version may
+//! keep the name of a tool somewhere else.
+//!
+//! The pieces, in the order a request meets them: [`McpHeaders::gather`] and [`check_media_type`] judge the headers
+//! alone, [`read_request`] the body with them ([`read_bodiless`] if there is none), and [`denial()`] words the answer
+//! if policy takes a target away.
+
+mod denial;
+mod fault;
+mod headers;
+mod media_type;
+mod message;
+mod method;
+mod request;
+mod targets;
+pub(crate) mod twins;
+mod version;
+
+pub use denial::{denial, method_denial};
+pub use fault::{Fault, code, error_body};
+pub use headers::McpHeaders;
+pub use media_type::check_media_type;
+pub use message::{Id, MessageKind};
+pub use method::{ListKind, Method};
+pub use request::{Request, read_bodiless, read_request};
+pub use targets::Target;
+pub use version::{Era, ProtocolVersion};
