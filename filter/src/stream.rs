@@ -12,6 +12,11 @@ use proxy_wasm::types::Action;
 use crate::host::{self, Buffer, Half, Map};
 use crate::verify::Verifier;
 
+/// Envoy keeps the client's scheme in this header, and finds no route at all for a request without it. The core, which
+/// knows nothing of Envoy, passes on what an upstream should see; so this one is put back here. Its value is Envoy's
+/// own where Envoy is the edge, and the route is where to take it off before the upstream.
+const FORWARDED_PROTO: &[u8] = b"x-forwarded-proto";
+
 /// What has become of the request. There is one terminal action per stream: it is let go or answered, once.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Verdict {
@@ -27,6 +32,8 @@ enum Verdict {
 pub(crate) struct Stream {
     exchange: Exchange,
     verdict: Verdict,
+    /// The value of [`FORWARDED_PROTO`].
+    forwarded_proto: Option<Vec<u8>>,
     /// Bytes of the request's body that the host holds.
     buffered: usize,
     /// The last part of the response's body has been seen.
@@ -39,6 +46,7 @@ impl Stream {
         Self {
             exchange: Exchange::new(id),
             verdict: Verdict::Open,
+            forwarded_proto: None,
             buffered: 0,
             response_ended: false,
             done: false,
@@ -54,6 +62,8 @@ impl Stream {
         let (Ok(headers), Ok(now_ms)) = (host::headers(Map::RequestHeaders), host::now_ms()) else {
             return self.fail();
         };
+        let forwarded_proto = headers.iter().find(|(name, _)| name == FORWARDED_PROTO);
+        self.forwarded_proto = forwarded_proto.map(|(_, value)| value.clone());
         let around = Surroundings { now_ms, verifier };
         let step = self.exchange.on_request_headers(worker, headers, end_of_stream, &around);
         self.carry_out(step)
@@ -108,17 +118,21 @@ impl Stream {
     fn carry_out(&mut self, step: Step) -> Action {
         match (step, self.verdict) {
             (_, Verdict::Over) | (Step::Wait, _) => Action::Pause,
-            (Step::Forward(headers), _) => self.let_go(&headers),
+            (Step::Forward(headers), _) => self.let_go(headers),
             (Step::Reply(reply), _) => self.answer(&reply),
             (Step::Done, Verdict::LetGo) => Action::Continue,
             (Step::Done, Verdict::Open) => self.fail(),
         }
     }
 
-    fn let_go(&mut self, headers: &Headers) -> Action {
+    fn let_go(&mut self, mut headers: Headers) -> Action {
+        if let Some(value) = self.forwarded_proto.take() {
+            headers.retain(|(name, _)| name != FORWARDED_PROTO);
+            headers.push((FORWARDED_PROTO.to_vec(), value));
+        }
         // In one call: between two there would be a header map that nobody decided on.
         let replaced =
-            host::set_headers(Map::RequestHeaders, headers).and_then(|()| host::clear_route_cache());
+            host::set_headers(Map::RequestHeaders, &headers).and_then(|()| host::clear_route_cache());
         if let Err(status) = replaced {
             log::error!("the host refuses the request's new headers: {status:?}");
             return self.fail();

@@ -31,6 +31,8 @@ fn a_request_waits_for_its_lease_and_goes_on_with_new_headers() {
         (":path", "/mcp"),
         ("authorization", "Bearer upstream"),
         ("x-portcullis-upstream", "tls"),
+        // Without it Envoy finds no route.
+        ("x-forwarded-proto", "https"),
     ]);
     for pair in &expected {
         assert_eq!(headers.iter().filter(|(name, _)| *name == pair.0).collect::<Vec<_>>(), [pair]);
