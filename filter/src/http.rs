@@ -50,7 +50,8 @@ impl Http {
         self.run(|stream, worker, _| work(stream, worker), |_| Action::Continue)
     }
 
-    /// The stream is over, whichever callback says so first.
+    /// The stream is over, whichever callback says so first. Envoy writes its access log after these callbacks, so
+    /// what is known at the end still gets in.
     fn finish(&self) {
         let Ok(mut stream) = self.stream.try_borrow_mut() else { return };
         vm::with(|vm| {
@@ -58,20 +59,13 @@ impl Http {
                 stream.finish(worker);
             }
         });
-    }
-
-    /// Envoy writes its access log after these callbacks, so what is known at the end still gets in.
-    fn finish_and_record(&self) {
-        self.finish();
-        if let Ok(mut stream) = self.stream.try_borrow_mut() {
-            stream.record();
-        }
+        stream.record();
     }
 }
 
 impl Context for Http {
     fn on_done(&mut self) -> bool {
-        self.finish_and_record();
+        self.finish();
         true
     }
 }
@@ -106,13 +100,12 @@ impl HttpContext for Http {
     }
 
     fn on_log(&mut self) {
-        self.finish_and_record();
+        self.finish();
     }
 }
 
 impl Drop for Http {
     fn drop(&mut self) {
-        self.finish();
         vm::with(|vm| vm.remove_stream(self.id));
     }
 }
