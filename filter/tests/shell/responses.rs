@@ -1,10 +1,7 @@
 //! Responses on their way through the shell.
 
-mod fake_host;
-mod gateway;
-
-use fake_host::{self as host, CONTINUE, Event, PAUSE};
-use gateway::{events, let_go, post, tool_call, warm};
+use crate::fake_host::{self as host, CONTINUE, Event, PAUSE};
+use crate::gateway::{events, let_go, post, tool_call, warm};
 
 const LIST: &str = r#"{"jsonrpc":"2.0","id":2,"method":"tools/list"}"#;
 const TOOLS: &str = r#"{"jsonrpc":"2.0","id":2,"result":{"tools":[{"name":"echo","inputSchema":{"type":"object"}},{"name":"forbidden","inputSchema":{"type":"object"}}]}}"#;

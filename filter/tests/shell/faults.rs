@@ -1,10 +1,9 @@
 //! Every host function failing with every status, at every stage: nothing panics, and nothing passes undecided.
 
-mod fake_host;
-mod gateway;
-
-use fake_host::{self as host, CONTINUE, Event, Host};
-use gateway::{CLUSTER, ROOT, answer_watch, configuration, events, grant, post_headers, tool_call};
+use crate::fake_host::{self as host, CONTINUE, Event, Host};
+use crate::gateway::{
+    CLUSTER, ROOT, answer_watch, api_key, configuration, events, grant, post_headers, tool_call,
+};
 
 const FUNCTIONS: [&str; 14] = [
     "proxy_log",
@@ -98,6 +97,13 @@ fn check(name: &str, fault: fn(&mut Host, u32), status: u32) {
                 assert!(!went_on || replaced == 1, "{id} went on with the client's headers: {events:?}");
                 assert!(!went_on || id != 11, "{id} is denied: {events:?}");
                 assert!(answered <= 1, "{id}: {events:?}");
+            }
+            let log = host::with(|host| std::mem::take(&mut host.log));
+            for (_, line) in log {
+                assert!(
+                    !line.contains(&api_key()) && !line.contains("Bearer"),
+                    "a secret in the log: {line}"
+                );
             }
         })
         .join();

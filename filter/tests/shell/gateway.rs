@@ -111,6 +111,7 @@ pub(crate) fn post_headers() -> Headers {
         (":scheme", "https"),
         (":authority", "gateway.example"),
         (":path", "/demo/mcp"),
+        ("x-forwarded-proto", "https"),
         ("content-type", "application/json"),
         ("accept", "application/json, text/event-stream"),
         ("mcp-protocol-version", "2025-06-18"),

@@ -1,12 +1,9 @@
 //! Who verifies a token, and how: by requests that carry one.
 
-mod fake_host;
-mod gateway;
-
+use crate::fake_host::{self as host, PAUSE};
+use crate::gateway::{ROOT, calls, marked, post_headers, replies, start, take_call};
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
-use fake_host::{self as host, PAUSE};
-use gateway::{ROOT, calls, marked, post_headers, replies, start, take_call};
 use jwt_simple::prelude::{
     Claims, Duration, ECDSAP256KeyPairLike as _, ES256KeyPair, Ed25519KeyPair, EdDSAKeyPairLike as _,
     JWTClaims, NoCustomClaims, RS256KeyPair, RSAKeyPairLike as _, UnixTimeStamp,
@@ -68,7 +65,9 @@ fn accepted(id: u32, token: &str) -> bool {
     assert_eq!(refused.is_empty(), !asked.is_empty(), "{refused:?} {asked:?}");
     assert!(refused.iter().all(|(status, _)| *status == 401), "{refused:?}");
     host::end(id);
-    asked.iter().for_each(|call| host::answer(call, None));
+    for call in &asked {
+        host::answer(call, None);
+    }
     !asked.is_empty()
 }
 
@@ -136,7 +135,9 @@ fn the_host_is_asked_in_its_own_terms() {
         assert_eq!(jws_numbers(der), URL_SAFE_NO_PAD.decode(signature).expect("Base64"));
         // Time goes on, because verifications are rationed, and so does the watch, because silence would end it all.
         host::with(|host| host.now_ms += 1000);
-        calls("/v1/watch").iter().for_each(|call| answer_watch(call, json!(null)));
+        for call in calls("/v1/watch") {
+            answer_watch(&call, json!(null));
+        }
     }
 }
 

@@ -143,6 +143,8 @@ fn enter<T>(context: u32, callback: impl FnOnce() -> T) -> T {
     });
     let result = callback();
     let after = with(|host| {
+        let returned = host.effective == 0 || host.effective == context;
+        assert!(returned || !host.fails.is_empty(), "{context} ends as {}", host.effective);
         (host.current, host.effective) = (0, 0);
         let mut after = Vec::new();
         for (id, stream) in &mut host.streams {
