@@ -1,0 +1,11 @@
+//! The token-service: registry, policy, leases and sealed credentials behind the filter.
+//!
+//! In dependency order:
+//!
+//! - [`clock`]: time and chance as values that are passed in.
+//! - [`domain`]: what there is (servers, workspaces, members, keys, policies) and who may have a lease. Pure.
+//! - [`store`]: the storage contract, and SQLite behind it.
+
+pub mod clock;
+pub mod domain;
+pub mod store;
