@@ -5,7 +5,9 @@
 //! - [`clock`]: time and chance as values that are passed in.
 //! - [`domain`]: what there is (servers, workspaces, members, keys, policies) and who may have a lease. Pure.
 //! - [`store`]: the storage contract, and SQLite behind it.
+//! - [`vault`]: the root key, the data keys, and sealing; API keys and the admin token.
 
 pub mod clock;
 pub mod domain;
 pub mod store;
+pub mod vault;
