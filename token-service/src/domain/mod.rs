@@ -4,12 +4,13 @@
 //! - [`server`], [`url`], [`header`]: a registered MCP server, where it is, and the credential headers it gets.
 //! - [`people`]: workspaces, members and API keys.
 //! - [`policy`]: what each level takes away.
-//! - [`issuer`]: whose tokens are accepted.
+//! - [`issuer`], [`jwks`]: whose tokens are accepted, and their keys.
 //! - [`resolve`]: all of it together, turned into a lease or a reason why not.
 
 pub mod header;
 pub mod ids;
 pub mod issuer;
+pub mod jwks;
 pub mod people;
 pub mod policy;
 pub mod resolve;
