@@ -17,6 +17,8 @@
 //! **Untrusted.** The store keeps sealed bytes and digests, never a secret.
 
 pub mod changes;
+#[cfg(test)]
+mod conformance;
 pub mod declaration;
 mod error;
 pub mod sqlite;

@@ -297,3 +297,6 @@ impl Store for SqliteStore {
         housekeeping!(self, start::set_admin_token_digest, expected, digest)
     }
 }
+
+#[cfg(test)]
+mod tests;
