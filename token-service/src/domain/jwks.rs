@@ -46,7 +46,8 @@ struct Key {
     kid: Option<String>,
     #[serde(rename = "use")]
     purpose: Option<String>,
-    key_ops: Option<Vec<String>>,
+    #[serde(rename = "key_ops")]
+    operations: Option<Vec<String>>,
     x: Option<String>,
     y: Option<String>,
     n: Option<String>,
@@ -99,7 +100,7 @@ fn read_key(key: Value) -> Result<Option<VerificationKey>, &'static str> {
         return Err("this is a symmetric key; only public keys can be used");
     }
     let signs = key.purpose.as_deref().is_none_or(|purpose| purpose == "sig")
-        && key.key_ops.as_ref().is_none_or(|operations| operations.iter().any(|one| one == "verify"));
+        && key.operations.as_ref().is_none_or(|operations| operations.iter().any(|one| one == "verify"));
     if !signs {
         return Ok(None);
     }
@@ -168,7 +169,7 @@ mod tests {
     const RSA_SPKI: &str = "MIIBIjANBgkqhkiG9w0BAQEFAAOCAQ8AMIIBCgKCAQEAnvTZ3EPff9/S7+xTOqAKkdlJOVsiXik0OwGWsFFiq8xO/VHkr5mQWgF3k5b26SJGAP0n++QnqAsMSRPIhYqARTaSa8IfyaJmJnxwBEDJrG/iQbvXHhuzdPeIbs//Dpkz5xSNZyUJEXkAiGK767WrzHYknN2PM1fykolwQbG5oYs24z42TLVNCll3LaAQac4Oa9LZK7ETknY2ZsPm2Wqd5O+qm8mDSlP3TOft7x0vc62D+jIpZ18xUPfAgmxSdpuLy7kfLavBl9jQOPEfv+CjD2aYiDbjJE7n6qH6+38/oo7iaEVoE4xsSvCLDa5davc3UYRakTjjD5o9YOO9FehmXwIDAQAB";
     const SHORT_RSA_N: &str = "-TgqxrVu9V-RVNhZeuNCtna4BOT56Fm0telgV2SV07pYYQmNoKl3bwiZ2_no2eh95AbViQNLT_GTaOeIL2lvpp62uKLyYuiVqfua4VRI0FSf4uNh-V5uDEv2CtJCfiaZAvoRHm6J6g61kG3oSLr0qYAw2PWi4-yAWojnCoS9XcM";
 
-    fn problem(key: Value) -> String {
+    fn problem(key: &Value) -> String {
         let errors = read(json!({ "keys": [key] })).expect_err("has a problem");
         errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
     }
@@ -223,7 +224,7 @@ mod tests {
         for other in others {
             let keys = read(json!({ "keys": [other, good] })).expect("one good key");
             assert_eq!(keys.len(), 1, "{other}");
-            assert_eq!(problem(other), "the key set has no key for EdDSA, ES256 or RS256 signatures");
+            assert_eq!(problem(&other), "the key set has no key for EdDSA, ES256 or RS256 signatures");
         }
     }
 
@@ -251,7 +252,7 @@ mod tests {
             (json!({ "kty": 1 }), "keys[0]: this is not a key"),
             (json!("key"), "keys[0]: this is not a key"),
         ] {
-            let found = problem(key.clone());
+            let found = problem(&key);
             assert!(found.starts_with(expected), "{key}: {found}");
         }
         let good = json!({ "kty": "OKP", "crv": "Ed25519", "x": ED25519_X, "kid": "same" });

@@ -89,7 +89,7 @@ pub(in crate::store) async fn declarations_replace_each_other(database: &dyn Dat
     let four = store.declare(&Declaration::default(), later.revision).await.expect("declares");
     assert_eq!(store.servers().await.expect("reads"), []);
     assert_eq!(store.issuers().await.expect("reads"), []);
-    assert_eq!(store.workspaces().await.expect("reads"), [later.clone()]);
+    assert_eq!(store.workspaces().await.expect("reads"), std::slice::from_ref(&later));
     let told = changes(store.as_ref(), later.revision).await;
     assert_eq!(told, change_set(four, true, &[Invalidation::All]));
 }

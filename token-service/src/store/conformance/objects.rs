@@ -24,18 +24,18 @@ pub(in crate::store) async fn objects_read_back_as_written(database: &dyn Databa
     let store = database.open().await;
     assert_eq!(store.server(&server.id).await.expect("reads"), Some(server.clone()));
     assert_eq!(store.server_by_slug(&server.slug).await.expect("reads"), Some(server.clone()));
-    assert_eq!(store.servers().await.expect("reads"), [server.clone()]);
+    assert_eq!(store.servers().await.expect("reads"), std::slice::from_ref(&server));
     assert_eq!(server.settings, new_server(1).settings);
     assert_eq!(store.workspace(&workspace.id).await.expect("reads"), Some(workspace.clone()));
     assert_eq!(store.workspace_by_slug(&workspace.slug).await.expect("reads"), Some(workspace.clone()));
-    assert_eq!(store.workspaces().await.expect("reads"), [workspace.clone()]);
+    assert_eq!(store.workspaces().await.expect("reads"), std::slice::from_ref(&workspace));
     assert_eq!(store.member(&member.id).await.expect("reads"), Some(member.clone()));
     let found = store.member_by_identity(&workspace.id, &member.identity).await.expect("reads");
     assert_eq!(found, Some(member.clone()));
     assert_eq!(store.key(&key.id).await.expect("reads"), Some(key.clone()));
     assert_eq!(key.owner, KeyOwner::Member(member.id));
     assert_eq!(store.keys(&workspace.id, None, 10).await.expect("reads"), [key, service]);
-    assert_eq!(store.policies(&target).await.expect("reads"), [policy.clone()]);
+    assert_eq!(store.policies(&target).await.expect("reads"), std::slice::from_ref(&policy));
     assert_eq!((policy.rules, policy.origin), (denying("delete_*"), Origin::Api));
 }
 
