@@ -23,6 +23,7 @@ mod audit;
 pub mod changes;
 pub mod declaration;
 mod error;
+pub mod sqlite;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -37,6 +38,7 @@ pub use self::audit::{Actor, AuditEntry};
 pub use self::changes::{ChangeSet, Since};
 pub use self::declaration::{Declaration, DeclaredPolicy, DeclaredServer, DeclaredWorkspaces};
 pub use self::error::StoreError;
+pub use self::sqlite::SqliteStore;
 use crate::clock::Timestamp;
 use crate::domain::Revision;
 use crate::domain::ids::{KeyId, MemberId, ServerId, WorkspaceId};
@@ -70,8 +72,8 @@ pub trait Store: Send + Sync + 'static {
     /// The servers (by slug) and issuers (by issuer) as of one commit.
     async fn registry(&self) -> Result<RegistrySnapshot>;
 
-    /// Forgets the changes up to and including `through`, never the newest revision itself. Cursors before it get
-    /// [`Since::Gap`] from now on.
+    /// Forgets the changes up to and including `through`. Cursors before it get [`Since::Gap`] from now on. Takes no
+    /// revision.
     async fn prune_changes(&self, through: Revision) -> Result<()>;
 
     /// Announces each commit made through this handle as soon as it is durable. A hint for waiting: commits of other
