@@ -17,7 +17,7 @@ use crate::jobs::{self, Follower};
 use crate::key_use::KeyUse;
 use crate::shutdown::Shutdown;
 use crate::state::{Service, Settings, Shared};
-use crate::store::{Store, StoreError};
+use crate::store::{SqliteStore, Store, StoreError};
 use crate::vault::{AdminToken, Vault, VaultError};
 use crate::watch_hub::WatchHub;
 
@@ -154,7 +154,7 @@ async fn open(
 ) -> Result<Shared, StartError> {
     let ServiceConfig { store, root_key, admin_token_file, .. } = &config.service;
     let StoreConfig::Sqlite(path) = store;
-    let store: Arc<dyn Store> = temporary(path);
+    let store: Arc<dyn Store> = Arc::new(SqliteStore::open(path).await?);
     let RootKeyConfig::File(root_key) = root_key;
     let vault = Vault::open_with_file(root_key, &*store, Arc::clone(&entropy)).await?;
     let admin_token = AdminToken::establish(admin_token_file, &*store, &*entropy).await?;
@@ -178,5 +178,3 @@ async fn open(
         settings,
     }))
 }
-
-fn temporary(_: &Path) -> Arc<dyn Store> { unimplemented!() }

@@ -26,7 +26,6 @@ use axum::routing::{get, post};
 use axum::{Extension, Router};
 use portcullis_wire::{CONTRACT_VERSION, LEASES_PATH, MARKER_HEADER, WATCH_PATH};
 use tower_http::catch_panic::CatchPanicLayer;
-use utoipa::openapi::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 

@@ -8,14 +8,14 @@ use tokio::time::Instant;
 
 /// Which of the three listeners a request came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Audience {
+pub(super) enum Audience {
     Internal,
     Admin,
     Public,
 }
 
 impl Audience {
-    pub fn as_str(self) -> &'static str {
+    pub(super) fn as_str(self) -> &'static str {
         match self {
             Self::Internal => "internal",
             Self::Admin => "admin",
@@ -24,7 +24,7 @@ impl Audience {
     }
 }
 
-pub async fn log(State(audience): State<Audience>, request: Request, next: Next) -> Response {
+pub(super) async fn log(State(audience): State<Audience>, request: Request, next: Next) -> Response {
     let begun = Instant::now();
     let method = request.method().clone();
     // The route's pattern: what a caller put into an unknown path stays out of the log.

@@ -7,6 +7,7 @@ use utoipa::{Modify, OpenApi as _, openapi};
 
 use crate::http::error::{PROBLEM_MEDIA_TYPE, ProblemDocument};
 
+/// The name of the security scheme, also in the attribute below.
 const TOKEN: &str = "admin_token";
 
 #[derive(utoipa::OpenApi)]
@@ -19,7 +20,7 @@ const TOKEN: &str = "admin_token";
     ),
     components(schemas(ProblemDocument)),
     modifiers(&Token),
-    security((TOKEN = []))
+    security(("admin_token" = []))
 )]
 struct Frame;
 

@@ -18,7 +18,7 @@ use crate::state::Shared;
 use crate::store::{MemberChange, NewMember};
 
 /// Issuers and subjects are compared byte for byte, so they are bounded but not otherwise judged.
-const LONGEST_IDENTITY: usize = 512;
+const LONGEST_IDENTITY: usize = 1024;
 
 /// A user in one workspace.
 #[derive(Debug, Serialize, ToSchema)]
@@ -126,7 +126,7 @@ pub async fn create(
 fn identity_part(problems: &mut Problems, field: &str, text: &str) -> bool {
     let holds = (1..=LONGEST_IDENTITY).contains(&text.len()) && !text.chars().any(char::is_control);
     if !holds {
-        let problem = "is empty, longer than 512 bytes, or has a control character";
+        let problem = "is empty, longer than 1024 bytes, or has a control character";
         problems.add(field, problem, "give it exactly as the member's tokens have it");
     }
     holds

@@ -104,7 +104,7 @@ impl Body<'_> {
         let mut problems = Problems::default();
         let slug = problems.slug("slug", &body.slug);
         let name = problems.name("name", body.name.unwrap_or(body.slug));
-        let url = server_url(&mut problems, &body.url, body.allow_plain_http);
+        let url = server_url(&mut problems, &body.url, body.allow_http);
         let auth = self.auth(&mut problems, url.as_ref(), body.auth);
         let initial = initial_workspaces(&mut problems, body.workspaces, workspaces);
         let server = (|| {
@@ -128,7 +128,7 @@ impl Body<'_> {
         let settings = present.settings.clone();
         let name = problems.name("name", body.name.unwrap_or(settings.name));
         let url = match body.url {
-            Some(text) => server_url(&mut problems, &text, body.allow_plain_http),
+            Some(text) => server_url(&mut problems, &text, body.allow_http),
             None => Some(settings.url),
         };
         let auth = match body.auth {
@@ -246,8 +246,8 @@ fn add_moved(problems: &mut Problems, field: &str) {
     problems.add(field, problem, "give the value of every credential header together with the new URL");
 }
 
-fn server_url(problems: &mut Problems, text: &str, allow_plain_http: bool) -> Option<ServerUrl> {
-    let plain_http = if allow_plain_http { PlainHttp::Allowed } else { PlainHttp::Refused };
+fn server_url(problems: &mut Problems, text: &str, allow_http: bool) -> Option<ServerUrl> {
+    let plain_http = if allow_http { PlainHttp::Allowed } else { PlainHttp::Refused };
     let remedy = "give the URL of the server's MCP endpoint, such as https://mcp.example.com/mcp";
     problems.take("url", ServerUrl::parse(text, plain_http), remedy)
 }

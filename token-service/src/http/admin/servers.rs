@@ -61,10 +61,10 @@ pub struct CreateServer {
     pub slug: String,
     /// For people; the slug if absent.
     pub name: Option<String>,
-    /// The MCP endpoint. `https` unless `allow_plain_http` is set.
+    /// The MCP endpoint. `https` unless `allow_http` is set.
     pub url: String,
     #[serde(default)]
-    pub allow_plain_http: bool,
+    pub allow_http: bool,
     pub auth: AuthBody,
     /// How much of each request its log record holds; `redacted` if absent.
     pub payload: Option<PayloadBody>,
@@ -82,7 +82,7 @@ pub struct ChangeServer {
     /// With another host, port or scheme, the value of every credential header has to be given anew.
     pub url: Option<String>,
     #[serde(default)]
-    pub allow_plain_http: bool,
+    pub allow_http: bool,
     /// Replaces all of it; a header without a value keeps the one it has.
     pub auth: Option<AuthBody>,
     pub payload: Option<PayloadBody>,
