@@ -221,3 +221,6 @@ fn read(root: &At<'_>) -> Option<Config> {
     let policies = policies::read(&sections, &names);
     Some(Config { service: service?, declared: Declared { workspaces, servers, issuers, policies } })
 }
+
+#[cfg(test)]
+mod tests;

@@ -75,53 +75,38 @@ impl<'a> At<'a> {
     }
 
     pub(super) fn text(&self) -> Option<&'a str> {
-        match &self.node.value {
-            Value::Text(text) => Some(text),
-            _ => {
-                self.wrong_kind("a text");
-                None
-            }
+        if let Value::Text(text) = &self.node.value {
+            return Some(text);
         }
+        self.wrong_kind("a text");
+        None
     }
 
     pub(super) fn boolean(&self) -> Option<bool> {
-        match self.node.value {
-            Value::Boolean(value) => Some(value),
-            _ => {
-                self.wrong_kind("true or false");
-                None
-            }
+        if let Value::Boolean(value) = self.node.value {
+            return Some(value);
         }
+        self.wrong_kind("true or false");
+        None
     }
 
     pub(super) fn list(&self) -> Option<Vec<At<'a>>> {
-        match &self.node.value {
-            Value::List(items) => {
-                let at = |(index, node)| At {
-                    node,
-                    place: format!("{}[{index}]", self.place),
-                    context: self.context,
-                };
-                Some(items.iter().enumerate().map(at).collect())
-            }
-            _ => {
-                self.wrong_kind("a list");
-                None
-            }
-        }
+        let Value::List(items) = &self.node.value else {
+            self.wrong_kind("a list");
+            return None;
+        };
+        let at =
+            |(index, node)| At { node, place: format!("{}[{index}]", self.place), context: self.context };
+        Some(items.iter().enumerate().map(at).collect())
     }
 
     /// The entries of a mapping whose keys are names of the user's choice.
     pub(super) fn entries(&self) -> Option<Vec<(&'a str, At<'a>)>> {
-        match &self.node.value {
-            Value::Mapping(entries) => {
-                Some(entries.iter().map(|(key, node)| (key.as_str(), self.below(key, node))).collect())
-            }
-            _ => {
-                self.wrong_kind("a mapping");
-                None
-            }
-        }
+        let Value::Mapping(entries) = &self.node.value else {
+            self.wrong_kind("a mapping");
+            return None;
+        };
+        Some(entries.iter().map(|(key, node)| (key.as_str(), self.below(key, node))).collect())
     }
 
     /// The fields of a mapping whose keys are ours. Unknown ones are reported, with the known one that was meant.

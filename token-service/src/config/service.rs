@@ -8,7 +8,7 @@ use url::{Host, Url};
 use super::reader::{At, Fields};
 use super::{InternalListener, InternalTls, Listeners, RootKeyConfig, ServiceConfig, StoreConfig};
 
-const DEFAULT_LEASE_TTL: Duration = Duration::from_secs(60);
+const DEFAULT_LEASE_TTL: Duration = Duration::from_mins(1);
 const DEFAULT_WATCH_HOLD: Duration = Duration::from_secs(1);
 
 pub(super) fn read(sections: &Fields<'_>) -> Option<ServiceConfig> {
@@ -75,7 +75,8 @@ fn public_url(at: &At<'_>) -> Option<String> {
 fn listeners(at: &At<'_>) -> Option<Listeners> {
     let fields = at.fields(&["internal", "internal_tls", "admin", "public"])?;
     let tls = fields.get("internal_tls").map(internal_tls);
-    let internal = fields.require("internal").and_then(|at| internal(at, tls));
+    let (tls_given, tls) = (tls.is_some(), tls.flatten());
+    let internal = fields.require("internal").and_then(|at| internal(at, tls_given, tls));
     let admin = fields.require("admin").and_then(address);
     let public = fields.require("public").and_then(address);
     if let (Some(admin), Some(public)) = (admin, public)
@@ -91,10 +92,10 @@ fn address(at: &At<'_>) -> Option<SocketAddr> {
     at.parsed("write an IP address and a port, such as 127.0.0.1:8080", str::parse)
 }
 
-/// `tls` is `Some(None)` where it was given and has problems.
-fn internal(at: &At<'_>, tls: Option<Option<InternalTls>>) -> Option<InternalListener> {
+/// `tls` is `None` also where it was given and has problems.
+fn internal(at: &At<'_>, tls_given: bool, tls: Option<InternalTls>) -> Option<InternalListener> {
     if let Some(path) = at.text()?.strip_prefix("unix:") {
-        if tls.is_some() {
+        if tls_given {
             at.report("internal_tls has no use on a Unix socket", "leave internal_tls out");
         }
         if !path.starts_with('/') {
@@ -108,17 +109,17 @@ fn internal(at: &At<'_>, tls: Option<Option<InternalTls>>) -> Option<InternalLis
     }
     let remedy = "write an IP address and a port, such as 127.0.0.1:8081, or unix:/path";
     let address: SocketAddr = at.parsed(remedy, str::parse)?;
-    match tls {
-        Some(tls) => Some(InternalListener::MutualTls(address, tls?)),
-        None if address.ip().is_loopback() => Some(InternalListener::Loopback(address)),
-        None => {
-            at.report(
-                format_args!("{address} can be reached from other machines, and whoever reaches it gets credentials"),
-                "use a loopback address or unix:/path, or add internal_tls with certificate, key and client_ca",
-            );
-            None
-        }
+    if tls_given {
+        return Some(InternalListener::MutualTls(address, tls?));
     }
+    if address.ip().is_loopback() {
+        return Some(InternalListener::Loopback(address));
+    }
+    at.report(
+        format_args!("{address} can be reached from other machines, and whoever reaches it gets credentials"),
+        "use a loopback address or unix:/path, or add internal_tls with certificate, key and client_ca",
+    );
+    None
 }
 
 fn internal_tls(at: &At<'_>) -> Option<InternalTls> {

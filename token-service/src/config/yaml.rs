@@ -56,12 +56,25 @@ pub(super) fn parse(text: &str) -> Result<Node, Problem> {
         with_snippet: false,
     };
     let parsed: Result<Spanned<Value>, _> = serde_saphyr::from_str_with_options(text, options);
-    parsed.map(Node::from).map_err(|error| Problem {
+    parsed.map(Node::from).map_err(|error| problem(&error))
+}
+
+fn problem(error: &serde_saphyr::Error) -> Problem {
+    let (what, remedy) = match error {
+        serde_saphyr::Error::DuplicateMappingKey { key: Some(key), .. } => {
+            (format!("the key {key:?} is there twice"), "join the two; further problems show after that")
+        }
+        _ => (
+            format!("this is not YAML that can be read: {error}"),
+            "correct the YAML; further problems show after that",
+        ),
+    };
+    Problem {
         line: error.location().map(|location| location.line()).filter(|line| *line > 0),
         place: String::new(),
-        what: format!("this is not YAML that can be read: {error}"),
-        remedy: "correct the YAML; further problems show after that".into(),
-    })
+        what,
+        remedy: remedy.into(),
+    }
 }
 
 impl Value {

@@ -283,3 +283,6 @@ fn effective_policy(
     entries.sort_by_key(|entry| entry.target.level());
     Ok(Policy { levels: entries.into_iter().map(|entry| entry.rules.at(entry.target.level())).collect() })
 }
+
+#[cfg(test)]
+mod tests;

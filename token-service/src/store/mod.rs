@@ -21,6 +21,8 @@
 
 mod audit;
 pub mod changes;
+#[cfg(test)]
+mod conformance;
 pub mod declaration;
 mod error;
 pub mod sqlite;

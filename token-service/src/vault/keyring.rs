@@ -94,6 +94,10 @@ impl Vault {
     }
 
     /// Seals `secret` for `place` under the active data key.
+    ///
+    /// # Panics
+    ///
+    /// If the secret is larger than 256 GiB, the cipher's limit.
     pub fn seal(&self, place: &Place, secret: &SecretString) -> Sealed {
         let nonce: [u8; NONCE_LENGTH] = random(self.entropy.as_ref());
         let associated = place.associated_data(self.active);
@@ -101,7 +105,7 @@ impl Vault {
         let ciphertext = self
             .cipher(self.active)
             .and_then(|cipher| cipher.encrypt(&XNonce::from(nonce), payload).ok())
-            .expect("the active key is in the ring, and no secret is near the cipher's limit of 256 GiB");
+            .expect("the active key is in the ring, and no secret is that large");
         let mut blob = vec![VERSION, XCHACHA20_POLY1305];
         blob.extend(self.active.to_be_bytes());
         blob.extend(nonce);

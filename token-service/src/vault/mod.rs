@@ -56,3 +56,6 @@ pub enum VaultError {
     #[error(transparent)]
     Store(#[from] StoreError),
 }
+
+#[cfg(test)]
+mod tests;

@@ -314,3 +314,6 @@ impl Store for SqliteStore {
         housekeeping!(self, start::set_admin_token_digest, expected, digest)
     }
 }
+
+#[cfg(test)]
+mod tests;
