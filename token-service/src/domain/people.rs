@@ -60,6 +60,8 @@ pub struct ApiKeyRecord {
     pub owner: KeyOwner,
     pub settings: KeySettings,
     pub created_at: Timestamp,
+    /// Written now and then, so it may be a minute old; `None` if it was never used.
+    pub last_used_at: Option<Timestamp>,
     /// The commit that last changed it.
     pub revision: Revision,
 }

@@ -14,8 +14,12 @@
 //!
 //! **Not found is `None`.** An object that is referred to and missing is [`StoreError::Missing`].
 //!
+//! **Audited.** Each change adds an [`AuditEntry`] in the same transaction, with the actor and the time of
+//! [`Store::on_behalf_of`]; a declaration adds one for each object that it changes.
+//!
 //! **Untrusted.** The store keeps sealed bytes and digests, never a secret.
 
+mod audit;
 pub mod changes;
 #[cfg(test)]
 mod conformance;
@@ -24,6 +28,7 @@ mod error;
 pub mod sqlite;
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use portcullis_wire::digest::Digest;
@@ -31,6 +36,7 @@ use portcullis_wire::lease::LeaseRequest;
 use portcullis_wire::names::Slug;
 use tokio::sync::watch;
 
+pub use self::audit::{Actor, AuditEntry};
 pub use self::changes::{ChangeSet, Since};
 pub use self::declaration::{Declaration, DeclaredPolicy, DeclaredServer, DeclaredWorkspaces};
 pub use self::error::StoreError;
@@ -76,6 +82,14 @@ pub trait Store: Send + Sync + 'static {
     /// handles are announced when a call of this handle sees them, so whoever shares a database with other processes
     /// also calls [`Store::current_revision`] from time to time.
     fn commits(&self) -> watch::Receiver<Revision>;
+
+    // === Auditing ===
+
+    /// A handle on the same database whose changes are recorded as made by `actor` at `now`.
+    fn on_behalf_of(&self, actor: Actor, now: Timestamp) -> Arc<dyn Store>;
+
+    /// Audit entries, newest first, at most `limit`, those with a sequence number below `before`.
+    async fn audit(&self, before: Option<u64>, limit: u32) -> Result<Vec<AuditEntry>>;
 
     // === Configuration ===
 
@@ -168,6 +182,9 @@ pub trait Store: Send + Sync + 'static {
         settings: &KeySettings,
         expected: Option<Revision>,
     ) -> Result<Option<ApiKeyRecord>>;
+    /// Notes when keys were last used, unless a later use is noted already. Unknown keys are passed over. Takes no
+    /// revision, and is no change for the audit.
+    async fn record_key_uses(&self, uses: &[(KeyId, Timestamp)]) -> Result<()>;
     /// Deletes it with its policies.
     async fn delete_key(&self, id: &KeyId) -> Result<Option<Revision>>;
 

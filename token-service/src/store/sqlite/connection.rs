@@ -14,6 +14,7 @@ use sqlx::{Connection as _, Transaction};
 use tokio::sync::watch;
 
 use super::SqliteStore;
+use super::audit::{self, Attribution};
 use super::convert::{from_database, to_database};
 use crate::domain::Revision;
 use crate::store::changes::MAX_INVALIDATIONS;
@@ -48,7 +49,8 @@ impl SqliteStore {
             .max_connections(READERS)
             .connect_with(options.read_only(true).pragma("query_only", "ON"))
             .await?;
-        let store = Self { writer, readers, commits: watch::Sender::new(Revision::default()) };
+        let commits = watch::Sender::new(Revision::default());
+        let store = Self { writer, readers, commits, attribution: Attribution::default() };
         let mut read = store.read().await?;
         let current = current_revision(&mut read).await?;
         drop(read);
@@ -75,7 +77,8 @@ impl SqliteStore {
         Ok(Write {
             transaction,
             revision: Revision(from_database(next)),
-            changed: false,
+            attribution: self.attribution,
+            records: Vec::new(),
             registry: false,
             invalidations: Vec::new(),
         })
@@ -84,7 +87,8 @@ impl SqliteStore {
     /// Commits what a transaction has changed; ends it without a trace if that is nothing.
     pub(super) async fn finish(&self, mut write: Write) -> Result<Revision> {
         let revision = write.outcome();
-        if write.changed {
+        if write.is_changed() {
+            write.write_records().await?;
             write.record_changes().await?;
             write.transaction.commit().await?;
             self.announce(revision);
@@ -108,7 +112,9 @@ impl SqliteStore {
 pub(super) struct Write {
     transaction: Transaction<'static, Sqlite>,
     pub(super) revision: Revision,
-    changed: bool,
+    attribution: Attribution,
+    /// What was done to which object; without any, nothing is committed.
+    records: Vec<(&'static str, String)>,
     registry: bool,
     invalidations: Vec<Invalidation>,
 }
@@ -118,20 +124,23 @@ impl Write {
         &mut self.transaction
     }
 
-    /// Something changed that no filter knows.
-    pub(super) fn touch(&mut self) {
-        self.changed = true;
+    /// Something was done, such as `server.create`, to the object of that id. Each change says so for the audit log:
+    /// one that does not is not committed.
+    pub(super) fn record(&mut self, action: &'static str, object: impl std::fmt::Display) {
+        self.records.push((action, object.to_string()));
+    }
+
+    fn is_changed(&self) -> bool {
+        !self.records.is_empty()
     }
 
     /// Servers or issuers changed.
     pub(super) fn touch_registry(&mut self) {
-        self.changed = true;
         self.registry = true;
     }
 
     /// Leases have to be forgotten.
     pub(super) fn invalidate(&mut self, invalidation: Invalidation) {
-        self.changed = true;
         if !self.invalidations.contains(&invalidation) && self.invalidations.len() <= MAX_INVALIDATIONS {
             self.invalidations.push(invalidation);
         }
@@ -139,12 +148,19 @@ impl Write {
 
     /// The revision after this transaction.
     pub(super) fn outcome(&self) -> Revision {
-        if self.changed { self.revision } else { self.previous() }
+        if self.is_changed() { self.revision } else { self.previous() }
     }
 
     /// The revision before this transaction.
     pub(super) fn previous(&self) -> Revision {
         Revision(self.revision.0.saturating_sub(1))
+    }
+
+    async fn write_records(&mut self) -> Result<()> {
+        for record in &self.records {
+            audit::append(&mut self.transaction, self.attribution, self.revision, record).await?;
+        }
+        Ok(())
     }
 
     async fn record_changes(&mut self) -> Result<()> {

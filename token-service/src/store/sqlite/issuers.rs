@@ -91,6 +91,7 @@ pub(super) async fn declare(write: &mut Write, declared: &Issuer) -> Result<()> 
     .bind(to_database(write.revision.0))
     .execute(write.connection())
     .await?;
+    write.record("issuer.set", &new.issuer);
     write.touch_registry();
     if old.is_some() {
         // Leases do not say which issuer their caller came from.
@@ -101,6 +102,7 @@ pub(super) async fn declare(write: &mut Write, declared: &Issuer) -> Result<()> 
 
 pub(super) async fn remove(write: &mut Write, issuer: &str) -> Result<()> {
     sqlx::query("DELETE FROM issuers WHERE issuer = ?").bind(issuer).execute(write.connection()).await?;
+    write.record("issuer.delete", issuer);
     write.touch_registry();
     write.invalidate(Invalidation::All);
     Ok(())

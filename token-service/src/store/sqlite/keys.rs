@@ -21,6 +21,7 @@ struct KeyRow {
     expires_at: Option<i64>,
     disabled: bool,
     created_at: i64,
+    last_used_at: Option<i64>,
     revision: i64,
 }
 
@@ -37,6 +38,7 @@ impl KeyRow {
                 disabled: self.disabled,
             },
             created_at: Timestamp(from_database(self.created_at)),
+            last_used_at: self.last_used_at.map(|time| Timestamp(from_database(time))),
             revision: revision(self.revision),
             id: self.id.into(),
         })
@@ -89,6 +91,7 @@ pub(super) async fn create(write: &mut Write, new: &NewKey) -> Result<ApiKeyReco
     .execute(write.connection())
     .await
     .map_err(|error| constraint(error, "API key", new.id.as_str(), refers_to))?;
+    write.record("key.create", &new.id);
     // A filter may remember that this key was unknown.
     write.invalidate(Invalidation::Key(new.id.to_string()));
     reread(write, &new.id).await
@@ -115,6 +118,7 @@ pub(super) async fn change(
         .bind(id.as_str())
         .execute(write.connection())
         .await?;
+    write.record("key.change", id);
     write.invalidate(Invalidation::Key(id.to_string()));
     reread(write, id).await.map(Some)
 }
@@ -126,6 +130,21 @@ async fn reread(write: &mut Write, id: &KeyId) -> Result<ApiKeyRecord> {
     })
 }
 
+/// Not a commit: it takes no revision.
+pub(super) async fn record_uses(
+    connection: &mut SqliteConnection,
+    uses: &[(KeyId, Timestamp)],
+) -> Result<()> {
+    for (id, at) in uses {
+        sqlx::query("UPDATE api_keys SET last_used_at = max(coalesce(last_used_at, 0), ?) WHERE id = ?")
+            .bind(to_database(at.0))
+            .bind(id.as_str())
+            .execute(&mut *connection)
+            .await?;
+    }
+    Ok(())
+}
+
 pub(super) async fn delete(write: &mut Write, id: &KeyId) -> Result<Option<Revision>> {
     let deleted = sqlx::query("DELETE FROM api_keys WHERE id = ?")
         .bind(id.as_str())
@@ -134,6 +153,7 @@ pub(super) async fn delete(write: &mut Write, id: &KeyId) -> Result<Option<Revis
     if deleted.rows_affected() == 0 {
         return Ok(None);
     }
+    write.record("key.delete", id);
     write.invalidate(Invalidation::Key(id.to_string()));
     Ok(Some(write.outcome()))
 }

@@ -129,7 +129,7 @@ pub(super) async fn create(write: &mut Write, new: &NewMember, origin: Origin) -
     .execute(write.connection())
     .await
     .map_err(|error| constraint(error, "member", &member.identity.subject, "workspace"))?;
-    write.touch();
+    write.record("member.create", &member.id);
     Ok(member)
 }
 
@@ -169,6 +169,7 @@ pub(super) async fn replace(
         .bind(member.id.as_str())
         .execute(write.connection())
         .await?;
+    write.record("member.change", &member.id);
     write.invalidate(Invalidation::Member(member.id.to_string()));
     Ok(member)
 }
@@ -182,6 +183,7 @@ pub(super) async fn delete(write: &mut Write, id: &MemberId) -> Result<Option<Re
 
 pub(super) async fn remove(write: &mut Write, id: &MemberId) -> Result<()> {
     sqlx::query("DELETE FROM members WHERE id = ?").bind(id.as_str()).execute(write.connection()).await?;
+    write.record("member.delete", id);
     // Leases through the member's keys name the member too.
     write.invalidate(Invalidation::Member(id.to_string()));
     Ok(())

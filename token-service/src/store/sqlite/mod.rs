@@ -2,6 +2,7 @@
 //!
 //! Functions on a `SqliteConnection` read; functions on a `Write` change, and note what that means for filters.
 
+mod audit;
 mod changes;
 mod connection;
 mod convert;
@@ -16,6 +17,7 @@ mod start;
 mod workspaces;
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use portcullis_wire::digest::Digest;
@@ -24,10 +26,12 @@ use portcullis_wire::names::Slug;
 use sqlx::sqlite::SqlitePool;
 use tokio::sync::watch;
 
+use self::audit::Attribution;
 use super::{
-    DataKeyRow, Declaration, MemberChange, NewKey, NewMember, NewServer, NewWorkspace, RegistrySnapshot,
+    Actor, AuditEntry,     DataKeyRow, Declaration, MemberChange, NewKey, NewMember, NewServer, NewWorkspace, RegistrySnapshot,
     Result, Since, Store,
 };
+use crate::clock::Timestamp;
 use crate::domain::ids::{KeyId, MemberId, ServerId, WorkspaceId};
 use crate::domain::issuer::Issuer;
 use crate::domain::people::{ApiKeyRecord, Identity, KeySettings, Member, Workspace};
@@ -37,11 +41,12 @@ use crate::domain::server::{Server, ServerSettings};
 use crate::domain::{Origin, Revision};
 
 /// A store in one SQLite file.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct SqliteStore {
     writer: SqlitePool,
     readers: SqlitePool,
     commits: watch::Sender<Revision>,
+    attribution: Attribution,
 }
 
 /// Runs a function in a writing transaction and commits what it changed.
@@ -104,6 +109,14 @@ impl Store for SqliteStore {
 
     fn commits(&self) -> watch::Receiver<Revision> {
         self.commits.subscribe()
+    }
+
+    fn on_behalf_of(&self, actor: Actor, now: Timestamp) -> Arc<dyn Store> {
+        Arc::new(Self { attribution: Attribution { actor, at: now }, ..self.clone() })
+    }
+
+    async fn audit(&self, before: Option<u64>, limit: u32) -> Result<Vec<AuditEntry>> {
+        audit::page(&mut *self.read().await?, before, limit).await
     }
 
     async fn declare(&self, declaration: &Declaration, expected: Revision) -> Result<Revision> {
@@ -249,6 +262,10 @@ impl Store for SqliteStore {
         expected: Option<Revision>,
     ) -> Result<Option<ApiKeyRecord>> {
         writing!(self, keys::change, id, settings, expected)
+    }
+
+    async fn record_key_uses(&self, uses: &[(KeyId, Timestamp)]) -> Result<()> {
+        housekeeping!(self, keys::record_uses, uses)
     }
 
     async fn delete_key(&self, id: &KeyId) -> Result<Option<Revision>> {

@@ -167,7 +167,7 @@ async fn replace(write: &mut Write, old: Option<PolicyEntry>, new: PolicyEntry) 
         if old.rules == new.rules && old.origin == new.origin {
             return Ok(old);
         }
-        remove(write, &old.target, &old.server).await?;
+        erase(write, &old.target, &old.server).await?;
     }
     let columns = columns(&new.target);
     sqlx::query(
@@ -184,6 +184,7 @@ async fn replace(write: &mut Write, old: Option<PolicyEntry>, new: PolicyEntry) 
     .execute(write.connection())
     .await
     .map_err(|error| constraint(error, "policy", new.server.as_str(), "server or target"))?;
+    write.record("policy.set", spell(&new.target, &new.server));
     invalidate(write, &new.target, &new.server);
     Ok(new)
 }
@@ -200,6 +201,24 @@ pub(super) async fn delete(
 }
 
 pub(super) async fn remove(write: &mut Write, target: &PolicyTarget, server: &ServerId) -> Result<()> {
+    erase(write, target, server).await?;
+    write.record("policy.delete", spell(target, server));
+    invalidate(write, target, server);
+    Ok(())
+}
+
+/// As the audit log names an entry.
+fn spell(target: &PolicyTarget, server: &ServerId) -> String {
+    let object = match target {
+        PolicyTarget::Organization => "",
+        PolicyTarget::Workspace(id) => id.as_str(),
+        PolicyTarget::Member(id) => id.as_str(),
+        PolicyTarget::Key(id) => id.as_str(),
+    };
+    format!("{}:{object} {server}", target.level().as_str())
+}
+
+async fn erase(write: &mut Write, target: &PolicyTarget, server: &ServerId) -> Result<()> {
     let columns = columns(target);
     sqlx::query(
         "DELETE FROM policies
@@ -212,7 +231,6 @@ pub(super) async fn remove(write: &mut Write, target: &PolicyTarget, server: &Se
     .bind(columns.key)
     .execute(write.connection())
     .await?;
-    invalidate(write, target, server);
     Ok(())
 }
 

@@ -172,6 +172,7 @@ pub(super) async fn insert(write: &mut Write, server: &Server) -> Result<()> {
     .await
     .map_err(|error| constraint(error, "server", server.slug.as_str(), "server"))?;
     insert_headers(write, server).await?;
+    write.record("server.create", &server.id);
     write.touch_registry();
     Ok(())
 }
@@ -236,6 +237,7 @@ pub(super) async fn replace(
         .execute(write.connection())
         .await?;
     insert_headers(write, &server).await?;
+    write.record("server.change", &server.id);
     write.touch_registry();
     write.invalidate(Invalidation::Server(server.id.to_string()));
     Ok(server)
@@ -250,6 +252,7 @@ pub(super) async fn delete(write: &mut Write, id: &ServerId) -> Result<Option<Re
 
 pub(super) async fn remove(write: &mut Write, id: &ServerId) -> Result<()> {
     sqlx::query("DELETE FROM servers WHERE id = ?").bind(id.as_str()).execute(write.connection()).await?;
+    write.record("server.delete", id);
     write.touch_registry();
     write.invalidate(Invalidation::Server(id.to_string()));
     Ok(())
@@ -294,6 +297,7 @@ pub(super) async fn add_provision(write: &mut Write, id: &ServerId, workspace: &
             .await
             .map_err(|error| constraint(error, "provision", id.as_str(), "workspace"))?;
     if added.rows_affected() > 0 {
+        write.record("server.provision", format_args!("{id} {workspace}"));
         write.invalidate(Invalidation::Workspace(workspace.to_string()));
     }
     Ok(())
@@ -310,6 +314,7 @@ pub(super) async fn remove_provision(
         .execute(write.connection())
         .await?;
     if removed.rows_affected() > 0 {
+        write.record("server.withdraw", format_args!("{id} {workspace}"));
         write.invalidate(Invalidation::Workspace(workspace.to_string()));
     }
     Ok(())

@@ -81,7 +81,7 @@ pub(super) async fn create(write: &mut Write, new: &NewWorkspace, origin: Origin
         .await
         .map_err(|error| constraint(error, "workspace", new.slug.as_str(), "workspace"))?;
     servers::provision_new_workspace(write, &workspace.id).await?;
-    write.touch();
+    write.record("workspace.create", &workspace.id);
     Ok(workspace)
 }
 
@@ -114,8 +114,8 @@ pub(super) async fn replace(
         .bind(workspace.id.as_str())
         .execute(write.connection())
         .await?;
-    // No lease holds the name.
-    write.touch();
+    // No lease holds the name, so there is nothing to forget.
+    write.record("workspace.change", &workspace.id);
     Ok(workspace)
 }
 
@@ -128,6 +128,7 @@ pub(super) async fn delete(write: &mut Write, id: &WorkspaceId) -> Result<Option
 
 pub(super) async fn remove(write: &mut Write, id: &WorkspaceId) -> Result<()> {
     sqlx::query("DELETE FROM workspaces WHERE id = ?").bind(id.as_str()).execute(write.connection()).await?;
+    write.record("workspace.delete", id);
     write.invalidate(Invalidation::Workspace(id.to_string()));
     Ok(())
 }
