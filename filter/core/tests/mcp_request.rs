@@ -543,7 +543,8 @@ fn faults_are_json_rpc_errors() {
 }
 
 fn denied(request: &Request) -> (u32, Value) {
-    let (status, body) = denial(request, request.targets.first().expect("a target"));
+    let reply = denial(request, request.targets.first().expect("a target"));
+    let (status, body) = (reply.status, reply.body);
     (status, serde_json::from_slice(&body).expect("JSON"))
 }
 
@@ -582,7 +583,8 @@ fn a_denied_method_looks_unknown() {
         (modern("tools/list", None, json!({})), modern("tools/lisp", None, json!({}))),
     ] {
         let unknown = unknown.expect_err("unknown");
-        let (status, body) = method_denial(&request.expect("accepted"));
+        let reply = method_denial(&request.expect("accepted"));
+        let (status, body) = (reply.status, reply.body);
         let body = String::from_utf8(body).expect("text").replace("tools/list", "tools/lisp");
         assert_eq!((status, body.into_bytes()), (unknown.status, unknown.body()));
     }

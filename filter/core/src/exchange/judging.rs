@@ -213,8 +213,7 @@ fn check_policy(
         decision @ Decision::Denied { .. } => {
             record.target(target.kind, &target.name);
             record.denied_by_policy(target.kind, decision);
-            let (status, body) = mcp::denial(request, target);
-            Err(LocalReply::with_body(status, code::POLICY_DENIED, body, "policy_denied"))
+            Err(mcp::denial(request, target))
         }
     }
 }

@@ -111,12 +111,19 @@ fn settle_version(message: &Message<'_, '_>, headers: &McpHeaders) -> Result<Pro
     if let Some(declared) = message.meta.and_then(|meta| meta.get(VERSION_KEY)) {
         return modern_version(message, declared, headers);
     }
-    match stated_version(headers)? {
+    let stated = stated_version(headers)?;
+    // The handshake belongs to sessions, even of a client whose header still says what it tried before.
+    if message.method == "initialize" {
+        let legacy =
+            stated.or_else(|| proposed_version(message)).filter(|version| version.era() == Era::Legacy);
+        return Ok(legacy.unwrap_or(ProtocolVersion::UNSTATED));
+    }
+    match stated {
         Some(version) if version.era() == Era::Modern && message.kind == MessageKind::Request => {
             Err(missing_meta(VERSION_KEY, "a string, the same as in the MCP-Protocol-Version header"))
         }
         Some(version) => Ok(version),
-        None => Ok(proposed_version(message).unwrap_or(ProtocolVersion::UNSTATED)),
+        None => Ok(ProtocolVersion::UNSTATED),
     }
 }
 
@@ -129,14 +136,10 @@ fn stated_version(headers: &McpHeaders) -> Result<Option<ProtocolVersion>, Fault
     }
 }
 
-/// What `initialize` proposes, if it is a legacy version; what the server agrees to is in its answer. A version that
-/// is unknown here is for the server to negotiate down.
+/// What `initialize` proposes; what the server agrees to is in its answer. A version that is unknown here is for the
+/// server to negotiate down.
 fn proposed_version(message: &Message<'_, '_>) -> Option<ProtocolVersion> {
-    if message.method != "initialize" {
-        return None;
-    }
-    let proposed = message.params?.get("protocolVersion")?.as_str()?;
-    ProtocolVersion::parse(&proposed).filter(|version| version.era() == Era::Legacy)
+    ProtocolVersion::parse(&message.params?.get("protocolVersion")?.as_str()?)
 }
 
 fn modern_version(
