@@ -95,6 +95,8 @@ impl Envoy {
         let url = format!("{}/stats?format=json&filter={name}", self.admin_url);
         let reply: Value = serde_json::from_str(&self.http.get(url).send().await?.text().await?)?;
         let stats = reply["stats"].as_array().cloned().unwrap_or_default();
+        // A misspelt name must not pass for a zero.
+        anyhow::ensure!(!stats.is_empty(), "Envoy has no statistic {name}");
         Ok(stats.iter().filter_map(|stat| stat["value"].as_u64()).sum())
     }
 }
