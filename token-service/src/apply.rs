@@ -33,11 +33,14 @@ use crate::vault::Vault;
 /// How often to start over when others commit at the same time.
 const ATTEMPTS: usize = 10;
 
+/// Finds the value of an environment variable.
+pub type Lookup = dyn Fn(&str) -> Option<String> + Send + Sync;
+
 /// Where the configuration comes from.
 pub struct ConfigSource {
     pub path: PathBuf,
     /// Looks up what the file refers to as `env`.
-    pub environment: Box<dyn Fn(&str) -> Option<String> + Send + Sync>,
+    pub environment: Box<Lookup>,
 }
 
 /// Why a configuration could not be applied. Nothing was changed.

@@ -14,6 +14,7 @@ pub mod leases;
 pub mod listen;
 pub mod read;
 mod request_log;
+mod tls;
 pub mod watch;
 
 use std::any::Any;

@@ -17,7 +17,7 @@ servers:
 
 /// The spellings in which a secret could lie around. Base64 has three, by the position it begins at.
 fn spellings(secret: &str) -> Vec<(String, Vec<u8>)> {
-    let hex: String = secret.bytes().map(|byte| format!("{byte:02x}")).collect();
+    let hex = secret.bytes().fold(String::new(), |hex, byte| format!("{hex}{byte:02x}"));
     let mut spellings = vec![
         ("raw".to_owned(), secret.as_bytes().to_vec()),
         ("hex".to_owned(), hex.as_bytes().to_vec()),

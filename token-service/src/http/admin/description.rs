@@ -47,11 +47,8 @@ pub fn frame() -> openapi::OpenApi {
 /// Adds to every operation that it may fail, always in the same form.
 pub fn complete(mut document: openapi::OpenApi) -> openapi::OpenApi {
     for item in document.paths.paths.values_mut() {
-        for operation in [&mut item.get, &mut item.put, &mut item.post, &mut item.delete, &mut item.patch] {
-            if let Some(operation) = operation {
-                add_problem(operation);
-            }
-        }
+        let operations = [&mut item.get, &mut item.put, &mut item.post, &mut item.delete, &mut item.patch];
+        operations.into_iter().flatten().for_each(add_problem);
     }
     document
 }
