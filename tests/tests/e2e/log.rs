@@ -59,8 +59,7 @@ async fn every_request_is_recorded_once_whatever_becomes_of_it() {
         tokio::join!(scripted.call_tool("allowed", json!({})), answer(500)).0,
         tokio::join!(scripted.call_tool("allowed", json!({})), answer(401)).0,
     ];
-    let decisions: Vec<&str> =
-        vec!["allow", "deny", "allow", "deny", "deny", "allow", "allow", "allow"];
+    let decisions: Vec<&str> = vec!["allow", "deny", "allow", "deny", "deny", "allow", "allow", "allow"];
     let keys: BTreeSet<String> = keys(&stack.envoy.access_log.record_of(replies[0].request_id()).await);
     for (reply, decision) in replies.iter().zip(decisions) {
         let record = stack.envoy.access_log.record_of(reply.request_id()).await;
@@ -88,7 +87,7 @@ async fn a_refusal_says_why_and_by_what_rule() {
     assert_eq!(record["decision"], "deny");
     assert_eq!(record["caller"], json!(stack.seeded.member));
     assert!(record["rule"].as_str().is_some_and(|rule| rule.contains("delete_issue")), "{record}");
-    assert_eq!(record["error_code"], "-31001", "{record}");
+    assert_eq!(record["error_code"], "-32602", "{record}");
     assert!(record["details"].as_str().is_some_and(|text| text.starts_with("portcullis_")), "{record}");
     assert_eq!(record["upstream_host"], Value::Null);
 
