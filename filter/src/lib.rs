@@ -18,6 +18,7 @@
 )]
 
 mod host;
+mod http;
 mod logging;
 mod pairs;
 mod plugin;
@@ -34,5 +35,5 @@ proxy_wasm::main! {{
 pub fn start() {
     logging::start();
     proxy_wasm::set_root_context(|id| Box::new(plugin::Root::new(id)));
-    proxy_wasm::set_http_context(|id, _root| Box::new(stream::Http::new(id)));
+    proxy_wasm::set_http_context(|id, _root| Box::new(http::Http::new(id)));
 }

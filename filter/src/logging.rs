@@ -22,7 +22,7 @@ impl Log for HostLog {
             Level::Error => 4,
         };
         // There is nowhere to report it to if the log itself fails.
-        let _ = host::log(level, &format!("portcullis: {}", record.args()));
+        let _ = host::log(level, &record.args().to_string());
     }
 
     fn flush(&self) {}
@@ -37,7 +37,7 @@ pub(crate) fn start() {
     #[cfg(target_family = "wasm")]
     std::panic::set_hook(Box::new(|panic| {
         let place = panic.location().map(|place| format!(" at {}:{}", place.file(), place.line()));
-        let _ = host::log(5, &format!("portcullis: panic{}", place.unwrap_or_default()));
+        let _ = host::log(5, &format!("panic{}", place.unwrap_or_default()));
     }));
 }
 

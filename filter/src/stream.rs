@@ -3,19 +3,19 @@
 //! Whatever goes wrong between host and core ends here, closed: a request that cannot be handed on as the core wants
 //! it is answered, a response that cannot be judged is cut.
 
-use std::cell::RefCell;
-use std::rc::Rc;
-
 use portcullis_filter_core::exchange::{Exchange, Surroundings};
 use portcullis_filter_core::reply::LocalReply;
 use portcullis_filter_core::step::{Headers, ResponseChunk, ResponseHead, Step};
 use portcullis_filter_core::worker::Worker;
-use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types::Action;
 
 use crate::host::{self, Buffer, Half, Map};
 use crate::verify::Verifier;
-use crate::vm;
+
+/// Envoy keeps the client's scheme in this header, and finds no route at all for a request without it. The core, which
+/// knows nothing of Envoy, passes on what an upstream should see; so this one is put back here. Its value is Envoy's
+/// own where Envoy is the edge, and the route is where to take it off before the upstream.
+const FORWARDED_PROTO: &[u8] = b"x-forwarded-proto";
 
 /// What has become of the request. There is one terminal action per stream: it is let go or answered, once.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -32,6 +32,8 @@ enum Verdict {
 pub(crate) struct Stream {
     exchange: Exchange,
     verdict: Verdict,
+    /// The value of [`FORWARDED_PROTO`].
+    forwarded_proto: Option<Vec<u8>>,
     /// Bytes of the request's body that the host holds.
     buffered: usize,
     /// The last part of the response's body has been seen.
@@ -40,17 +42,18 @@ pub(crate) struct Stream {
 }
 
 impl Stream {
-    fn new(id: u32) -> Self {
+    pub(crate) fn new(id: u32) -> Self {
         Self {
             exchange: Exchange::new(id),
             verdict: Verdict::Open,
+            forwarded_proto: None,
             buffered: 0,
             response_ended: false,
             done: false,
         }
     }
 
-    fn on_request_headers(
+    pub(crate) fn on_request_headers(
         &mut self,
         end_of_stream: bool,
         worker: &mut Worker,
@@ -59,12 +62,14 @@ impl Stream {
         let (Ok(headers), Ok(now_ms)) = (host::headers(Map::RequestHeaders), host::now_ms()) else {
             return self.fail();
         };
+        let forwarded_proto = headers.iter().find(|(name, _)| name == FORWARDED_PROTO);
+        self.forwarded_proto = forwarded_proto.map(|(_, value)| value.clone());
         let around = Surroundings { now_ms, verifier };
         let step = self.exchange.on_request_headers(worker, headers, end_of_stream, &around);
         self.carry_out(step)
     }
 
-    fn on_request_body(
+    pub(crate) fn on_request_body(
         &mut self,
         size: usize,
         end_of_stream: bool,
@@ -80,6 +85,17 @@ impl Stream {
         let body = || request_body(size);
         let step = self.exchange.on_request_body(worker, size, end_of_stream, &body, &around);
         self.carry_out(step)
+    }
+
+    /// Trailers end the body. MCP has none and nobody judges them, so they go no further.
+    pub(crate) fn on_request_trailers(&mut self, worker: &mut Worker, verifier: &Verifier) -> Action {
+        if self.verdict == Verdict::Over {
+            return Action::Pause;
+        }
+        match host::set_headers(Map::RequestTrailers, &Headers::new()) {
+            Ok(()) => self.on_request_body(self.buffered, true, worker, verifier),
+            Err(_) => self.fail(),
+        }
     }
 
     /// The core has news for this stream, and the host's effective context is this stream's.
@@ -102,17 +118,21 @@ impl Stream {
     fn carry_out(&mut self, step: Step) -> Action {
         match (step, self.verdict) {
             (_, Verdict::Over) | (Step::Wait, _) => Action::Pause,
-            (Step::Forward(headers), _) => self.let_go(&headers),
+            (Step::Forward(headers), _) => self.let_go(headers),
             (Step::Reply(reply), _) => self.answer(&reply),
             (Step::Done, Verdict::LetGo) => Action::Continue,
             (Step::Done, Verdict::Open) => self.fail(),
         }
     }
 
-    fn let_go(&mut self, headers: &Headers) -> Action {
+    fn let_go(&mut self, mut headers: Headers) -> Action {
+        if let Some(value) = self.forwarded_proto.take() {
+            headers.retain(|(name, _)| name != FORWARDED_PROTO);
+            headers.push((FORWARDED_PROTO.to_vec(), value));
+        }
         // In one call: between two there would be a header map that nobody decided on.
         let replaced =
-            host::set_headers(Map::RequestHeaders, headers).and_then(|()| host::clear_route_cache());
+            host::set_headers(Map::RequestHeaders, &headers).and_then(|()| host::clear_route_cache());
         if let Err(status) = replaced {
             log::error!("the host refuses the request's new headers: {status:?}");
             return self.fail();
@@ -130,9 +150,12 @@ impl Stream {
         Action::Pause
     }
 
-    /// Answers a request that got stuck between host and core.
-    fn fail(&mut self) -> Action {
-        self.answer(&internal_error())
+    /// Answers a request that got stuck between host and core, unless it is answered already.
+    pub(crate) fn fail(&mut self) -> Action {
+        match self.verdict {
+            Verdict::Over => Action::Pause,
+            Verdict::Open | Verdict::LetGo => self.answer(&internal_error()),
+        }
     }
 
     fn reset(&mut self, half: Half) {
@@ -142,7 +165,7 @@ impl Stream {
         }
     }
 
-    fn on_response_headers(&mut self, end_of_stream: bool, worker: &Worker) -> Action {
+    pub(crate) fn on_response_headers(&mut self, end_of_stream: bool, worker: &Worker) -> Action {
         self.response_ended = end_of_stream;
         if self.verdict != Verdict::LetGo {
             // Not the upstream's: our own reply, or one that Envoy made while we were waiting.
@@ -160,7 +183,7 @@ impl Stream {
         }
     }
 
-    fn on_response_body(&mut self, size: usize, end_of_stream: bool) -> Action {
+    pub(crate) fn on_response_body(&mut self, size: usize, end_of_stream: bool) -> Action {
         self.response_ended = end_of_stream;
         if self.verdict != Verdict::LetGo {
             return Action::Continue;
@@ -177,7 +200,7 @@ impl Stream {
         if bytes.is_empty() && !end_of_stream { Action::Pause } else { Action::Continue }
     }
 
-    fn on_response_trailers(&mut self) -> Action {
+    pub(crate) fn on_response_trailers(&mut self) -> Action {
         if self.verdict != Verdict::LetGo || self.response_ended {
             return Action::Continue;
         }
@@ -197,17 +220,15 @@ impl Stream {
         Action::Pause
     }
 
-    fn finish(&mut self, worker: Option<&mut Worker>) {
-        if !self.done
-            && let Some(worker) = worker
-        {
+    pub(crate) fn finish(&mut self, worker: &mut Worker) {
+        if !self.done {
             self.done = true;
             self.exchange.on_done(worker);
         }
     }
 
     /// Hands the access-log record to the host.
-    fn record(&mut self) {
+    pub(crate) fn record(&mut self) {
         for (field, value) in self.exchange.take_record() {
             if host::set_filter_state(&format!("portcullis.{field}"), &value).is_err() {
                 log::debug!("the host does not take {field} into the access log");
@@ -225,111 +246,4 @@ fn request_body(size: usize) -> Option<Vec<u8>> {
 fn internal_error() -> LocalReply {
     // -32603: JSON-RPC's "Internal error".
     LocalReply::error(500, -32_603, "The gateway could not handle this request. Try again.", "internal_error")
-}
-
-/// The HTTP context that the SDK drives.
-pub(crate) struct Http {
-    id: u32,
-    stream: Rc<RefCell<Stream>>,
-}
-
-impl Http {
-    pub(crate) fn new(id: u32) -> Self {
-        let stream = Rc::new(RefCell::new(Stream::new(id)));
-        vm::with(|vm| vm.add_stream(id, Rc::clone(&stream)));
-        Self { id, stream }
-    }
-
-    /// Runs one callback; `closed` is for a VM without a good configuration.
-    fn run(
-        &self,
-        work: impl FnOnce(&mut Stream, &mut Worker, &Verifier) -> Action,
-        closed: impl FnOnce(&mut Stream) -> Action,
-    ) -> Action {
-        let Ok(mut stream) = self.stream.try_borrow_mut() else { return Action::Pause };
-        vm::with(|vm| {
-            let action = match vm.parts() {
-                (Some(worker), verifier) => work(&mut stream, worker, verifier),
-                (None, _) => closed(&mut stream),
-            };
-            vm.hurry_if_needed(self.id);
-            action
-        })
-        .unwrap_or(Action::Pause)
-    }
-
-    fn run_request(&self, work: impl FnOnce(&mut Stream, &mut Worker, &Verifier) -> Action) -> Action {
-        self.run(work, |stream| match stream.verdict {
-            Verdict::Open => stream.fail(),
-            Verdict::LetGo | Verdict::Over => Action::Pause,
-        })
-    }
-
-    fn run_response(&self, work: impl FnOnce(&mut Stream, &mut Worker) -> Action) -> Action {
-        // Without a worker nothing was ever let go, so what comes back is our own answer.
-        self.run(|stream, worker, _| work(stream, worker), |_| Action::Continue)
-    }
-
-    fn finish(&self) {
-        let Ok(mut stream) = self.stream.try_borrow_mut() else { return };
-        vm::with(|vm| {
-            stream.finish(vm.parts().0);
-            vm.hurry_if_needed(self.id);
-        });
-        stream.record();
-    }
-}
-
-impl Context for Http {
-    fn on_done(&mut self) -> bool {
-        self.finish();
-        true
-    }
-}
-
-impl HttpContext for Http {
-    fn on_http_request_headers(&mut self, _count: usize, end_of_stream: bool) -> Action {
-        self.run_request(|stream, worker, verifier| {
-            stream.on_request_headers(end_of_stream, worker, verifier)
-        })
-    }
-
-    fn on_http_request_body(&mut self, size: usize, end_of_stream: bool) -> Action {
-        self.run_request(|stream, worker, verifier| {
-            stream.on_request_body(size, end_of_stream, worker, verifier)
-        })
-    }
-
-    fn on_http_request_trailers(&mut self, _count: usize) -> Action {
-        // MCP has none, and nobody judges them.
-        let emptied = host::set_headers(Map::RequestTrailers, &Headers::new());
-        self.run_request(|stream, worker, verifier| {
-            if emptied.is_err() && stream.verdict != Verdict::Over {
-                return stream.fail();
-            }
-            stream.on_request_body(stream.buffered, true, worker, verifier)
-        })
-    }
-
-    fn on_http_response_headers(&mut self, _count: usize, end_of_stream: bool) -> Action {
-        self.run_response(|stream, worker| stream.on_response_headers(end_of_stream, worker))
-    }
-
-    fn on_http_response_body(&mut self, size: usize, end_of_stream: bool) -> Action {
-        self.run_response(|stream, _| stream.on_response_body(size, end_of_stream))
-    }
-
-    fn on_http_response_trailers(&mut self, _count: usize) -> Action {
-        self.run_response(|stream, _| stream.on_response_trailers())
-    }
-
-    fn on_log(&mut self) {
-        self.finish();
-    }
-}
-
-impl Drop for Http {
-    fn drop(&mut self) {
-        vm::with(|vm| vm.remove_stream(self.id));
-    }
 }

@@ -182,13 +182,13 @@ impl Stack {
 
     /// Waits until a request is judged instead of being told to come back later.
     async fn filter_ready(&mut self) -> anyhow::Result<()> {
-        let http = reqwest::Client::builder().no_proxy().build()?;
-        let url = self.url(SAMPLE);
+        let agent = self.agent(SAMPLE, Era::Modern);
         let judged = poll(async || {
-            let reply = http.get(&url).send().await.ok()?;
-            (reply.status() == 401).then_some(())
+            let reply = agent.post(&agent.message("tools/list", json!({}))).send().await.ok()?;
+            (reply.status() == 200).then_some(())
         })
         .await;
+        self.sample.journal.clear();
         if judged.is_none() {
             bail!("the filter does not get ready\n{}", self.logs());
         }

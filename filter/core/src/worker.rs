@@ -177,6 +177,10 @@ impl Worker {
     /// A lease call has ended: tells every stream that waited for it.
     fn on_lease(&mut self, pending: PendingLease, reply: LeaseReply, now_ms: u64) -> Vec<u32> {
         let landing = match reply {
+            // Not worth keeping, and asking again would not end.
+            LeaseReply::Granted(lease) if lease.ttl_ms == 0 => {
+                LeaseState::Unavailable { retry_after_ms: RETRY_AFTER_MS }
+            }
             LeaseReply::Granted(lease) => match self.leases.grant(pending.key.clone(), *lease, now_ms) {
                 Ok(lease) => LeaseState::Granted(lease),
                 Err(Refused::Outdated) if !pending.repeated => {

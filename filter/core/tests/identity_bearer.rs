@@ -111,7 +111,7 @@ fn misspelt_api_keys_are_refused_without_asking_anybody() {
     assert_eq!(fault(&[("x-portcullis-api-key", &format!("Bearer {key}"))]), Fault::MalformedCredential);
 }
 
-const ALL: [Fault; 19] = [
+const ALL: [Fault; 21] = [
     Fault::NoCredential,
     Fault::UnsupportedScheme,
     Fault::SeveralCredentials,
@@ -130,6 +130,8 @@ const ALL: [Fault; 19] = [
     Fault::Expired,
     Fault::NotYetValid,
     Fault::BadSignature,
+    Fault::Unknown,
+    Fault::Disabled,
     Fault::Busy,
 ];
 

@@ -127,7 +127,7 @@ fn the_digest_of_the_issuers_changes_with_anything_of_theirs_and_nothing_else() 
     let digest = |servers, issuers| compile(servers, issuers).0.issuers_digest();
     let before = digest(vec![], vec![plain()]);
     assert_eq!(before, digest(vec![server("s1", "a", "mcp.example", "/")], vec![plain()]));
-    let changes: [fn(&mut IssuerEntry); 7] = [
+    let edits: [fn(&mut IssuerEntry); 7] = [
         |issuer| issuer.issuer = "j".into(),
         |issuer| issuer.audiences = vec!["a".into()],
         |issuer| issuer.require_at_jwt = true,
@@ -136,9 +136,9 @@ fn the_digest_of_the_issuers_changes_with_anything_of_theirs_and_nothing_else() 
         |issuer| issuer.keys[0] = key(Some("k"), Algorithm::EdDsa, 2),
         |issuer| issuer.keys.clear(),
     ];
-    for (index, change) in changes.into_iter().enumerate() {
+    for (index, edit) in edits.into_iter().enumerate() {
         let mut changed = plain();
-        change(&mut changed);
-        assert_ne!(before, digest(vec![], vec![changed]), "change {index}");
+        edit(&mut changed);
+        assert_ne!(before, digest(vec![], vec![changed]), "edit {index}");
     }
 }

@@ -58,7 +58,7 @@ async fn a_denied_tool_is_answered_as_the_specification_answers_an_unknown_one()
         assert_eq!(answer["error"]["code"], -32602, "{answer}");
         assert_eq!(answer["error"]["message"], "Unknown tool: delete_issue");
         let record = stack.envoy.access_log.record_of(reply.request_id()).await;
-        assert_eq!(record["decision"], "denied", "{record}");
+        assert_eq!(record["decision"], "deny", "{record}");
         assert_eq!(record["name"], "delete_issue", "{record}");
         assert!(record["rule"].to_string().contains("workspace"), "{record}");
     }

@@ -21,7 +21,7 @@ async fn an_allowed_call_is_recorded_in_full() {
             ("caller", json!(stack.seeded.member)),
             ("caller_name", json!("Ada Lovelace")),
             ("credential", json!("member_key")),
-            ("decision", json!("allowed")),
+            ("decision", json!("allow")),
             ("status", json!(200)),
             ("http_method", json!("POST")),
             ("source", json!("127.0.0.1")),
@@ -60,7 +60,7 @@ async fn every_request_is_recorded_once_whatever_becomes_of_it() {
         tokio::join!(scripted.call_tool("allowed", json!({})), answer(401)).0,
     ];
     let decisions: Vec<&str> =
-        vec!["allowed", "denied", "allowed", "denied", "denied", "allowed", "allowed", "allowed"];
+        vec!["allow", "deny", "allow", "deny", "deny", "allow", "allow", "allow"];
     let keys: BTreeSet<String> = keys(&stack.envoy.access_log.record_of(replies[0].request_id()).await);
     for (reply, decision) in replies.iter().zip(decisions) {
         let record = stack.envoy.access_log.record_of(reply.request_id()).await;
@@ -85,10 +85,10 @@ async fn a_refusal_says_why_and_by_what_rule() {
     let agent = stack.agent(SAMPLE, Era::Modern);
     let reply = agent.call_tool("delete_issue", json!({"id": "PC-1"})).await;
     let record = stack.envoy.access_log.record_of(reply.request_id()).await;
-    assert_eq!(record["decision"], "denied");
+    assert_eq!(record["decision"], "deny");
     assert_eq!(record["caller"], json!(stack.seeded.member));
     assert!(record["rule"].as_str().is_some_and(|rule| rule.contains("delete_issue")), "{record}");
-    assert_eq!(record["error_code"], "-32602", "{record}");
+    assert_eq!(record["error_code"], "-31001", "{record}");
     assert!(record["details"].as_str().is_some_and(|text| text.starts_with("portcullis_")), "{record}");
     assert_eq!(record["upstream_host"], Value::Null);
 

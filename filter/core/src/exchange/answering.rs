@@ -68,7 +68,7 @@ impl Forwarded {
         match (request.list, &request.id) {
             (Some(kind), Some(id)) => Subject::List(ListContext {
                 kind,
-                request_id: id.as_json().as_bytes().to_vec(),
+                request_id: id.as_json().into(),
                 modern: request.era == Era::Modern,
                 ttl_cap_ms: LIST_TTL_CAP_MS,
             }),

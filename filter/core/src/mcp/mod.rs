@@ -19,7 +19,7 @@ mod message;
 mod method;
 mod request;
 mod targets;
-mod twins;
+pub(crate) mod twins;
 mod version;
 
 pub use denial::{denial, method_denial};

@@ -66,7 +66,7 @@ pub(super) fn refuse(object: Value<'_, '_>, known: &[&str], place: &str) -> Resu
 }
 
 /// Whether `key` folds to `known`, which is ASCII.
-fn same_but_for_case(key: &str, known: &str) -> bool {
+pub(crate) fn same_but_for_case(key: &str, known: &str) -> bool {
     key.chars().map(fold).eq(known.chars().map(fold))
 }
 

@@ -179,7 +179,11 @@ impl<'p> Walk<'p> {
             }
             b'{' | b'[' => {
                 self.write_redacted();
-                self.skip_container()
+                let ended = self.skip_container();
+                if !ended && self.whole {
+                    return None;
+                }
+                ended
             }
             _ => self.scalar(secrecy)?,
         };
@@ -193,17 +197,22 @@ impl<'p> Walk<'p> {
         let scalar = rest.get(..end)?;
         let is_number = scalar.first().is_some_and(|byte| byte.is_ascii_digit() || *byte == b'-')
             && scalar.iter().all(|byte| byte.is_ascii_digit() || b"+-.eE".contains(byte));
-        self.at = self.at.saturating_add(end);
-        if end == rest.len() && !self.whole {
-            // Cut somewhere in the middle; nothing is lost by not showing it.
+        let cut = end == rest.len() && !self.whole;
+        let is_word = [b"true".as_slice(), b"false", b"null"]
+            .iter()
+            .any(|word| if cut { word.starts_with(scalar) } else { *word == scalar });
+        if !is_number && !is_word {
+            return None;
+        }
+        if cut {
+            // Nothing is lost by not showing half a number.
             return Some(false);
         }
+        self.at = self.at.saturating_add(end);
         if is_number && secrecy == Secrecy::Everything {
             self.write_redacted();
-        } else if is_number || [b"true".as_slice(), b"false", b"null"].contains(&scalar) {
-            self.output.extend_from_slice(scalar);
         } else {
-            return None;
+            self.output.extend_from_slice(scalar);
         }
         Some(true)
     }

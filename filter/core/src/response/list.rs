@@ -14,6 +14,7 @@ use super::judge::NameJudge;
 use super::splice::Splice;
 use crate::json::{Document, Limits, Value};
 use crate::mcp::ListKind;
+use crate::mcp::twins::same_but_for_case;
 use crate::reply::code::RESPONSE_REJECTED;
 
 /// How much of a response is recorded when it is read: enough for root, result, array, entry and name.
@@ -24,8 +25,8 @@ pub(super) const READ_LIMITS: Limits =
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ListContext {
     pub kind: ListKind,
-    /// The request's JSON-RPC id as it was written.
-    pub request_id: Vec<u8>,
+    /// The request's JSON-RPC id, as the JSON it was sent as ([`crate::mcp::Id::as_json`]).
+    pub request_id: Box<str>,
     /// Whether the request is of 2026-07-28 or later, whose lists say how they may be cached.
     pub modern: bool,
     /// The longest time for which a client may cache a list, in milliseconds: how late a change of policy may show.
@@ -61,13 +62,13 @@ pub fn judge(document: &Document<'_>, policy: &Policy, list: Option<&ListContext
     }
 }
 
-/// The error that a client gets in place of a rejected response. `request_id` is raw JSON, `None` if unknown.
-pub fn rejection(request_id: Option<&[u8]>) -> Vec<u8> {
-    let mut error = br#"{"jsonrpc":"2.0","id":"#.to_vec();
-    error.extend_from_slice(request_id.unwrap_or(b"null"));
-    let rest = r#","message":"The gateway could not check the server's response and did not pass it on."}}"#;
-    error.extend_from_slice(format!(r#","error":{{"code":{RESPONSE_REJECTED}{rest}"#).as_bytes());
-    error
+/// The error that a client gets in place of a rejected response. `request_id` is JSON; where it is not known the member
+/// is left out, as MCP's schema has it.
+pub fn rejection(request_id: Option<&str>) -> Vec<u8> {
+    let id = request_id.map(|id| format!(r#""id":{id},"#)).unwrap_or_default();
+    let message = "The gateway could not check the server's response and did not pass it on.";
+    format!(r#"{{"jsonrpc":"2.0",{id}"error":{{"code":{RESPONSE_REJECTED},"message":"{message}"}}}}"#)
+        .into_bytes()
 }
 
 fn judge_call(root: &Value<'_, '_>, method: &Value<'_, '_>, policy: &Policy) -> Verdict {
@@ -105,15 +106,9 @@ fn judge_result(
     splice.apply(document.bytes()).map_or(Verdict::Keep, Verdict::Replace)
 }
 
-/// Whether an object has a key that some readers take for `key` although it is another: Go's `encoding/json` ignores
-/// case, by Unicode's simple folding.
+/// Whether an object has a key that some readers take for `key` although it is another.
 fn has_twin(object: &Value<'_, '_>, key: &str) -> bool {
-    let fold = |character: char| match character {
-        '\u{17F}' => 's',
-        '\u{212A}' => 'k',
-        other => other.to_ascii_lowercase(),
-    };
-    object.members().any(|(found, _)| found != key && found.chars().map(fold).eq(key.chars().map(fold)))
+    object.members().any(|(found, _)| found != key && same_but_for_case(&found, key))
 }
 
 /// Cuts out entries that are denied, have no string for an identity, or share it with another entry: of two tools of

@@ -37,8 +37,8 @@ impl Subject {
         if let Self::List(list) = self { Some(list) } else { None }
     }
 
-    fn request_id(&self) -> Option<&[u8]> {
-        self.list().map(|list| list.request_id.as_slice())
+    fn request_id(&self) -> Option<&str> {
+        self.list().map(|list| list.request_id.as_ref())
     }
 }
 

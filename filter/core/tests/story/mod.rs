@@ -57,7 +57,7 @@ pub(crate) fn legacy_call(tool: &str) -> Request {
 }
 
 impl Request {
-    pub(crate) fn method(self, method: &str, params: &Value) -> Self {
+    pub(crate) fn method(&self, method: &str, params: &Value) -> Self {
         let mut params = params.clone();
         params["_meta"] = json!({
             "io.modelcontextprotocol/protocolVersion": "2026-07-28",

@@ -8,7 +8,7 @@ async fn places() {
     let good = || Request::good(&stack);
     let to = |path: &str| good().line(&format!("POST {path} HTTP/1.1"));
     let mut cases = vec![
-        case("a slug that nobody has", to("/unheard-of/mcp"), 404, POLICY),
+        case("a slug that nobody has", to("/unheard-of/mcp"), 404, METHOD_NOT_FOUND),
         case("another host", good().set("host", "evil.example"), 421, INVALID_REQUEST),
         case("two hosts", good().add("host", "evil.example"), 421, INVALID_REQUEST),
         case("another origin", good().add("origin", "https://evil.example"), 403, INVALID_REQUEST),
@@ -27,7 +27,7 @@ async fn places() {
         "/a/b/sample/mcp",
         "/connect/mcp",
     ] {
-        cases.push(case("not a server's path", to(path), 404, None));
+        cases.push(case("not a server's path", to(path), 404, METHOD_NOT_FOUND));
     }
     for method in ["PUT", "PATCH", "OPTIONS", "TRACE"] {
         cases.push(case(

@@ -164,8 +164,7 @@ fn judge(case: &Case, response: Option<&RawResponse>) -> Result<(), String> {
     Ok(())
 }
 
-const UNAUTHORIZED: i64 = -31000;
-const POLICY: i64 = -31001;
+const UNAUTHORIZED: i64 = -31007;
 const AMBIGUOUS: i64 = -31004;
 const INVALID_REQUEST: i64 = -32600;
 const INVALID_PARAMS: i64 = -32602;
