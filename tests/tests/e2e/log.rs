@@ -59,8 +59,7 @@ async fn every_request_is_recorded_once_whatever_becomes_of_it() {
         tokio::join!(scripted.call_tool("allowed", json!({})), answer(500)).0,
         tokio::join!(scripted.call_tool("allowed", json!({})), answer(401)).0,
     ];
-    let decisions: Vec<&str> =
-        vec!["allow", "deny", "allow", "deny", "deny", "allow", "allow", "allow"];
+    let decisions: Vec<&str> = vec!["allow", "deny", "allow", "deny", "deny", "allow", "allow", "allow"];
     let keys: BTreeSet<String> = keys(&stack.envoy.access_log.record_of(replies[0].request_id()).await);
     for (reply, decision) in replies.iter().zip(decisions) {
         let record = stack.envoy.access_log.record_of(reply.request_id()).await;

@@ -34,7 +34,7 @@ async fn places() {
             "a method without meaning here",
             good().line(&format!("{method} /{SAMPLE}/mcp HTTP/1.1")),
             405,
-            None,
+            METHOD_NOT_FOUND,
         ));
     }
     run(&stack, cases).await;
