@@ -46,8 +46,8 @@ pub fn target_directory() -> anyhow::Result<PathBuf> {
     Ok(target.to_owned())
 }
 
-/// `target/debug` or another profile's directory: test programs are in its `deps`.
-fn profile_directory() -> anyhow::Result<PathBuf> {
+/// `target/debug` or another profile's directory, found from where this program is: test programs are in its `deps`.
+pub fn profile_directory() -> anyhow::Result<PathBuf> {
     let program = std::env::current_exe().context("cannot tell where this program is")?;
     let directory = program.parent().context("this program is nowhere")?;
     Ok(if directory.ends_with("deps") { directory.parent().unwrap_or(directory) } else { directory }

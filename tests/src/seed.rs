@@ -90,7 +90,7 @@ pub async fn register(admin: &Admin, workspace: &str, server: &Server) -> anyhow
         "slug": server.slug,
         "name": server.slug,
         "url": server.url,
-        "allow_plain_http": true,
+        "allow_http": true,
         "auth": auth,
         "payload": server.payload,
         "workspaces": "all",

@@ -264,7 +264,7 @@ fn servers(sample: &SampleUpstream, scripted: &ScriptedUpstream, with_scripted: 
             allowed_tool: "allowed",
             denied_tool: "denied*",
             denied_prompts: vec!["denied*"],
-            denied_resources: vec!["denied://*"],
+            denied_resources: vec!["denied*"],
             payload: "full",
         });
     }

@@ -1,7 +1,7 @@
 //! `make run`: the whole gateway on this machine, with a sample server to call, until it is interrupted.
 //!
-//! Everything is kept in `target/run`, made anew each time. `ready.json` there appears when everything works and goes
-//! when it ends. `PORT`, `ADMIN_PORT`, `INTERNAL_PORT`, `PUBLIC_PORT`, `ENVOY_ADMIN_PORT` and `UPSTREAM_PORT` choose ports.
+//! Everything is kept in `target/run` (or where `RUN_DIRECTORY` says), made anew each time. `ready.json` there appears
+//! when everything works and goes when it ends. `PORT`, `ADMIN_PORT`, `INTERNAL_PORT`, `PUBLIC_PORT`, `ENVOY_ADMIN_PORT` and `UPSTREAM_PORT` choose ports.
 
 use std::fs;
 use std::io::Write as _;
@@ -59,7 +59,10 @@ async fn main() -> anyhow::Result<()> {
 
 /// Runs until something ends that should not. Being dropped ends everything.
 async fn run() -> anyhow::Result<()> {
-    let directory = target_directory()?.join("run");
+    let directory = match std::env::var_os("RUN_DIRECTORY") {
+        Some(directory) => directory.into(),
+        None => target_directory()?.join("run"),
+    };
     if directory.exists() {
         fs::remove_dir_all(&directory).with_context(|| format!("cannot empty {}", directory.display()))?;
     }

@@ -87,7 +87,7 @@ async fn a_refusal_says_why_and_by_what_rule() {
     assert_eq!(record["decision"], "deny");
     assert_eq!(record["caller"], json!(stack.seeded.member));
     assert!(record["rule"].as_str().is_some_and(|rule| rule.contains("delete_issue")), "{record}");
-    assert_eq!(record["error_code"], "-31001", "{record}");
+    assert_eq!(record["error_code"], "-32602", "{record}");
     assert!(record["details"].as_str().is_some_and(|text| text.starts_with("portcullis_")), "{record}");
     assert_eq!(record["upstream_host"], Value::Null);
 

@@ -8,6 +8,8 @@ mod harmless;
 mod lists;
 mod log;
 mod revoke;
+mod run;
 mod sessions;
 mod streaming;
 mod token_service_down;
+mod upstream_down;

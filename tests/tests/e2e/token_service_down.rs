@@ -50,7 +50,7 @@ async fn what_is_known_is_served_and_nothing_else() {
 #[tokio::test]
 async fn a_token_service_that_hangs_is_one_that_is_gone() {
     let stack = Stack::start().await;
-    let agent = stack.agent(SAMPLE, Era::Modern);
+    let agent = stack.agent(OPEN, Era::Modern);
     stack.service.process.freeze().expect("stops");
     assert_unavailable(&agent.call_tool("whoami", json!({})).await);
     stack.service.process.thaw().expect("goes on");

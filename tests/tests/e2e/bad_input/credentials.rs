@@ -21,6 +21,12 @@ async fn credentials() {
         &stack,
         vec![
             case("none", good().without("authorization"), 401, UNAUTHORIZED),
+            case(
+                "none, but claiming to be released",
+                good().without("authorization").add("x-portcullis-upstream", "plain"),
+                401,
+                UNAUTHORIZED,
+            ),
             case("empty", bearer(""), 401, UNAUTHORIZED),
             case("another scheme", bearer("Basic YWRhOmFkYQ=="), 401, UNAUTHORIZED),
             case("no credential after the scheme", bearer("Bearer"), 401, UNAUTHORIZED),
