@@ -25,7 +25,8 @@ use crate::domain::server::{ServerAuth, ServerSettings};
 use crate::domain::{Origin, Revision};
 use crate::state::Service;
 use crate::store::{
-    Actor, Declaration, DeclaredPolicy, DeclaredServer, DeclaredWorkspaces, NewMember, NewWorkspace, StoreError,
+    Actor, Declaration, DeclaredPolicy, DeclaredServer, DeclaredWorkspaces, NewMember, NewWorkspace,
+    StoreError,
 };
 use crate::vault::Vault;
 
@@ -60,9 +61,10 @@ pub async fn apply(service: &Service, file: &Path, declared: &Declared) -> Resul
         // Read before everything else: whatever is committed from here on makes the declaration stale.
         let expected = service.store.current_revision().await?;
         let present = Present::read(&*service.store, declared).await?;
-        let declaration = Work { vault: &service.vault, entropy: &*service.entropy, declared, present: &present }
-            .declaration()
-            .map_err(|problems| ApplyError::Conflicts(Problems { file: file.to_owned(), problems }))?;
+        let declaration =
+            Work { vault: &service.vault, entropy: &*service.entropy, declared, present: &present }
+                .declaration()
+                .map_err(|problems| ApplyError::Conflicts(Problems { file: file.to_owned(), problems }))?;
         let store = service.store.on_behalf_of(Actor::Configuration, service.clock.now());
         match store.declare(&declaration, expected).await {
             Err(StoreError::Stale) => {}
@@ -154,7 +156,7 @@ impl Work<'_> {
             .map(|(section, slug, _)| Problem {
                 line: None,
                 place: section.to_owned(),
-                what: format!("the admin API has made one with the slug {slug:?}"),
+                what: format!("the admin API has made one with the slug {:?}", slug.as_str()),
                 remedy: format!("delete it with `DELETE /v1/{section}/{slug}`, or declare another slug"),
             })
             .collect()
@@ -179,7 +181,10 @@ impl Work<'_> {
         let workspaces = match &server.workspaces {
             WorkspacesConfig::All => DeclaredWorkspaces::All,
             WorkspacesConfig::Only(slugs) => DeclaredWorkspaces::Only(
-                slugs.iter().map(|slug| ids.workspaces.get(slug).cloned()).collect::<Option<BTreeSet<_>>>()?,
+                slugs
+                    .iter()
+                    .map(|slug| ids.workspaces.get(slug).cloned())
+                    .collect::<Option<BTreeSet<_>>>()?,
             ),
         };
         let settings = ServerSettings {

@@ -198,7 +198,11 @@ mod tests {
         let lapsed = START.plus(HOLD).plus(LAPSE);
         assert_eq!(connected(Timestamp(lapsed.0 - 1)), [true]);
         assert_eq!(connected(lapsed), [false]);
-        assert_eq!(hub.applied(Revision(2), &Fixed(lapsed), PATIENCE).await, Ok(0), "it is not waited for any more");
+        assert_eq!(
+            hub.applied(Revision(2), &Fixed(lapsed), PATIENCE).await,
+            Ok(0),
+            "it is not waited for any more"
+        );
         assert!(hub.status(START.plus(FORGET)).is_empty(), "and forgotten in the end");
     }
 

@@ -8,8 +8,8 @@ use std::os::unix::net::UnixStream as BlockingUnixStream;
 use std::path::{Path, PathBuf};
 
 use axum::Router;
-use tokio::net::{TcpListener, UnixListener};
 use thiserror::Error;
+use tokio::net::{TcpListener, UnixListener};
 
 use crate::config::InternalTls;
 use crate::shutdown::Shutdown;
@@ -63,9 +63,7 @@ impl Listener {
     pub async fn serve(self, router: Router, shutdown: Shutdown) -> io::Result<()> {
         let stopped = async move { shutdown.requested().await };
         match self {
-            Self::Tcp(listener) => {
-                axum::serve(listener, router).with_graceful_shutdown(stopped).await
-            }
+            Self::Tcp(listener) => axum::serve(listener, router).with_graceful_shutdown(stopped).await,
             Self::Unix { listener, path } => {
                 let served = axum::serve(listener, router).with_graceful_shutdown(stopped).await;
                 // Gone or not, the next start replaces it.

@@ -125,4 +125,3 @@ async fn harden(mut response: Response) -> Response {
     }
     response
 }
-

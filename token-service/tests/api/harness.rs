@@ -69,7 +69,7 @@ impl Directory {
     pub(crate) fn configure(&self, declared: &str) -> PathBuf {
         let preamble = PREAMBLE.replace("DIRECTORY", &self.0.path().display().to_string());
         // Long, so that only an event can end a watch within the time that a test takes.
-        let hold = if declared.contains("watch_hold:") { "" } else { "watch_hold: 30s" };
+        let hold = if declared.contains("watch_hold:") { "" } else { "watch_hold: 30s\n" };
         self.write("portcullis.yaml", &format!("{preamble}{hold}{declared}"))
     }
 
@@ -96,8 +96,7 @@ impl Service {
     pub(crate) async fn start_in(directory: Directory, declared: &str) -> Result<Self, StartError> {
         LazyLock::force(&LOG);
         let path = directory.configure(declared);
-        let environment =
-            Box::new(|name: &str| (name == "CANARY").then(|| CANARY.to_owned()));
+        let environment = Box::new(|name: &str| (name == "CANARY").then(|| CANARY.to_owned()));
         let clock = Arc::new(TestClock(AtomicU64::new(START.0)));
         let entropy = Arc::new(CountingEntropy(AtomicU64::new(0)));
         let app = App::build(ConfigSource { path, environment }, clock.clone(), entropy).await?;

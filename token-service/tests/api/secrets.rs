@@ -11,7 +11,7 @@ workspaces: [{slug: core}]
 servers:
   - slug: linear
     url: https://mcp.linear.example/mcp
-    auth: {type: headers, headers: [{name: Authorization, value: {env: CANARY}}]}
+    auth: {type: headers, headers: {Authorization: {env: CANARY}}}
     workspaces: all
 ";
 
@@ -72,8 +72,18 @@ async fn secrets_are_in_no_reply_log_or_file() {
     service.get(&format!("/v1/{}", given.replace(' ', "%20"))).await;
     service.get(&format!("/v1/servers?token={}", given.replace(' ', "%20"))).await;
     for path in [
-        "/v1/servers", "/v1/servers/linear", "/v1/servers/slack", "/v1/workspaces", "/v1/workspaces/core/keys",
-        &path, "/v1/policies/organization", "/v1/issuers", "/v1/audit", "/v1/status", "/openapi.json", "/",
+        "/v1/servers",
+        "/v1/servers/linear",
+        "/v1/servers/slack",
+        "/v1/workspaces",
+        "/v1/workspaces/core/keys",
+        &path,
+        "/v1/policies/organization",
+        "/v1/issuers",
+        "/v1/audit",
+        "/v1/status",
+        "/openapi.json",
+        "/",
     ] {
         replies.push(service.get(path).await);
     }
@@ -97,5 +107,9 @@ async fn secrets_are_in_no_reply_log_or_file() {
             }
         }
     }
-    assert!(while_running.keys().any(|name| name.ends_with("portcullis.db-wal")), "{:?}", while_running.keys());
+    assert!(
+        while_running.keys().any(|name| name.ends_with("portcullis.db-wal")),
+        "{:?}",
+        while_running.keys()
+    );
 }

@@ -30,7 +30,9 @@ impl Modify for Token {
     fn modify(&self, document: &mut openapi::OpenApi) {
         let scheme = Http::builder()
             .scheme(HttpAuthScheme::Bearer)
-            .description(Some("The content of the admin token file; the log of `portcullis serve` says where it is."))
+            .description(Some(
+                "The content of the admin token file; the log of `portcullis serve` says where it is.",
+            ))
             .build();
         let components = document.components.get_or_insert_default();
         components.add_security_scheme(TOKEN, SecurityScheme::Http(scheme));

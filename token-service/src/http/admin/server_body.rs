@@ -150,12 +150,7 @@ impl Body<'_> {
     }
 
     /// `None` if a fault was noted, or if there is no URL to seal for.
-    fn auth(
-        &self,
-        problems: &mut Problems,
-        url: Option<&ServerUrl>,
-        body: AuthBody,
-    ) -> Option<ServerAuth> {
+    fn auth(&self, problems: &mut Problems, url: Option<&ServerUrl>, body: AuthBody) -> Option<ServerAuth> {
         let AuthBody::Headers { headers } = body else { return Some(ServerAuth::None) };
         if !(1..=MOST_HEADERS).contains(&headers.len()) {
             problems.add(
