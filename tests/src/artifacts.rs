@@ -21,14 +21,16 @@ impl Artifacts {
         let built = profile_directory()?;
         Ok(Self {
             envoy: existing("ENVOY", &target.join("tools/bin/envoy"), "make test-tools")?,
-            wasm: existing(
-                "PORTCULLIS_WASM",
-                &target.join("wasm32-wasip1/release/portcullis_filter.wasm"),
-                "make wasm",
-            )?,
+            wasm: filter()?,
             portcullis: existing("PORTCULLIS_BIN", &built.join("portcullis"), "cargo build --workspace")?,
         })
     }
+}
+
+/// The filter as it is shipped.
+pub fn filter() -> anyhow::Result<PathBuf> {
+    let usual = target_directory()?.join("wasm32-wasip1/release/portcullis_filter.wasm");
+    existing("PORTCULLIS_WASM", &usual, "make wasm")
 }
 
 /// The directory of the whole repository.

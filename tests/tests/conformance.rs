@@ -1,6 +1,7 @@
 //! The conformance suite, directly against a conforming server and through the gateway: the outcome is the same.
 
 use anyhow::Context as _;
+use portcullis_tests::artifacts::target_directory;
 use portcullis_tests::conformance::suite::{self, ExpectedDifference, Outcomes, REQUIREMENT_SETS};
 use portcullis_tests::seed::{self, Server};
 use portcullis_tests::shim::Shim;
@@ -33,7 +34,7 @@ async fn the_gateway_changes_no_outcome() -> anyhow::Result<()> {
         .await?
         .context("the suite was here a moment ago")?;
 
-    println!("{}", suite::table(&directly, &through));
+    std::fs::write(target_directory()?.join("conformance.txt"), suite::table(&directly, &through))?;
     let expected: Vec<ExpectedDifference> = serde_saphyr::from_str(EXPECTED)?;
     let complaints = suite::compare(&directly, &through, &expected);
     assert!(complaints.is_empty(), "{}", complaints.join("\n"));

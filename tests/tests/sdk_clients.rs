@@ -55,7 +55,7 @@ async fn every_sdk_uses_an_rmcp_server_through_the_gateway() -> anyhow::Result<(
         let key = &stack.seeded.key.text;
         let through =
             sdk.drive(&job(&stack.url(SAMPLE), key, era)).await?.context("the SDK was here a moment ago")?;
-        assert_eq!(through, governed(directly, &denied, era), "{sdk:?}, {era:?}");
+        assert_eq!(through, governed(directly, &denied, sdk, era), "{sdk:?}, {era:?}");
 
         let received = stack.sample.journal.entries();
         assert!(!received.is_empty(), "{sdk:?}, {era:?}: nothing reached the server");
@@ -112,7 +112,7 @@ async fn every_sdk_uses_server_everything_through_the_gateway() -> anyhow::Resul
             .drive(&job(stack.url(server.slug), key, era))
             .await?
             .context("the SDK was here a moment ago")?;
-        assert_eq!(through, governed(directly, &denied, era), "{sdk:?}, {era:?}");
+        assert_eq!(through, governed(directly, &denied, sdk, era), "{sdk:?}, {era:?}");
     }
     assert!(stack.filter_never_trapped().await, "the filter has trapped");
     Ok(())
@@ -133,10 +133,11 @@ fn check_direct(sdk: Sdk, report: &Report, era: Era) {
 }
 
 /// What the gateway must make of a report: denied names are not listed, and unknown when they are asked for.
-fn governed(mut report: Report, denied: &Denied, era: Era) -> Report {
-    let resource_code = match era {
-        Era::Legacy => RESOURCE_NOT_FOUND,
-        Era::Modern => INVALID_PARAMS,
+fn governed(mut report: Report, denied: &Denied, sdk: Sdk, era: Era) -> Report {
+    let resource_code = match (sdk, era) {
+        // This SDK translates the old code into the new one before its caller sees it.
+        (Sdk::TypeScriptV2, Era::Legacy) | (_, Era::Modern) => INVALID_PARAMS,
+        (_, Era::Legacy) => RESOURCE_NOT_FOUND,
     };
     without(&mut report.tools, Some(denied.tool));
     without(&mut report.prompts, Some(denied.prompt));

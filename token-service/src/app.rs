@@ -10,7 +10,9 @@ use tokio::task::JoinSet;
 
 use crate::apply::{ApplyError, ConfigSource, apply};
 use crate::clock::{Clock, Entropy};
-use crate::config::{Config, InternalListener, Listeners, Problems, RootKeyConfig, ServiceConfig, StoreConfig};
+use crate::config::{
+    Config, InternalListener, Listeners, Problems, RootKeyConfig, ServiceConfig, StoreConfig,
+};
 use crate::http;
 use crate::http::listen::{ListenError, Listener};
 use crate::jobs::{self, Follower};
@@ -70,8 +72,7 @@ impl App {
     ) -> Result<Self, StartError> {
         let config = source.load().map_err(StartError::Configuration)?;
         let shared = open(&source.path, &config, clock, entropy).await?;
-        let revision =
-            apply(&shared, &source.path, &config.declared).await.map_err(StartError::Apply)?;
+        let revision = apply(&shared, &source.path, &config.declared).await.map_err(StartError::Apply)?;
         tracing::info!(revision = revision.0, "the configuration is applied");
         let Listeners { internal, admin, public } = &config.service.listeners;
         Ok(Self {
@@ -118,10 +119,7 @@ impl App {
 }
 
 /// Until every listener is done, or the drain is over. One that fails stops the others.
-async fn drained(
-    listeners: &mut JoinSet<io::Result<()>>,
-    shutdown: &Shutdown,
-) -> Result<(), StartError> {
+async fn drained(listeners: &mut JoinSet<io::Result<()>>, shutdown: &Shutdown) -> Result<(), StartError> {
     let all = async {
         let mut outcome = Ok(());
         while let Some(joined) = listeners.join_next().await {

@@ -25,18 +25,22 @@ use crate::domain::server::{ServerAuth, ServerSettings};
 use crate::domain::{Origin, Revision};
 use crate::state::Service;
 use crate::store::{
-    Actor, Declaration, DeclaredPolicy, DeclaredServer, DeclaredWorkspaces, NewMember, NewWorkspace, StoreError,
+    Actor, Declaration, DeclaredPolicy, DeclaredServer, DeclaredWorkspaces, NewMember, NewWorkspace,
+    StoreError,
 };
 use crate::vault::Vault;
 
 /// How often to start over when others commit at the same time.
 const ATTEMPTS: usize = 10;
 
+/// Finds the value of an environment variable.
+pub type Lookup = dyn Fn(&str) -> Option<String> + Send + Sync;
+
 /// Where the configuration comes from.
 pub struct ConfigSource {
     pub path: PathBuf,
     /// Looks up what the file refers to as `env`.
-    pub environment: Box<dyn Fn(&str) -> Option<String> + Send + Sync>,
+    pub environment: Box<Lookup>,
 }
 
 /// Why a configuration could not be applied. Nothing was changed.
@@ -60,9 +64,10 @@ pub async fn apply(service: &Service, file: &Path, declared: &Declared) -> Resul
         // Read before everything else: whatever is committed from here on makes the declaration stale.
         let expected = service.store.current_revision().await?;
         let present = Present::read(&*service.store, declared).await?;
-        let declaration = Work { vault: &service.vault, entropy: &*service.entropy, declared, present: &present }
-            .declaration()
-            .map_err(|problems| ApplyError::Conflicts(Problems { file: file.to_owned(), problems }))?;
+        let declaration =
+            Work { vault: &service.vault, entropy: &*service.entropy, declared, present: &present }
+                .declaration()
+                .map_err(|problems| ApplyError::Conflicts(Problems { file: file.to_owned(), problems }))?;
         let store = service.store.on_behalf_of(Actor::Configuration, service.clock.now());
         match store.declare(&declaration, expected).await {
             Err(StoreError::Stale) => {}
@@ -154,7 +159,7 @@ impl Work<'_> {
             .map(|(section, slug, _)| Problem {
                 line: None,
                 place: section.to_owned(),
-                what: format!("the admin API has made one with the slug {slug:?}"),
+                what: format!("the admin API has made one with the slug {:?}", slug.as_str()),
                 remedy: format!("delete it with `DELETE /v1/{section}/{slug}`, or declare another slug"),
             })
             .collect()
@@ -179,7 +184,10 @@ impl Work<'_> {
         let workspaces = match &server.workspaces {
             WorkspacesConfig::All => DeclaredWorkspaces::All,
             WorkspacesConfig::Only(slugs) => DeclaredWorkspaces::Only(
-                slugs.iter().map(|slug| ids.workspaces.get(slug).cloned()).collect::<Option<BTreeSet<_>>>()?,
+                slugs
+                    .iter()
+                    .map(|slug| ids.workspaces.get(slug).cloned())
+                    .collect::<Option<BTreeSet<_>>>()?,
             ),
         };
         let settings = ServerSettings {

@@ -22,31 +22,47 @@ const KEPT_CHANGES: u64 = 100_000;
 
 /// Looks for commits of other processes, so that watches learn of them.
 pub(crate) async fn look_for_commits(service: &Service) {
-    every(service, LOOK_INTERVAL, async || service.store.current_revision().await.map(drop)).await;
+    while pause(service, LOOK_INTERVAL).await {
+        report(service.store.current_revision().await.map(drop));
+    }
 }
 
 /// Writes when keys were used, and once more at the end.
 pub(crate) async fn write_key_uses(service: &Service) {
-    let write = async || service.store.record_key_uses(&service.key_use.take()).await;
-    every(service, WRITE_INTERVAL, write).await;
-    report(write().await);
+    while pause(service, WRITE_INTERVAL).await {
+        report(write_once(service).await);
+    }
+    report(write_once(service).await);
+}
+
+async fn write_once(service: &Service) -> Result<(), StoreError> {
+    let uses = service.key_use.take();
+    if uses.is_empty() {
+        return Ok(());
+    }
+    let outcome = service.store.record_key_uses(&uses).await;
+    if outcome.is_err() {
+        service.key_use.put_back(uses);
+    }
+    outcome
 }
 
 pub(crate) async fn prune_changes(service: &Service) {
-    every(service, PRUNE_INTERVAL, async || {
-        let newest = service.store.current_revision().await?;
-        service.store.prune_changes(Revision(newest.0.saturating_sub(KEPT_CHANGES))).await
-    })
-    .await;
+    while pause(service, PRUNE_INTERVAL).await {
+        report(prune(service).await);
+    }
 }
 
-/// Does the work again and again, with a pause before each time, until the service stops.
-async fn every(service: &Service, pause: Duration, work: impl AsyncFn() -> Result<(), StoreError>) {
-    loop {
-        tokio::select! {
-            () = service.shutdown.requested() => return,
-            () = sleep(pause) => report(work().await),
-        }
+async fn prune(service: &Service) -> Result<(), StoreError> {
+    let newest = service.store.current_revision().await?;
+    service.store.prune_changes(Revision(newest.0.saturating_sub(KEPT_CHANGES))).await
+}
+
+/// Waits; `false` if the service is to stop instead.
+async fn pause(service: &Service, interval: Duration) -> bool {
+    tokio::select! {
+        () = service.shutdown.requested() => false,
+        () = sleep(interval) => true,
     }
 }
 

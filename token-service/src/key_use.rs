@@ -21,6 +21,13 @@ impl KeyUse {
         *last = at.max(*last);
     }
 
+    /// Notes again what could not be written.
+    pub fn put_back(&self, uses: Vec<(KeyId, Timestamp)>) {
+        for (key, at) in uses {
+            self.note(key, at);
+        }
+    }
+
     /// Takes all that was noted, in the order of key ids.
     pub fn take(&self) -> Vec<(KeyId, Timestamp)> {
         let uses = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));

@@ -11,7 +11,7 @@ use crate::domain::people::Identity;
 use crate::domain::resolve::{Grant, Resolution, resolve};
 use crate::http::error::error_chain;
 use crate::state::Service;
-use crate::store::{NewMember, StoreError};
+use crate::store::{Actor, NewMember, StoreError};
 
 /// When to ask again after the store failed.
 const RETRY_AFTER_MS: u64 = 1_000;
@@ -32,9 +32,14 @@ impl Service {
         let now = self.clock.now();
         let resolution = match self.resolve(request, now).await? {
             Resolution::Provision { workspace, identity } => {
-                let member =
-                    NewMember { id: MemberId::new(&*self.entropy), workspace, name: first_name(&identity), identity };
-                match self.store.provision_member(&member).await {
+                let member = NewMember {
+                    id: MemberId::new(&*self.entropy),
+                    workspace,
+                    name: first_name(&identity),
+                    identity,
+                };
+                let store = self.store.on_behalf_of(Actor::SignIn, now);
+                match store.provision_member(&member).await {
                     Ok(_) => self.resolve(request, now).await?,
                     // The workspace was deleted a moment ago.
                     Err(StoreError::Missing { .. }) => Resolution::Denied(DenyReason::UnknownCredential),

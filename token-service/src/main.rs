@@ -44,8 +44,10 @@ enum Command {
 async fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
         Command::Serve { config, log } => serve(config, &log).await,
-        Command::Check { config } => check(config),
-        Command::Version => writeln!(io::stdout(), "portcullis {}", env!("CARGO_PKG_VERSION")).map_err(Into::into),
+        Command::Check { config } => return check(config),
+        Command::Version => {
+            writeln!(io::stdout(), "portcullis {}", env!("CARGO_PKG_VERSION")).map_err(Into::into)
+        }
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -65,8 +67,7 @@ async fn serve(config: PathBuf, levels: &str) -> Outcome {
     let app = App::build(source(config), Arc::new(SystemClock), Arc::new(SystemEntropy)).await?;
     let addresses = app.addresses()?;
     let shutdown = app.shutdown();
-    let (mut terminate, mut interrupt) =
-        (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     tokio::spawn(async move {
         tokio::select! { _ = terminate.recv() => {} _ = interrupt.recv() => {} }
         tracing::info!("stopping; a second signal stops at once");
@@ -85,11 +86,20 @@ async fn serve(config: PathBuf, levels: &str) -> Outcome {
     Ok(())
 }
 
-fn check(config: PathBuf) -> Outcome {
+/// Prints every problem with its place, as compilers do, so that editors can jump there.
+fn check(config: PathBuf) -> ExitCode {
     let source = source(config);
-    source.load()?;
-    writeln!(io::stdout(), "{} is good", source.path.display())?;
-    Ok(())
+    // Nothing is left to do if the standard streams are closed; the exit code says it too.
+    match source.load() {
+        Ok(_) => {
+            let _ = writeln!(io::stdout(), "{} is good", source.path.display());
+            ExitCode::SUCCESS
+        }
+        Err(problems) => {
+            let _ = writeln!(io::stderr(), "{problems}");
+            ExitCode::FAILURE
+        }
+    }
 }
 
 fn source(path: PathBuf) -> ConfigSource {

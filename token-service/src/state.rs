@@ -4,11 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::clock::{Clock, Entropy};
-use crate::vault::{AdminToken, Vault};
 use crate::http::error::ApiError;
 use crate::key_use::KeyUse;
 use crate::shutdown::Shutdown;
 use crate::store::{Actor, Store, StoreError};
+use crate::vault::{AdminToken, Vault};
 use crate::watch_hub::WatchHub;
 
 /// The handle that handlers take.

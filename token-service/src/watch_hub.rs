@@ -35,7 +35,7 @@ pub struct WatchHub {
 #[derive(Clone, Copy, Debug)]
 struct Seen {
     cursor: Revision,
-    last_seen: Timestamp,
+    at: Timestamp,
     connected_until: Timestamp,
 }
 
@@ -57,13 +57,13 @@ impl WatchHub {
     pub fn acknowledge(&self, filter: &str, cursor: Revision, now: Timestamp, hold: Duration) {
         let mut filters = self.filters();
         if filters.len() >= MAX_FILTERS && !filters.contains_key(filter) {
-            let longest_silent = filters.iter().min_by_key(|(_, seen)| seen.last_seen);
+            let longest_silent = filters.iter().min_by_key(|(_, seen)| seen.at);
             if let Some(name) = longest_silent.map(|(name, _)| name.clone()) {
                 filters.remove(&name);
             }
         }
         let connected_until = now.plus(hold).plus(LAPSE);
-        filters.insert(filter.to_owned(), Seen { cursor, last_seen: now, connected_until });
+        filters.insert(filter.to_owned(), Seen { cursor, at: now, connected_until });
         drop(filters);
         self.acknowledgements.send_modify(|count| *count = count.wrapping_add(1));
     }
@@ -71,13 +71,13 @@ impl WatchHub {
     /// Every filter heard of lately, by name.
     pub fn status(&self, now: Timestamp) -> Vec<FilterStatus> {
         let mut filters = self.filters();
-        filters.retain(|_, seen| seen.last_seen.until(now) < FORGET);
+        filters.retain(|_, seen| seen.at.until(now) < FORGET);
         let mut status: Vec<_> = filters
             .iter()
             .map(|(filter, seen)| FilterStatus {
                 filter: filter.clone(),
                 cursor: seen.cursor,
-                last_seen_ms: seen.last_seen.as_millis(),
+                last_seen_ms: seen.at.as_millis(),
                 connected: now < seen.connected_until,
             })
             .collect();
@@ -198,7 +198,11 @@ mod tests {
         let lapsed = START.plus(HOLD).plus(LAPSE);
         assert_eq!(connected(Timestamp(lapsed.0 - 1)), [true]);
         assert_eq!(connected(lapsed), [false]);
-        assert_eq!(hub.applied(Revision(2), &Fixed(lapsed), PATIENCE).await, Ok(0), "it is not waited for any more");
+        assert_eq!(
+            hub.applied(Revision(2), &Fixed(lapsed), PATIENCE).await,
+            Ok(0),
+            "it is not waited for any more"
+        );
         assert!(hub.status(START.plus(FORGET)).is_empty(), "and forgotten in the end");
     }
 

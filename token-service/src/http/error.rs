@@ -164,7 +164,9 @@ impl ApiError {
             },
             Self::Conflict { detail, remedy } => format!("{detail}; {remedy}"),
             Self::OwnedByConfig { what, file } => {
-                format!("this {what} is declared in {file}; change it there, and the change is applied on its own")
+                format!(
+                    "this {what} is declared in {file}; change it there, and the change is applied on its own"
+                )
             }
             Self::NotApplied { revision, .. } => format!(
                 "the change is committed as revision {revision}; the filters under `waiting_for` have not \
@@ -270,7 +272,26 @@ mod tests {
             remedy: "give a name".to_owned(),
         };
         let document = ApiError::Invalid(vec![fault("name"), fault("slug")]).into_document();
-        insta::assert_json_snapshot!(document, @"");
+        insta::assert_json_snapshot!(document, @r#"
+        {
+          "type": "urn:portcullis:problem:invalid-request",
+          "title": "The request has faults",
+          "status": 422,
+          "detail": "2 faults; see `problems`",
+          "problems": [
+            {
+              "field": "name",
+              "problem": "is empty",
+              "remedy": "give a name"
+            },
+            {
+              "field": "slug",
+              "problem": "is empty",
+              "remedy": "give a name"
+            }
+          ]
+        }
+        "#);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Listening: on a Unix socket that only its owner can open, or on TCP.
+//! Listening: on a Unix socket that only its owner can open, on TCP, or on TCP with mutual TLS.
 
 use std::fs::{self, Permissions};
 use std::io;
@@ -8,9 +8,11 @@ use std::os::unix::net::UnixStream as BlockingUnixStream;
 use std::path::{Path, PathBuf};
 
 use axum::Router;
-use tokio::net::{TcpListener, UnixListener};
+use axum::serve::Listener as _;
 use thiserror::Error;
+use tokio::net::{TcpListener, UnixListener};
 
+use super::tls::MutualTlsListener;
 use crate::config::InternalTls;
 use crate::shutdown::Shutdown;
 
@@ -19,6 +21,7 @@ use crate::shutdown::Shutdown;
 pub enum Listener {
     Tcp(TcpListener),
     Unix { listener: UnixListener, path: PathBuf },
+    MutualTls(MutualTlsListener),
 }
 
 /// Where a listener can be reached, as logged: `http://127.0.0.1:8080` or `unix:/run/portcullis/internal.sock`.
@@ -47,14 +50,17 @@ impl Listener {
     }
 
     /// Whoever connects must show a certificate that the configured authority has signed.
-    pub async fn mutual_tls(address: SocketAddr, _tls: &InternalTls) -> Result<Self, ListenError> {
-        let source = io::Error::new(io::ErrorKind::Unsupported, "mutual TLS");
-        Err(ListenError { address: address.to_string(), source })
+    pub async fn mutual_tls(address: SocketAddr, tls: &InternalTls) -> Result<Self, ListenError> {
+        MutualTlsListener::bind(address, tls)
+            .await
+            .map(Self::MutualTls)
+            .map_err(|source| ListenError { address: address.to_string(), source })
     }
 
     pub fn url(&self) -> io::Result<Url> {
         match self {
             Self::Tcp(listener) => Ok(format!("http://{}", listener.local_addr()?)),
+            Self::MutualTls(listener) => Ok(format!("https://{}", listener.local_addr()?)),
             Self::Unix { path, .. } => Ok(format!("unix:{}", path.display())),
         }
     }
@@ -63,9 +69,8 @@ impl Listener {
     pub async fn serve(self, router: Router, shutdown: Shutdown) -> io::Result<()> {
         let stopped = async move { shutdown.requested().await };
         match self {
-            Self::Tcp(listener) => {
-                axum::serve(listener, router).with_graceful_shutdown(stopped).await
-            }
+            Self::Tcp(listener) => axum::serve(listener, router).with_graceful_shutdown(stopped).await,
+            Self::MutualTls(listener) => axum::serve(listener, router).with_graceful_shutdown(stopped).await,
             Self::Unix { listener, path } => {
                 let served = axum::serve(listener, router).with_graceful_shutdown(stopped).await;
                 // Gone or not, the next start replaces it.

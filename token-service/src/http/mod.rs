@@ -14,6 +14,7 @@ pub mod leases;
 pub mod listen;
 pub mod read;
 mod request_log;
+mod tls;
 pub mod watch;
 
 use std::any::Any;
@@ -125,4 +126,3 @@ async fn harden(mut response: Response) -> Response {
     }
     response
 }
-

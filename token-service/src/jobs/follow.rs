@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use portcullis_wire::digest::Digest;
-use tokio::time::{Instant, sleep};
+use tokio::time::Instant;
 
 use crate::apply::{ApplyError, ConfigSource, apply};
 use crate::config::{Config, ServiceConfig};
@@ -39,11 +39,8 @@ impl Follower {
     }
 
     pub(crate) async fn run(mut self, service: &Service) {
-        loop {
-            tokio::select! {
-                () = service.shutdown.requested() => return,
-                () = sleep(LOOK_INTERVAL) => self.look(service).await,
-            }
+        while super::pause(service, LOOK_INTERVAL).await {
+            self.look(service).await;
         }
     }
 
@@ -57,7 +54,9 @@ impl Follower {
         let source = Arc::clone(&self.source);
         let report = match tokio::task::spawn_blocking(move || source.load()).await {
             Ok(Ok(config)) => self.take(service, config).await,
-            Ok(Err(problems)) => format!("the configuration is not applied, the one before stays:\n{problems}"),
+            Ok(Err(problems)) => {
+                format!("the configuration is not applied, the one before stays:\n{problems}")
+            }
             Err(_) => "the configuration could not be read".to_owned(),
         };
         if report != self.report {
@@ -79,7 +78,8 @@ impl Follower {
                 if config.service == self.running {
                     String::new()
                 } else {
-                    "the configuration of the service itself has changed; it takes a restart to use it".to_owned()
+                    "the configuration of the service itself has changed; it takes a restart to use it"
+                        .to_owned()
                 }
             }
             Err(ApplyError::Conflicts(problems)) => {

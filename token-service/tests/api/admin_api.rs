@@ -36,7 +36,28 @@ fn linear() -> serde_json::Value {
 async fn a_server_from_registration_to_deletion() {
     let service = Service::start(DECLARED).await;
     let made = service.post("/v1/servers", linear()).await;
-    assert_snapshot!(made.shown(), @"");
+    assert_snapshot!(made.shown(), @r#"
+    201 Created
+    {
+      "auth": {
+        "headers": [
+          {
+            "generation": 1,
+            "name": "authorization"
+          }
+        ],
+        "type": "headers"
+      },
+      "id": "srv_1",
+      "name": "linear",
+      "origin": "api",
+      "payload": "redacted",
+      "provision_new_workspaces": false,
+      "revision": 2,
+      "slug": "linear",
+      "url": "https://mcp.linear.example/mcp"
+    }
+    "#);
     assert_eq!(made.header("etag"), Some(format!("\"{}\"", made.body["revision"]).as_str()));
 
     let by_slug = service.get("/v1/servers/linear").await;
@@ -51,7 +72,15 @@ async fn a_server_from_registration_to_deletion() {
     assert_eq!((&changed.body["name"], &changed.body["payload"]), (&json!("Linear"), &json!("full")));
 
     assert_eq!(service.delete("/v1/servers/linear").await.status, StatusCode::NO_CONTENT);
-    assert_snapshot!(service.get("/v1/servers/linear").await.shown(), @"");
+    assert_snapshot!(service.get("/v1/servers/linear").await.shown(), @r#"
+    404 Not Found
+    {
+      "detail": "no server under this path",
+      "status": 404,
+      "title": "There is no such thing",
+      "type": "urn:portcullis:problem:not-found"
+    }
+    "#);
     assert_eq!(service.delete("/v1/servers/linear").await.status, StatusCode::NOT_FOUND);
 }
 
@@ -72,9 +101,69 @@ async fn all_faults_of_a_server_are_named_at_once() {
             }),
         )
         .await;
-    assert_snapshot!(reply.shown(), @"");
+    assert_snapshot!(reply.shown(), @r#"
+    422 Unprocessable Entity
+    {
+      "detail": "7 faults; see `problems`",
+      "problems": [
+        {
+          "field": "slug",
+          "problem": "a slug has 1 to 63 lower-case letters, digits and hyphens, and starts with a letter or digit",
+          "remedy": "choose a slug of that form, such as `linear`"
+        },
+        {
+          "field": "name",
+          "problem": "is empty",
+          "remedy": "give a name of 1 to 100 characters on one line"
+        },
+        {
+          "field": "url",
+          "problem": "the URL must be https; plain http has to be allowed for this server explicitly",
+          "remedy": "give the URL of the server's MCP endpoint, such as https://mcp.example.com/mcp"
+        },
+        {
+          "field": "auth.headers[0].name",
+          "problem": "this header frames, routes or describes the request and cannot carry a credential",
+          "remedy": "use the name that the server's documentation gives, such as `authorization`"
+        },
+        {
+          "field": "auth.headers[1].value",
+          "problem": "is absent, and there is no value to keep",
+          "remedy": "give the value"
+        },
+        {
+          "field": "auth.headers[2].value",
+          "problem": "the value has a character that is not visible ASCII, or begins or ends with a space",
+          "remedy": "give the value exactly as the server expects it"
+        },
+        {
+          "field": "workspaces[1]",
+          "problem": "is no workspace",
+          "remedy": "GET /v1/workspaces lists them"
+        }
+      ],
+      "status": 422,
+      "title": "The request has faults",
+      "type": "urn:portcullis:problem:invalid-request"
+    }
+    "#);
     let reply = service.post("/v1/servers", json!({"slug": "x", "owner": "me"})).await;
-    assert_snapshot!(reply.shown(), @"");
+    assert_snapshot!(reply.shown(), @r#"
+    422 Unprocessable Entity
+    {
+      "detail": "one fault; see `problems`",
+      "problems": [
+        {
+          "field": "owner",
+          "problem": "unknown field `owner`, expected one of `slug`, `name`, `url`, `allow_http`, `auth`, `payload`, `workspaces`, `provision_new_workspaces` at line 1 column 8",
+          "remedy": "see /openapi.json for the fields and their types"
+        }
+      ],
+      "status": 422,
+      "title": "The request has faults",
+      "type": "urn:portcullis:problem:invalid-request"
+    }
+    "#);
 }
 
 #[tokio::test]
@@ -82,7 +171,22 @@ async fn a_credential_stays_with_its_origin() {
     let service = Service::start(DECLARED).await;
     service.post("/v1/servers", linear()).await;
     let moved = json!({"url": "https://evil.example/mcp"});
-    assert_snapshot!(service.patch("/v1/servers/linear", moved).await.shown(), @"");
+    assert_snapshot!(service.patch("/v1/servers/linear", moved).await.shown(), @r#"
+    422 Unprocessable Entity
+    {
+      "detail": "one fault; see `problems`",
+      "problems": [
+        {
+          "field": "auth",
+          "problem": "would be sent to another host, port or scheme than it was given for",
+          "remedy": "give the value of every credential header together with the new URL"
+        }
+      ],
+      "status": 422,
+      "title": "The request has faults",
+      "type": "urn:portcullis:problem:invalid-request"
+    }
+    "#);
     let kept = json!({
         "url": "https://evil.example/mcp",
         "auth": {"type": "headers", "headers": [{"name": "authorization"}]},
@@ -108,7 +212,8 @@ async fn the_same_value_again_changes_nothing() {
     let auth = linear()["auth"].clone();
     let again = service.patch("/v1/servers/linear", json!({"auth": auth})).await;
     assert_eq!(again.body, made.body);
-    let other = json!({"auth": {"type": "headers", "headers": [{"name": "authorization", "value": "Bearer two"}]}});
+    let other =
+        json!({"auth": {"type": "headers", "headers": [{"name": "authorization", "value": "Bearer two"}]}});
     let other = service.patch("/v1/servers/linear", other).await;
     assert_eq!(other.body["auth"]["headers"][0]["generation"], 2);
 }
@@ -117,9 +222,26 @@ async fn the_same_value_again_changes_nothing() {
 async fn workspaces_members_and_provisions() {
     let service = Service::start(DECLARED).await;
     let made = service.post("/v1/workspaces", json!({"slug": "design", "name": "Design"})).await;
-    assert_snapshot!(made.shown(), @"");
+    assert_snapshot!(made.shown(), @r#"
+    201 Created
+    {
+      "id": "wsp_1",
+      "name": "Design",
+      "origin": "api",
+      "revision": 2,
+      "slug": "design"
+    }
+    "#);
     let taken = service.post("/v1/workspaces", json!({"slug": "design"})).await;
-    assert_snapshot!(taken.shown(), @"");
+    assert_snapshot!(taken.shown(), @r#"
+    409 Conflict
+    {
+      "detail": "there is already a workspace \"design\"; choose another, or change the one that is there",
+      "status": 409,
+      "title": "The request clashes with what exists",
+      "type": "urn:portcullis:problem:conflict"
+    }
+    "#);
     let renamed = service.patch("/v1/workspaces/design", json!({"name": "Design team"})).await;
     assert_eq!(renamed.body["name"], "Design team");
 
@@ -133,7 +255,19 @@ async fn workspaces_members_and_provisions() {
 
     let bob = json!({"issuer": "https://idp.example", "subject": "bob"});
     let made = service.post("/v1/workspaces/design/members", bob.clone()).await;
-    assert_snapshot!(made.shown(), @"");
+    assert_snapshot!(made.shown(), @r#"
+    201 Created
+    {
+      "disabled": false,
+      "id": "mem_1",
+      "issuer": "https://idp.example",
+      "name": "bob",
+      "origin": "api",
+      "revision": 7,
+      "subject": "bob",
+      "workspace": "wsp_1"
+    }
+    "#);
     let twice = service.post("/v1/workspaces/design/members", bob).await;
     assert_eq!(twice.status, StatusCode::CONFLICT);
     let path = format!("/v1/members/{}", made.id());
@@ -176,7 +310,22 @@ async fn a_key_is_shown_once() {
     let made = service.post("/v1/workspaces/core/keys", body).await;
     let key = made.body["api_key"].as_str().expect("a key").to_owned();
     let id = made.body["key"]["id"].as_str().expect("an id").to_owned();
-    assert_snapshot!(made.shown().replace(&key, "KEY").replace(&id, "ID"), @"");
+    assert_snapshot!(made.shown().replace(&key, "KEY").replace(&id, "ID"), @r#"
+    201 Created
+    {
+      "api_key": "KEY",
+      "key": {
+        "created_at": "2026-11-23T10:00:00Z",
+        "disabled": false,
+        "expires_at": "2026-12-31T23:00:00Z",
+        "id": "ID",
+        "member": "mem_1",
+        "name": "laptop",
+        "revision": 2,
+        "workspace": "wsp_1"
+      }
+    }
+    "#);
 
     let shown = service.get(&format!("/v1/keys/{id}")).await;
     let listed = service.get("/v1/workspaces/core/keys").await;
@@ -189,9 +338,32 @@ async fn a_key_is_shown_once() {
     let other = service.post("/v1/workspaces", json!({"slug": "other"})).await;
     assert_eq!(other.status, StatusCode::CREATED);
     let foreign = service.post("/v1/workspaces/other/keys", json!({"name": "x", "member": member})).await;
-    assert_snapshot!(foreign.shown(), @"");
+    assert_snapshot!(foreign.shown(), @r#"
+    404 Not Found
+    {
+      "detail": "no workspace or member of it under this path",
+      "status": 404,
+      "title": "There is no such thing",
+      "type": "urn:portcullis:problem:not-found"
+    }
+    "#);
     let late = json!({"name": "x", "expires_at": "2020-01-01T00:00:00Z"});
-    assert_snapshot!(service.post("/v1/workspaces/core/keys", late).await.shown(), @"");
+    assert_snapshot!(service.post("/v1/workspaces/core/keys", late).await.shown(), @r#"
+    422 Unprocessable Entity
+    {
+      "detail": "one fault; see `problems`",
+      "problems": [
+        {
+          "field": "expires_at",
+          "problem": "is in the past",
+          "remedy": "give a time to come, or leave it out for a key that never expires"
+        }
+      ],
+      "status": 422,
+      "title": "The request has faults",
+      "type": "urn:portcullis:problem:invalid-request"
+    }
+    "#);
 }
 
 #[tokio::test]
@@ -216,7 +388,27 @@ async fn policies_of_each_level() {
         assert_eq!(reply.status, StatusCode::NOT_FOUND, "{target}");
     }
     let faults = json!({"tools": {"deny": [""]}, "resources": {"allow": ["ok", "\u{7}"]}});
-    assert_snapshot!(service.put("/v1/policies/organization/linear", faults).await.shown(), @"");
+    assert_snapshot!(service.put("/v1/policies/organization/linear", faults).await.shown(), @r#"
+    422 Unprocessable Entity
+    {
+      "detail": "2 faults; see `problems`",
+      "problems": [
+        {
+          "field": "tools.deny[0]",
+          "problem": "is empty, longer than 1024 bytes, or has a control character",
+          "remedy": "give a name, or a glob such as `create_*`"
+        },
+        {
+          "field": "resources.allow[1]",
+          "problem": "is empty, longer than 1024 bytes, or has a control character",
+          "remedy": "give a name, or a glob such as `create_*`"
+        }
+      ],
+      "status": 422,
+      "title": "The request has faults",
+      "type": "urn:portcullis:problem:invalid-request"
+    }
+    "#);
 }
 
 #[tokio::test]
@@ -257,7 +449,15 @@ async fn a_change_based_on_an_old_revision_is_refused() {
         Reply::read(request.json(&json!({"name": "Two"})).send().await.expect("a reply")).await
     };
     let stale = patch(made.header("etag").expect("a tag")).await;
-    assert_snapshot!(stale.shown(), @"");
+    assert_snapshot!(stale.shown(), @r#"
+    412 Precondition Failed
+    {
+      "detail": "read it again, look at what changed, and repeat the change",
+      "status": 412,
+      "title": "It has changed in the meantime",
+      "type": "urn:portcullis:problem:stale"
+    }
+    "#);
     assert_eq!(patch("not quoted").await.status, StatusCode::BAD_REQUEST);
     assert_eq!(patch(changed.header("etag").expect("a tag")).await.body["name"], "Two");
 }
@@ -275,7 +475,30 @@ issuers:
 ",
     )
     .await;
-    assert_snapshot!(service.get("/v1/issuers").await.shown(), @"");
+    assert_snapshot!(service.get("/v1/issuers").await.shown(), @r#"
+    200 OK
+    {
+      "issuers": [
+        {
+          "audiences": [
+            "gateway"
+          ],
+          "auto_provision_members": false,
+          "issuer": "https://idp.example",
+          "keys": [
+            {
+              "algorithm": "EdDSA",
+              "key_id": "one"
+            }
+          ],
+          "require_at_jwt": false,
+          "workspaces": {
+            "fixed": "core"
+          }
+        }
+      ]
+    }
+    "#);
 }
 
 #[tokio::test]

@@ -28,7 +28,19 @@ fn check_names_every_problem() {
     let output = check(&path);
     assert_eq!(output.status.code(), Some(1));
     let shown = String::from_utf8(output.stderr).expect("text");
-    assert_snapshot!(shown.replace(path.to_str().expect("a path"), "portcullis.yaml"), @"");
+    assert_snapshot!(shown.replace(path.to_str().expect("a path"), "portcullis.yaml"), @r#"
+    portcullis.yaml:12: workspaces[0].slug: "Core": a slug has 1 to 63 lower-case letters, digits and hyphens, and starts with a letter or digit
+        choose a slug such as linear or team-2
+    portcullis.yaml:13: servres: unknown key
+        did you mean servers?
+    portcullis.yaml:14: servers[0]: `url` is missing
+        add `url`
+    portcullis.yaml:14: servers[0]: `auth` is missing
+        add `auth`
+    portcullis.yaml:14: servers[0]: `workspaces` is missing
+        add `workspaces`
+    5 problems
+    "#);
 }
 
 #[test]
@@ -37,14 +49,18 @@ fn check_says_when_all_is_well() {
     let output = check(&directory.configure("workspaces: [{slug: core}]\n"));
     assert_eq!(output.status.code(), Some(0));
     assert!(String::from_utf8(output.stdout).expect("text").ends_with("portcullis.yaml is good\n"));
-    let files: Vec<_> = directory.files().iter().filter_map(|path| path.file_name().map(ToOwned::to_owned)).collect();
+    let files: Vec<_> =
+        directory.files().iter().filter_map(|path| path.file_name().map(ToOwned::to_owned)).collect();
     assert_eq!(files, ["portcullis.yaml"], "it changes nothing");
 }
 
 #[test]
 fn version() {
     let output = portcullis(&["version"]).output().expect("it runs");
-    assert_eq!(String::from_utf8(output.stdout).expect("text"), concat!("portcullis ", env!("CARGO_PKG_VERSION"), "\n"));
+    assert_eq!(
+        String::from_utf8(output.stdout).expect("text"),
+        concat!("portcullis ", env!("CARGO_PKG_VERSION"), "\n")
+    );
 }
 
 #[test]

@@ -11,7 +11,7 @@ workspaces: [{slug: core}, {slug: old}]
 servers:
   - slug: linear
     url: https://mcp.linear.example/mcp
-    auth: {type: headers, headers: [{name: Authorization, value: {env: CANARY}}]}
+    auth: {type: headers, headers: {Authorization: {env: CANARY}}}
     workspaces: all
 ";
 
@@ -39,7 +39,8 @@ async fn a_changed_file_is_applied_while_the_service_runs() {
     assert_eq!(news["registry"]["servers"][0]["upstream"]["authority"], "mcp.linear.app");
 
     let workspaces = service.get("/v1/workspaces").await.body;
-    let slugs: Vec<_> = workspaces["workspaces"].as_array().expect("workspaces").iter().map(|it| &it["slug"]).collect();
+    let slugs: Vec<_> =
+        workspaces["workspaces"].as_array().expect("workspaces").iter().map(|it| &it["slug"]).collect();
     assert_eq!(slugs, ["core", "new"]);
     let lease = service.lease_with_key("linear", &key).await.body;
     assert_eq!(lease["credential_headers"][0]["value"], CANARY, "sealed anew for the new origin");
@@ -51,7 +52,8 @@ async fn a_broken_file_changes_nothing_and_is_complained_about() {
     let revision = service.revision().await;
     service.directory().configure("workspaces: [{slug: Not-a-slug}]\nservres: []\n");
     let file = service.directory().path("portcullis.yaml").display().to_string();
-    LOG.wait_for(|line| line.contains(&file) && line.contains("servres") && line.contains("Not-a-slug")).await;
+    LOG.wait_for(|line| line.contains(&file) && line.contains("servres") && line.contains("Not-a-slug"))
+        .await;
     assert_eq!(service.revision().await, revision);
     service.directory().configure(&BEFORE.replace("slug: old", "slug: good"));
     assert_eq!(service.watch("vm-1", revision).await.body["cursor"], revision + 1);
@@ -61,8 +63,7 @@ async fn a_broken_file_changes_nothing_and_is_complained_about() {
 async fn what_the_admin_api_made_is_not_taken_over() {
     let service = Service::start("workspaces: [{slug: core}]\n").await;
     service.post("/v1/workspaces", json!({"slug": "design"})).await;
-    let server =
-        json!({"slug": "docs", "url": "https://docs.example/mcp", "auth": {"type": "none"}, "workspaces": "all"});
+    let server = json!({"slug": "docs", "url": "https://docs.example/mcp", "auth": {"type": "none"}, "workspaces": "all"});
     service.post("/v1/servers", server).await;
     let directory = service.stop().await;
     let declared = "
@@ -72,7 +73,13 @@ servers: [{slug: docs, url: 'https://docs.example/mcp', auth: {type: none}, work
     let Err(error) = Service::start_in(directory.clone(), declared).await else { panic!("it starts") };
     let error = portcullis_token_service::http::error::error_chain(&error);
     let place = directory.path("").display().to_string();
-    assert_snapshot!(error.replace(&place, "DIRECTORY/"), @"");
+    assert_snapshot!(error.replace(&place, "DIRECTORY/"), @r#"
+    the configuration cannot be applied: DIRECTORY/portcullis.yaml: workspaces: the admin API has made one with the slug "design"
+        delete it with `DELETE /v1/workspaces/design`, or declare another slug
+    DIRECTORY/portcullis.yaml: servers: the admin API has made one with the slug "docs"
+        delete it with `DELETE /v1/servers/docs`, or declare another slug
+    2 problems
+    "#);
 }
 
 #[tokio::test]
@@ -85,7 +92,8 @@ servers: [{slug: docs, url: 'https://docs.example/mcp', auth: {type: none}, work
     let set = service.put("/v1/policies/workspace:core/docs", json!({"tools": {"allow": []}})).await;
     assert_eq!(set.status, StatusCode::OK);
     let directory = service.stop().await;
-    let declared = format!("{declared}policies: {{workspaces: {{core: {{servers: {{docs: {{enabled: true}}}}}}}}}}\n");
+    let declared =
+        format!("{declared}policies: {{workspaces: {{core: {{servers: {{docs: {{enabled: true}}}}}}}}}}\n");
     let error = Service::start_in(directory, &declared).await.err().expect("it does not start");
     assert!(portcullis_token_service::http::error::error_chain(&error).contains("workspace policy"));
 }
@@ -96,7 +104,8 @@ async fn a_member_who_signed_in_may_be_declared_later() {
     let ada = json!({"issuer": "https://idp.example", "subject": "ada"});
     let made = service.post("/v1/workspaces/core/members", ada).await;
     let directory = service.stop().await;
-    let declared = "workspaces: [{slug: core, members: [{issuer: 'https://idp.example', subject: ada, name: Ada}]}]\n";
+    let declared =
+        "workspaces: [{slug: core, members: [{issuer: 'https://idp.example', subject: ada, name: Ada}]}]\n";
     let service = Service::start_in(directory, declared).await.expect("starts");
     let member = service.get(&format!("/v1/members/{}", made.id())).await.body;
     assert_eq!((&member["name"], &member["origin"]), (&json!("Ada"), &json!("config")));

@@ -31,7 +31,7 @@ pub(crate) const CANARY: &str = "Bearer canary-4f1d8a60c2";
 const PREAMBLE: &str = "
 public_url: http://127.0.0.1:10000
 listeners:
-  internal: unix:DIRECTORY/internal.sock
+  INTERNAL
   admin: 127.0.0.1:0
   public: 127.0.0.1:0
 store: {sqlite: DIRECTORY/portcullis.db}
@@ -67,9 +67,14 @@ impl Directory {
 
     /// Writes `portcullis.yaml`: the preamble, and what it declares.
     pub(crate) fn configure(&self, declared: &str) -> PathBuf {
-        let preamble = PREAMBLE.replace("DIRECTORY", &self.0.path().display().to_string());
+        self.configure_internal("internal: unix:DIRECTORY/internal.sock", declared)
+    }
+
+    fn configure_internal(&self, internal: &str, declared: &str) -> PathBuf {
+        let preamble = PREAMBLE.replace("INTERNAL", internal);
+        let preamble = preamble.replace("DIRECTORY", &self.0.path().display().to_string());
         // Long, so that only an event can end a watch within the time that a test takes.
-        let hold = if declared.contains("watch_hold:") { "" } else { "watch_hold: 30s" };
+        let hold = if declared.contains("watch_hold:") { "" } else { "watch_hold: 30s\n" };
         self.write("portcullis.yaml", &format!("{preamble}{hold}{declared}"))
     }
 
@@ -94,21 +99,33 @@ impl Service {
     }
 
     pub(crate) async fn start_in(directory: Directory, declared: &str) -> Result<Self, StartError> {
+        let internal = "internal: unix:DIRECTORY/internal.sock";
+        Self::start_with_internal(directory, internal, declared).await
+    }
+
+    /// `internal` replaces the settings of the internal listener.
+    pub(crate) async fn start_with_internal(
+        directory: Directory,
+        internal: &str,
+        declared: &str,
+    ) -> Result<Self, StartError> {
         LazyLock::force(&LOG);
-        let path = directory.configure(declared);
-        let environment =
-            Box::new(|name: &str| (name == "CANARY").then(|| CANARY.to_owned()));
+        let path = directory.configure_internal(internal, declared);
+        let environment = Box::new(|name: &str| (name == "CANARY").then(|| CANARY.to_owned()));
         let clock = Arc::new(TestClock(AtomicU64::new(START.0)));
         let entropy = Arc::new(CountingEntropy(AtomicU64::new(0)));
         let app = App::build(ConfigSource { path, environment }, clock.clone(), entropy).await?;
         let addresses = app.addresses().expect("addresses");
         let shutdown = app.shutdown();
         let token = std::fs::read_to_string(directory.path("admin-token")).expect("the admin token");
-        let socket = addresses.internal.strip_prefix("unix:").expect("a socket").to_owned();
+        let filter = match addresses.internal.strip_prefix("unix:") {
+            Some(socket) => Client::builder().unix_socket(PathBuf::from(socket)),
+            None => Client::builder(),
+        };
         Ok(Self {
             clock,
             admin: Client::new(),
-            filter: Client::builder().unix_socket(PathBuf::from(socket)).build().expect("a client"),
+            filter: filter.build().expect("a client"),
             token: token.trim().to_owned(),
             running: tokio::spawn(app.serve()),
             addresses,

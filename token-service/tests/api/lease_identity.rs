@@ -4,7 +4,8 @@ use serde_json::{Value, json};
 
 use crate::harness::{Service, token_proof};
 
-const KEYS: &str = "jwks: {keys: [{kty: OKP, crv: Ed25519, kid: one, x: 11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo}]}";
+const KEYS: &str =
+    "jwks: {keys: [{kty: OKP, crv: Ed25519, kid: one, x: 11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo}]}";
 
 fn registry() -> String {
     format!(

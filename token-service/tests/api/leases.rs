@@ -12,7 +12,7 @@ workspaces:
 servers:
   - slug: linear
     url: https://mcp.linear.example/mcp
-    auth: {type: headers, headers: [{name: Authorization, value: {env: CANARY}}]}
+    auth: {type: headers, headers: {Authorization: {env: CANARY}}}
     workspaces: [core]
   - slug: docs
     url: https://docs.example/mcp
@@ -43,7 +43,52 @@ async fn a_key_gets_policy_and_credential() {
     let lease = service.lease_with_key("linear", &key).await;
     assert_eq!(lease.header("x-portcullis-service"), Some("1"));
     assert_eq!(lease.body["credential_headers"], json!([{"name": "authorization", "value": CANARY}]));
-    assert_snapshot!(lease.shown().replace(&id, "KEY").replace(CANARY, "CANARY"), @"");
+    assert_snapshot!(lease.shown().replace(&id, "KEY").replace(CANARY, "CANARY"), @r#"
+    200 OK
+    {
+      "caller": {
+        "credential": "service_key",
+        "id": "KEY",
+        "key_id": "KEY",
+        "name": "ci"
+      },
+      "credential_headers": [
+        {
+          "name": "authorization",
+          "value": "CANARY"
+        }
+      ],
+      "policy": {
+        "levels": [
+          {
+            "level": "organization",
+            "tools": {
+              "deny": [
+                "delete_*"
+              ]
+            }
+          },
+          {
+            "level": "key",
+            "tools": {
+              "allow": [
+                "list_*",
+                "get_*"
+              ]
+            }
+          }
+        ]
+      },
+      "result": "granted",
+      "revision": 3,
+      "server_id": "srv_1",
+      "ttl_ms": 60000,
+      "workspace": {
+        "id": "wsp_1",
+        "slug": "core"
+      }
+    }
+    "#);
 
     let lease = service.lease_with_key("docs", &key).await;
     assert_eq!(lease.body["credential_headers"], json!([]));
@@ -92,7 +137,10 @@ async fn a_credential_that_does_not_open_is_said_to_be_unavailable() {
     let database = service.directory().path("portcullis.db");
     let options = sqlx::sqlite::SqliteConnectOptions::new().filename(database);
     let mut connection = sqlx::ConnectOptions::connect(&options).await.expect("the database");
-    sqlx::query("UPDATE server_headers SET value = x'00' || value").execute(&mut connection).await.expect("writes");
+    sqlx::query("UPDATE server_headers SET value = CAST(x'00' || value AS BLOB)")
+        .execute(&mut connection)
+        .await
+        .expect("writes");
     assert_eq!(service.lease_with_key("linear", &key).await.body, denied("credential_unavailable"));
 }
 
@@ -103,9 +151,32 @@ async fn broken_requests_are_told_what_is_wrong() {
     let reply = service.lease(&json!({"server": "linear", "proof": proof})).await;
     assert_eq!(reply.header("x-portcullis-service"), Some("1"));
     assert_eq!(reply.header("content-type"), Some("application/problem+json"));
-    assert_snapshot!(reply.shown(), @"");
+    assert_snapshot!(reply.shown(), @r#"
+    422 Unprocessable Entity
+    {
+      "detail": "one fault; see `problems`",
+      "problems": [
+        {
+          "field": "proof",
+          "problem": "a digest is 64 lower-case hexadecimal digits at line 1 column 50",
+          "remedy": "see /openapi.json for the fields and their types"
+        }
+      ],
+      "status": 422,
+      "title": "The request has faults",
+      "type": "urn:portcullis:problem:invalid-request"
+    }
+    "#);
 
     let reply = service.lease(&json!({"server": "linear", "padding": "x".repeat(70_000)})).await;
     assert_eq!(reply.header("x-portcullis-service"), Some("1"));
-    assert_snapshot!(reply.shown(), @"");
+    assert_snapshot!(reply.shown(), @r#"
+    413 Payload Too Large
+    {
+      "detail": "at most 65536 bytes are read",
+      "status": 413,
+      "title": "The body is too large",
+      "type": "urn:portcullis:problem:too-large"
+    }
+    "#);
 }

@@ -66,7 +66,8 @@ async fn readiness_follows_the_store() {
     let live = service.filter.get("http://token-service/livez").send().await.expect("a reply");
     assert_eq!(live.status(), 200);
 
-    let request = serde_json::json!({"server": "docs", "proof": crate::harness::token_proof("i", "s", None, 9)});
+    let request =
+        serde_json::json!({"server": "docs", "proof": crate::harness::token_proof("i", "s", None, 9)});
     let lease = service.lease(&request).await;
     assert_eq!(lease.body, serde_json::json!({"result": "unavailable", "retry_after_ms": 1000}));
     let status = service.get("/v1/status").await;
@@ -78,6 +79,7 @@ async fn readiness_follows_the_store() {
 async fn two_services_do_not_share_a_socket() {
     let service = Service::start("").await;
     let other = Directory::new();
-    std::os::unix::fs::symlink(service.directory().path("internal.sock"), other.path("internal.sock")).expect("a link");
+    std::os::unix::fs::symlink(service.directory().path("internal.sock"), other.path("internal.sock"))
+        .expect("a link");
     assert!(Service::start_in(other, "").await.is_err());
 }

@@ -9,6 +9,7 @@ mod harness;
 mod lease_identity;
 mod leases;
 mod lifecycle;
+mod mutual_tls;
 mod reply;
 mod secrets;
 mod watch;

@@ -11,13 +11,13 @@ workspaces: [{slug: core}]
 servers:
   - slug: linear
     url: https://mcp.linear.example/mcp
-    auth: {type: headers, headers: [{name: Authorization, value: {env: CANARY}}]}
+    auth: {type: headers, headers: {Authorization: {env: CANARY}}}
     workspaces: all
 ";
 
 /// The spellings in which a secret could lie around. Base64 has three, by the position it begins at.
 fn spellings(secret: &str) -> Vec<(String, Vec<u8>)> {
-    let hex: String = secret.bytes().map(|byte| format!("{byte:02x}")).collect();
+    let hex = secret.bytes().fold(String::new(), |hex, byte| format!("{hex}{byte:02x}"));
     let mut spellings = vec![
         ("raw".to_owned(), secret.as_bytes().to_vec()),
         ("hex".to_owned(), hex.as_bytes().to_vec()),
@@ -72,8 +72,18 @@ async fn secrets_are_in_no_reply_log_or_file() {
     service.get(&format!("/v1/{}", given.replace(' ', "%20"))).await;
     service.get(&format!("/v1/servers?token={}", given.replace(' ', "%20"))).await;
     for path in [
-        "/v1/servers", "/v1/servers/linear", "/v1/servers/slack", "/v1/workspaces", "/v1/workspaces/core/keys",
-        &path, "/v1/policies/organization", "/v1/issuers", "/v1/audit", "/v1/status", "/openapi.json", "/",
+        "/v1/servers",
+        "/v1/servers/linear",
+        "/v1/servers/slack",
+        "/v1/workspaces",
+        "/v1/workspaces/core/keys",
+        &path,
+        "/v1/policies/organization",
+        "/v1/issuers",
+        "/v1/audit",
+        "/v1/status",
+        "/openapi.json",
+        "/",
     ] {
         replies.push(service.get(path).await);
     }
@@ -97,5 +107,9 @@ async fn secrets_are_in_no_reply_log_or_file() {
             }
         }
     }
-    assert!(while_running.keys().any(|name| name.ends_with("portcullis.db-wal")), "{:?}", while_running.keys());
+    assert!(
+        while_running.keys().any(|name| name.ends_with("portcullis.db-wal")),
+        "{:?}",
+        while_running.keys()
+    );
 }

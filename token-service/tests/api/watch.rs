@@ -20,7 +20,30 @@ async fn a_new_filter_is_told_everything() {
     let service = Service::start(REGISTRY).await;
     let reply = service.watch("vm-1", 0).await;
     assert_eq!(reply.header("x-portcullis-service"), Some("1"));
-    assert_snapshot!(reply.shown(), @"");
+    assert_snapshot!(reply.shown(), @r#"
+    200 OK
+    {
+      "cursor": 1,
+      "hold_ms": 30000,
+      "now_ms": 1795428000000,
+      "registry": {
+        "issuers": [],
+        "servers": [
+          {
+            "id": "srv_1",
+            "payload": "redacted",
+            "slug": "docs",
+            "upstream": {
+              "authority": "docs.example",
+              "path": "/mcp",
+              "tls": true
+            }
+          }
+        ]
+      },
+      "reset": true
+    }
+    "#);
 }
 
 #[tokio::test]
@@ -43,11 +66,16 @@ async fn a_commit_wakes_the_watch() {
 async fn a_change_of_the_registry_brings_the_registry() {
     let service = Service::start(REGISTRY).await;
     let cursor = service.revision().await;
-    let server = json!({"slug": "new", "url": "https://new.example/mcp", "auth": {"type": "none"}, "workspaces": []});
+    let server =
+        json!({"slug": "new", "url": "https://new.example/mcp", "auth": {"type": "none"}, "workspaces": []});
     service.post("/v1/servers", server).await;
     let news = service.watch("vm-1", cursor).await;
-    let slugs: Vec<_> =
-        news.body["registry"]["servers"].as_array().expect("servers").iter().map(|server| &server["slug"]).collect();
+    let slugs: Vec<_> = news.body["registry"]["servers"]
+        .as_array()
+        .expect("servers")
+        .iter()
+        .map(|server| &server["slug"])
+        .collect();
     assert_eq!(slugs, ["docs", "new"]);
 }
 
@@ -68,7 +96,15 @@ async fn a_quiet_watch_ends_with_the_hold() {
     let service = Service::start(&format!("watch_hold: 100ms\n{REGISTRY}")).await;
     let cursor = service.revision().await;
     let reply = service.watch("vm-1", cursor).await;
-    assert_snapshot!(reply.shown(), @"");
+    assert_snapshot!(reply.shown(), @r#"
+    200 OK
+    {
+      "cursor": 1,
+      "hold_ms": 100,
+      "now_ms": 1795428000000,
+      "reset": false
+    }
+    "#);
 }
 
 #[tokio::test]
@@ -111,11 +147,21 @@ async fn a_filter_that_does_not_acknowledge_is_named() {
     // It asks, is told of the change, and never comes back.
     let (_, changed) = tokio::join!(service.watch("vm-lost", cursor), async {
         service.connected("vm-lost").await;
-        service
-            .put("/v1/policies/organization/docs?wait=applied", json!({"tools": {"deny": ["*"]}}))
-            .await
+        service.put("/v1/policies/organization/docs?wait=applied", json!({"tools": {"deny": ["*"]}})).await
     });
-    assert_snapshot!(changed.shown(), @"");
+    assert_snapshot!(changed.shown(), @r#"
+    504 Gateway Timeout
+    {
+      "detail": "the change is committed as revision 2; the filters under `waiting_for` have not acknowledged it and stop using what they have cached when their staleness budget is over",
+      "revision": 2,
+      "status": 504,
+      "title": "Committed, but not yet applied by every filter",
+      "type": "urn:portcullis:problem:not-applied",
+      "waiting_for": [
+        "vm-lost"
+      ]
+    }
+    "#);
     let policies = service.get("/v1/policies/organization").await.body;
     assert_eq!(policies["policies"][0]["rules"]["tools"]["deny"], json!(["*"]), "committed all the same");
 }

@@ -73,7 +73,11 @@ pub async fn list(
         None => DEFAULT_ENTRIES,
         Some(limit @ 1..=MOST_ENTRIES) => limit,
         Some(_) => {
-            return Err(ApiError::invalid("limit", "is not 1 to 1000", "ask for fewer and go on with `before`"));
+            return Err(ApiError::invalid(
+                "limit",
+                "is not 1 to 1000",
+                "ask for fewer and go on with `before`",
+            ));
         }
     };
     let entries = app.store.audit(query.before, limit).await?.into_iter().map(Into::into).collect();

@@ -87,8 +87,7 @@ impl Service {
         if wait.wait == Some(WaitFor::Applied) {
             let timeout = self.settings.applied_timeout;
             let applied = self.watch_hub.applied(revision, &*self.clock, timeout).await;
-            let filters =
-                applied.map_err(|waiting_for| ApiError::NotApplied { revision, waiting_for })?;
+            let filters = applied.map_err(|waiting_for| ApiError::NotApplied { revision, waiting_for })?;
             reply.headers_mut().insert(APPLIED_HEADER, HeaderValue::from(filters));
         }
         Ok(reply)

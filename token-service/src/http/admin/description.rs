@@ -30,7 +30,9 @@ impl Modify for Token {
     fn modify(&self, document: &mut openapi::OpenApi) {
         let scheme = Http::builder()
             .scheme(HttpAuthScheme::Bearer)
-            .description(Some("The content of the admin token file; the log of `portcullis serve` says where it is."))
+            .description(Some(
+                "The content of the admin token file; the log of `portcullis serve` says where it is.",
+            ))
             .build();
         let components = document.components.get_or_insert_default();
         components.add_security_scheme(TOKEN, SecurityScheme::Http(scheme));
@@ -45,11 +47,8 @@ pub fn frame() -> openapi::OpenApi {
 /// Adds to every operation that it may fail, always in the same form.
 pub fn complete(mut document: openapi::OpenApi) -> openapi::OpenApi {
     for item in document.paths.paths.values_mut() {
-        for operation in [&mut item.get, &mut item.put, &mut item.post, &mut item.delete, &mut item.patch] {
-            if let Some(operation) = operation {
-                add_problem(operation);
-            }
-        }
+        let operations = [&mut item.get, &mut item.put, &mut item.post, &mut item.delete, &mut item.patch];
+        operations.into_iter().flatten().for_each(add_problem);
     }
     document
 }

@@ -78,15 +78,27 @@ pub struct CreatedKey {
 pub struct ChangeKey {
     pub name: Option<String>,
     /// RFC 3339; `null` for a key that never expires.
-    #[serde(default, deserialize_with = "present")]
+    #[serde(default)]
     #[schema(value_type = Option<String>)]
-    pub expires_at: Option<Option<String>>,
+    pub expires_at: ExpiryChange,
     pub disabled: Option<bool>,
 }
 
-/// Tells `null` from absent.
-fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<String>>, D::Error> {
-    Option::deserialize(deserializer).map(Some)
+/// What a change says about the expiry.
+#[derive(Debug, Default)]
+pub enum ExpiryChange {
+    /// It was absent.
+    #[default]
+    Keep,
+    /// It was `null`.
+    Never,
+    At(String),
+}
+
+impl<'de> Deserialize<'de> for ExpiryChange {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Ok(Option::deserialize(deserializer)?.map_or(Self::Never, Self::At))
+    }
 }
 
 impl From<ApiKeyRecord> for KeyView {
@@ -202,9 +214,9 @@ pub async fn change(
     let mut problems = Problems::default();
     let name = problems.name("name", body.name.unwrap_or(key.settings.name));
     let expires_at = match body.expires_at {
-        None => Ok(key.settings.expires_at),
-        Some(None) => Ok(None),
-        Some(Some(text)) => expiry(&mut problems, &text, now).map(Some),
+        ExpiryChange::Keep => Ok(key.settings.expires_at),
+        ExpiryChange::Never => Ok(None),
+        ExpiryChange::At(text) => expiry(&mut problems, &text, now).map(Some),
     };
     let disabled = body.disabled.unwrap_or(key.settings.disabled);
     let settings =

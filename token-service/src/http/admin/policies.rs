@@ -16,8 +16,7 @@ use crate::http::read::{StrictJson, StrictQuery};
 use crate::state::{Service, Shared};
 
 /// How a path names whose policy it is.
-const TARGET: &str =
-    "`organization`, `workspace:<id or slug>`, `member:<id>` or `key:<id>`";
+const TARGET: &str = "`organization`, `workspace:<id or slug>`, `member:<id>` or `key:<id>`";
 
 const MOST_PATTERNS: usize = 1_000;
 const LONGEST_PATTERN: usize = 1_024;

@@ -150,12 +150,7 @@ impl Body<'_> {
     }
 
     /// `None` if a fault was noted, or if there is no URL to seal for.
-    fn auth(
-        &self,
-        problems: &mut Problems,
-        url: Option<&ServerUrl>,
-        body: AuthBody,
-    ) -> Option<ServerAuth> {
+    fn auth(&self, problems: &mut Problems, url: Option<&ServerUrl>, body: AuthBody) -> Option<ServerAuth> {
         let AuthBody::Headers { headers } = body else { return Some(ServerAuth::None) };
         if !(1..=MOST_HEADERS).contains(&headers.len()) {
             problems.add(
@@ -178,7 +173,7 @@ impl Body<'_> {
                     problems.add(field, "is there twice", "give each header once");
                     return None;
                 }
-                self.header(problems, &format!("{place}.value"), url, name, header.value)
+                self.header(problems, &format!("{place}.value"), url, &name, header.value)
             })
             .collect();
         sealed.into_iter().collect::<Option<Vec<_>>>().map(ServerAuth::Headers)
@@ -189,16 +184,16 @@ impl Body<'_> {
         problems: &mut Problems,
         field: &str,
         url: Option<&ServerUrl>,
-        name: HeaderName,
+        name: &HeaderName,
         value: Option<SecretText>,
     ) -> Option<SealedHeader> {
         let Some(value) = value else {
-            return self.kept_header(problems, field, url, &name);
+            return self.kept_header(problems, field, url, name);
         };
         let checked = check_value(value.expose());
         problems.take(field, checked, "give the value exactly as the server expects it")?;
         let value = SecretString::from(value.expose());
-        Some(credentials::seal(self.vault, self.id, url?, &name, &value, self.present))
+        Some(credentials::seal(self.vault, self.id, url?, name, &value, self.present))
     }
 
     fn kept_header(

@@ -15,7 +15,7 @@ pub async fn page() -> Html<&'static str> {
     Html(include_str!("start.html"))
 }
 
-/// The description of this API (OpenAPI 3.1).
+/// The description of this API (`OpenAPI` 3.1).
 #[utoipa::path(
     get, path = "/openapi.json", tag = "start", security(()),
     responses((status = OK, body = Object))

@@ -1,5 +1,6 @@
 //! What every backend must do, as tests. A backend calls [`conformance_tests!`] with something that makes databases.
 
+mod audited;
 mod declared;
 mod facts;
 mod fixtures;
@@ -11,6 +12,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
+pub(super) use self::audited::*;
 pub(super) use self::declared::*;
 pub(super) use self::facts::*;
 pub(super) use self::following::*;
@@ -38,6 +40,8 @@ macro_rules! conformance_tests {
             newcomers_at_once_become_one_member,
             declarations_replace_each_other, declared_objects_are_read_only, declarations_take_over_and_are_stale,
             a_large_change_forgets_everything,
+            every_change_is_audited_with_its_author, declarations_are_audited_object_by_object,
+            failures_and_repetitions_are_not_audited, the_last_use_of_a_key_is_kept_without_a_commit,
             a_key_brings_its_facts, a_token_brings_its_facts, facts_leave_out_other_peoples_policies,
             a_fresh_database_says_so, the_first_data_key_wins, the_admin_token_is_compared_and_set,
         );

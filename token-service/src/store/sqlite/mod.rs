@@ -28,8 +28,8 @@ use tokio::sync::watch;
 
 use self::audit::Attribution;
 use super::{
-    Actor, AuditEntry,     DataKeyRow, Declaration, MemberChange, NewKey, NewMember, NewServer, NewWorkspace, RegistrySnapshot,
-    Result, Since, Store,
+    Actor, AuditEntry, DataKeyRow, Declaration, MemberChange, NewKey, NewMember, NewServer, NewWorkspace,
+    RegistrySnapshot, Result, Since, Store,
 };
 use crate::clock::Timestamp;
 use crate::domain::ids::{KeyId, MemberId, ServerId, WorkspaceId};
