@@ -7,7 +7,7 @@ use portcullis_wire::watch::Invalidation;
 use serde_json::json;
 use wasm_bindgen_test::wasm_bindgen_test;
 
-use self::story::{Gateway, body_of, call, granted, header, legacy_call};
+use self::story::{Gateway, Request, body_of, call, granted, header, legacy_call};
 use portcullis_filter_core::step::{CallOutcome, Effect, ResponseChunk, ResponseHead, Step};
 
 fn denying(pattern: &str) -> Vec<LevelRules> {
@@ -106,7 +106,7 @@ fn a_revocation_during_the_body_counts() {
     let request = call("search");
     let stream = gateway.open(&request);
     assert_eq!(gateway.send_part(stream, &request.body[..10]), Step::Wait);
-    gateway.news(vec![Invalidation::Key("k1".into())]);
+    gateway.news(&[Invalidation::Key("k1".into())]);
     assert_eq!(gateway.send_body(stream, &request.body), Step::Wait);
     let (id, _) = gateway.lease_call();
     gateway.answer(id, &json!({"result": "denied", "reason": "disabled_credential"}));
@@ -121,7 +121,7 @@ fn an_invalidation_that_overtakes_a_lease_makes_it_be_asked_for_again() {
     let stream = gateway.open(&request);
     gateway.send_body(stream, &request.body);
     let (id, _) = gateway.lease_call();
-    gateway.news(vec![Invalidation::Member("m1".into())]);
+    gateway.news(&[Invalidation::Member("m1".into())]);
     assert_eq!(gateway.answer(id, &granted(&[])), [0; 0], "too old to be used");
     let (id, _) = gateway.lease_call();
     gateway.answer(id, &json!({"result": "denied", "reason": "unknown_server"}));
@@ -240,7 +240,7 @@ fn a_body_over_the_limit_is_refused_before_it_is_complete() {
 #[wasm_bindgen_test(unsupported = test)]
 fn lists_are_filtered_and_a_cut_list_never_passes() {
     let mut gateway = Gateway::with_lease(&denying("delete_*"));
-    let request = call("").method("tools/list", &json!({}));
+    let request = Request::new("tools/list", &json!({}));
     let stream = gateway.open(&request);
     assert!(matches!(gateway.send_body(stream, &request.body), Step::Forward(_)));
     let head = gateway
@@ -258,6 +258,18 @@ fn lists_are_filtered_and_a_cut_list_never_passes() {
     assert_eq!(filtered["result"]["nextCursor"], "2");
     assert_eq!(filtered["result"]["cacheScope"], "private");
     assert!(!gateway.record(stream)["response"].contains("delete_all"));
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn a_failing_upstream_is_answered_for_in_the_protocol() {
+    let mut gateway = Gateway::with_lease(&[]);
+    let request = call("search");
+    let stream = gateway.open(&request);
+    gateway.send_body(stream, &request.body);
+    let head = gateway.respond(stream, &[(":status", "503"), ("content-type", "text/plain")]);
+    let ResponseHead::Reply(reply) = head else { panic!("replaced") };
+    assert_eq!((reply.status, reply.details.as_str()), (503, "portcullis_upstream_failed"));
+    assert_eq!(body_of(&reply)["id"], 1);
 }
 
 #[wasm_bindgen_test(unsupported = test)]

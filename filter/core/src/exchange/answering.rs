@@ -45,6 +45,9 @@ impl Forwarded {
         headers: &Headers,
         end_of_stream: bool,
     ) -> ResponseHead {
+        if let Some(status) = failure(headers) {
+            return ResponseHead::Reply(self.failed(status));
+        }
         let subject = self.subject();
         let inspected = subject.is_inspected() && !end_of_stream;
         match headers::judge(headers, inspected, &self.needles) {
@@ -77,9 +80,18 @@ impl Forwarded {
     }
 
     fn refuse(&self, refusal: Refusal) -> LocalReply {
+        self.reply(Refusal::STATUS, code::RESPONSE_REJECTED, refusal.message(), refusal.reason())
+    }
+
+    fn failed(&self, status: u32) -> LocalReply {
+        let message = "The server behind the gateway could not be reached, or failed. Try again; if it stays like \
+                       this, tell whoever runs the server.";
+        self.reply(status, code::UNAVAILABLE, message, "upstream_failed")
+    }
+
+    fn reply(&self, status: u32, code: i32, message: &str, reason: &str) -> LocalReply {
         let id = self.request.as_ref().and_then(|request| request.id.as_ref());
-        let body = error_body(id, code::RESPONSE_REJECTED, refusal.message(), None);
-        LocalReply::with_body(Refusal::STATUS, code::RESPONSE_REJECTED, body, refusal.reason())
+        LocalReply::with_body(status, code, error_body(id, code, message, None), reason)
     }
 
     pub(super) fn on_body(&mut self, chunk: &[u8], end_of_stream: bool) -> ResponseChunk {
@@ -102,4 +114,17 @@ impl Forwarded {
             record.set("rule", "credential_echo_masked");
         }
     }
+}
+
+/// The status, if the upstream failed without an answer in the protocol: Envoy's own reply when it cannot reach it, or
+/// the error page of something in between. Statuses below 500 stay as they are, because clients find out by them
+/// which transport and era a server speaks.
+fn failure(headers: &Headers) -> Option<u32> {
+    let value =
+        |name: &[u8]| headers.iter().find(|(header, _)| header == name).map(|(_, value)| value.as_slice());
+    let status = std::str::from_utf8(value(b":status")?).ok()?.parse().ok()?;
+    let media_type = value(b"content-type").unwrap_or_default().to_ascii_lowercase();
+    let in_protocol =
+        media_type.starts_with(b"application/json") || media_type.starts_with(b"text/event-stream");
+    (status >= 500 && !in_protocol).then_some(status)
 }

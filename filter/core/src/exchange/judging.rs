@@ -31,7 +31,8 @@ use crate::worker::{LeaseState, Readiness, Worker};
 pub(super) struct Judging {
     head: Head,
     route: Route,
-    mcp: McpHeaders,
+    /// Gathered once somebody with access asks.
+    mcp: Option<McpHeaders>,
     credential: Credential,
     /// Set once the credential is found good, for the token-service if there is no lease yet.
     proof: Option<CallerProof>,
@@ -67,13 +68,8 @@ impl Judging {
         record.set("server", route.server.as_str());
         config.allowed.judge(&head.headers).map_err(wrong_source)?;
         let credential = bearer::find(&head.headers).map_err(unauthenticated)?;
-        let mcp = McpHeaders::gather(&head.headers).map_err(|fault| fault.reply())?;
-        if let Some(session) = &mcp.session_id {
-            record.set("session", short_digest(session));
-        }
-        check_representation(&head, &mcp, config.max_request_bytes)?;
         let body = if end_of_stream { Body::Absent } else { Body::Incomplete };
-        Ok(Self { head, route, mcp, credential, proof: None, body })
+        Ok(Self { head, route, mcp: None, credential, proof: None, body })
     }
 
     /// Notes what has come of the body. `size` is the sum so far, in bytes.
@@ -115,11 +111,20 @@ impl Judging {
             return Ok(Progress::Waiting);
         };
         record.caller(&lease);
+        let mcp = if let Some(mcp) = &self.mcp {
+            mcp
+        } else {
+            let mcp = read_headers(&self.head, record, worker.config().max_request_bytes)?;
+            self.mcp.insert(mcp)
+        };
         if self.body == Body::Incomplete {
             return Ok(Progress::Waiting);
         }
         let request = match self.head.verb {
-            Verb::Post => Some(self.judge_message(server, &lease, record, body)?),
+            Verb::Post => {
+                let bytes = self.body.read(body)?;
+                Some(judge_message(&bytes, mcp, server, &lease, record)?)
+            }
             Verb::Get | Verb::Delete => None,
         };
         let headers = forward::headers(&self.head, &server.upstream, &lease.credential_headers);
@@ -162,42 +167,42 @@ impl Judging {
             LeaseState::Unavailable { retry_after_ms } => Err(no_answer(retry_after_ms)),
         }
     }
+}
 
-    /// Reads the message and holds its names against the policy.
-    fn judge_message(
-        &self,
-        server: &ServerEntry,
-        lease: &Lease,
-        record: &mut Record,
-        body: ReadBody<'_>,
-    ) -> Result<Request, LocalReply> {
-        let bytes = match self.body {
-            Body::Absent => Vec::new(),
-            _ => body().ok_or_else(|| {
-                LocalReply::unavailable(
-                    "body_unreadable",
-                    "The gateway could not read the request body. Try again.",
-                    RETRY_SOON_MS,
-                )
-            })?,
-        };
-        let request = mcp::read_request(&bytes, &self.mcp, &Limits::default()).map_err(|fault| {
-            record.set("method", fault.method_name.as_deref().unwrap_or_default());
-            fault.reply()
-        })?;
-        record.set("method", request.method_name.as_str());
-        record.set("version", request.version.as_str());
-        if let Some(target) = request.targets.first() {
-            record.target(target.kind, &target.name);
+impl Body {
+    fn read(self, body: ReadBody<'_>) -> Result<Vec<u8>, LocalReply> {
+        if self == Self::Absent {
+            return Ok(Vec::new());
         }
-        let parameters = request.params.clone().and_then(|span| bytes.get(span)).unwrap_or_default();
-        let parameters = payload::excerpt(server.payload, parameters, payload::DEFAULT_LIMIT);
-        record.set("parameters", parameters.unwrap_or_default());
-        for target in &request.targets {
-            check_policy(&request, target, &lease.policy, record)?;
-        }
-        Ok(request)
+        let message = "The gateway could not read the request body. Try again.";
+        body().ok_or_else(|| LocalReply::unavailable("body_unreadable", message, RETRY_SOON_MS))
     }
+}
+
+/// Reads the message and holds its names against the policy.
+fn judge_message(
+    bytes: &[u8],
+    mcp: &McpHeaders,
+    server: &ServerEntry,
+    lease: &Lease,
+    record: &mut Record,
+) -> Result<Request, LocalReply> {
+    let request = mcp::read_request(bytes, mcp, &Limits::default()).map_err(|fault| {
+        record.set("method", fault.method_name.as_deref().unwrap_or_default());
+        fault.reply()
+    })?;
+    record.set("method", request.method_name.as_str());
+    record.set("version", request.version.as_str());
+    if let Some(target) = request.targets.first() {
+        record.target(target.kind, &target.name);
+    }
+    let parameters = request.params.clone().and_then(|span| bytes.get(span)).unwrap_or_default();
+    let parameters = payload::excerpt(server.payload, parameters, payload::DEFAULT_LIMIT);
+    record.set("parameters", parameters.unwrap_or_default());
+    for target in &request.targets {
+        check_policy(&request, target, &lease.policy, record)?;
+    }
+    Ok(request)
 }
 
 const RETRY_SOON_MS: u64 = 2_000;
@@ -218,11 +223,16 @@ fn check_policy(
     }
 }
 
-/// What the headers say about the body: its type, its encoding, its size.
-fn check_representation(head: &Head, mcp: &McpHeaders, limit: usize) -> Result<(), LocalReply> {
+/// The MCP headers, and what the head says about the body: its type, its encoding, its size.
+fn read_headers(head: &Head, record: &mut Record, limit: usize) -> Result<McpHeaders, LocalReply> {
+    let mcp = McpHeaders::gather(&head.headers).map_err(|fault| fault.reply())?;
+    if let Some(session) = &mcp.session_id {
+        record.set("session", short_digest(session));
+    }
     if head.verb != Verb::Post {
         // GET and DELETE are for the sessions of legacy versions.
-        return mcp::read_bodiless(mcp).map(drop).map_err(|fault| fault.reply());
+        mcp::read_bodiless(&mcp).map_err(|fault| fault.reply())?;
+        return Ok(mcp);
     }
     if head.values("content-encoding").any(|value| !value.eq_ignore_ascii_case(b"identity")) {
         let message = "The request body is encoded. Send it without Content-Encoding.";
@@ -232,7 +242,7 @@ fn check_representation(head: &Head, mcp: &McpHeaders, limit: usize) -> Result<(
     if head.content_length().is_some_and(|length| length > limit) {
         return Err(LocalReply::too_large(limit));
     }
-    Ok(())
+    Ok(mcp)
 }
 
 fn unexpected_body() -> LocalReply {

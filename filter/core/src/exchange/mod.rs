@@ -119,6 +119,8 @@ impl Exchange {
     fn close(&mut self, reply: LocalReply) -> Step {
         self.state = State::Closed;
         self.record.refused(&reply);
+        // What the gateway says itself holds no secret, so it is logged whatever the server's payload policy.
+        self.record.set("response", String::from_utf8_lossy(&reply.body));
         Step::Reply(reply)
     }
 

@@ -44,8 +44,7 @@ fn api_key(number: u8) -> String {
 
 /// A modern `tools/call`.
 pub(crate) fn call(tool: &str) -> Request {
-    Request { headers: Vec::new(), body: Vec::new() }
-        .method("tools/call", &json!({"name": tool, "arguments": {"q": 1}}))
+    Request::new("tools/call", &json!({"name": tool, "arguments": {"q": 1}}))
 }
 
 /// The same as a client of 2025-11-25 sends it.
@@ -57,7 +56,7 @@ pub(crate) fn legacy_call(tool: &str) -> Request {
 }
 
 impl Request {
-    pub(crate) fn method(&self, method: &str, params: &Value) -> Self {
+    pub(crate) fn new(method: &str, params: &Value) -> Self {
         let mut params = params.clone();
         params["_meta"] = json!({
             "io.modelcontextprotocol/protocolVersion": "2026-07-28",
@@ -184,7 +183,7 @@ impl Gateway {
     }
 
     /// Answers the watch with invalidations of a new revision.
-    pub(crate) fn news(&mut self, invalidations: Vec<Invalidation>) -> Vec<u32> {
+    pub(crate) fn news(&mut self, invalidations: &[Invalidation]) -> Vec<u32> {
         self.revision += 1;
         self.watch(&json!({"invalidations": invalidations}))
     }
