@@ -58,7 +58,6 @@ fn key(owner: KeyOwner) -> ApiKeyRecord {
         created_at: Timestamp(0),
         last_used_at: None,
         revision: Revision(1),
-        last_used_at: None,
     }
 }
 
