@@ -75,6 +75,9 @@ impl App {
         let revision = apply(&shared, &source.path, &config.declared).await.map_err(StartError::Apply)?;
         tracing::info!(revision = revision.0, "the configuration is applied");
         let Listeners { internal, admin, public } = &config.service.listeners;
+        if !admin.ip().is_loopback() {
+            tracing::warn!(%admin, "the admin listener speaks plain HTTP and is not on loopback; put TLS in front of it");
+        }
         Ok(Self {
             internal: match internal {
                 InternalListener::Unix(path) => Listener::unix(path)?,

@@ -126,3 +126,22 @@ async fn harden(mut response: Response) -> Response {
     }
     response
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::body::{Body, to_bytes};
+    use axum::http::{Request, StatusCode};
+    use tower::ServiceExt as _;
+
+    #[tokio::test]
+    async fn a_panic_is_a_problem_document_without_its_message() {
+        let broken = Router::new().route("/", get(async || -> () { panic!("the secret is hunter2") }));
+        let request = Request::get("/").body(Body::empty()).expect("a request");
+        let reply = finish(broken, Audience::Admin).oneshot(request).await.expect("a reply");
+        assert_eq!(reply.status(), StatusCode::INTERNAL_SERVER_ERROR);
+        let body = to_bytes(reply.into_body(), 10_000).await.expect("a body");
+        let body = String::from_utf8_lossy(&body);
+        assert!(body.contains("urn:portcullis:problem:internal") && !body.contains("hunter2"), "{body}");
+    }
+}

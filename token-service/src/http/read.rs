@@ -8,16 +8,16 @@ use serde::de::DeserializeOwned;
 
 use super::error::{ApiError, FieldProblem};
 
-/// The most bytes read of any body.
+/// The most bytes read of a body, unless its type says otherwise.
 pub const BODY_LIMIT: usize = 64 * 1024;
 
 /// A JSON body. Types say `deny_unknown_fields`, so that a misspelt field is an error and not ignored.
 ///
-/// The content type must be `application/json`: a form in a browser cannot send that to another origin.
+/// At most `LIMIT` bytes are read. The content type must be `application/json`: a form in a browser cannot send that to another origin.
 #[derive(Debug)]
-pub struct StrictJson<T>(pub T);
+pub struct StrictJson<T, const LIMIT: usize = BODY_LIMIT>(pub T);
 
-impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for StrictJson<T> {
+impl<T: DeserializeOwned, S: Send + Sync, const LIMIT: usize> FromRequest<S> for StrictJson<T, LIMIT> {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, _state: &S) -> Result<Self, ApiError> {
@@ -26,15 +26,15 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for StrictJson<T> {
         if !media_type.is_some_and(|media_type| media_type.eq_ignore_ascii_case("application/json")) {
             return Err(ApiError::NotJson);
         }
-        let body = read_body(request.into_body()).await?;
+        let body = read_body(request.into_body(), LIMIT).await?;
         parse(&body).map(Self)
     }
 }
 
-async fn read_body(body: Body) -> Result<Vec<u8>, ApiError> {
-    match to_bytes(body, BODY_LIMIT).await {
+async fn read_body(body: Body, limit: usize) -> Result<Vec<u8>, ApiError> {
+    match to_bytes(body, limit).await {
         Ok(bytes) => Ok(bytes.into()),
-        Err(error) if is_limit(&error) => Err(ApiError::TooLarge { limit: BODY_LIMIT }),
+        Err(error) if is_limit(&error) => Err(ApiError::TooLarge { limit }),
         Err(_) => Err(ApiError::Malformed { detail: "the body ended early".to_owned() }),
     }
 }

@@ -53,6 +53,28 @@ async fn every_operation_but_the_open_ones_needs_the_token() {
     }
 }
 
+#[tokio::test]
+async fn the_description_holds_together() {
+    let service = Service::start("").await;
+    let document = service.get("/openapi.json").await;
+    let mark = "\"$ref\":\"";
+    let references: Vec<&str> =
+        document.text.split(mark).skip(1).filter_map(|rest| rest.split('"').next()).collect();
+    assert!(references.len() > 50, "{references:?}");
+    for reference in references {
+        let pointer = reference.strip_prefix('#').expect("a place in the document");
+        assert!(document.body.pointer(pointer).is_some(), "{reference} leads nowhere");
+    }
+    let paths = document.body["paths"].as_object().expect("paths");
+    let operations = paths.values().flat_map(|item| item.as_object().expect("an item").values());
+    let mut names: Vec<&str> =
+        operations.map(|operation| operation["operationId"].as_str().expect("a name")).collect();
+    names.sort_unstable();
+    let all = names.clone();
+    names.dedup();
+    assert_eq!(names, all, "every operation has a name of its own");
+}
+
 /// The description is made from `routes!`; a route added in any other way would be missing from it.
 #[test]
 fn the_admin_listener_has_no_route_without_a_description() {

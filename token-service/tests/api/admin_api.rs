@@ -412,6 +412,18 @@ async fn policies_of_each_level() {
 }
 
 #[tokio::test]
+async fn long_lists_of_names_fit() {
+    let service = Service::start(DECLARED).await;
+    service.post("/v1/servers", linear()).await;
+    let names = |count: usize| -> Vec<String> { (0..count).map(|number| format!("{number:0100}")).collect() };
+    let rules = json!({"tools": {"allow": names(1_000)}});
+    assert_eq!(service.put("/v1/policies/organization/linear", rules).await.status, StatusCode::OK);
+    let rules = json!({"tools": {"allow": names(1_001)}});
+    let refused = service.put("/v1/policies/organization/linear", rules).await;
+    assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY);
+}
+
+#[tokio::test]
 async fn what_the_file_declares_cannot_be_changed_here() {
     let service = Service::start(DECLARED).await;
     let file = service.directory().path("portcullis.yaml").display().to_string();

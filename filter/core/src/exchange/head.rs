@@ -63,6 +63,10 @@ impl Head {
         let hexadecimal = text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f' | b'-'));
         (lengths.eq([2, 32, 16, 2]) && hexadecimal).then_some(text)
     }
+
+    pub(super) fn trace_id(&self) -> Option<&str> {
+        self.traceparent()?.split('-').nth(1)
+    }
 }
 
 /// 405, with the JSON-RPC body that keeps clients from guessing.
@@ -87,6 +91,13 @@ mod tests {
         for method in ["PUT", "OPTIONS", "post", "CONNECT", ""] {
             assert_eq!(head(&[(":method", method)]).expect_err("refused").status, 405, "{method}");
         }
+    }
+
+    #[test]
+    fn a_trace_id_is_the_second_part() {
+        let trace = ("traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01");
+        let head = head(&[(":method", "POST"), trace]).expect("allowed");
+        assert_eq!(head.trace_id(), Some("0af7651916cd43dd8448eb211c80319c"));
     }
 
     #[test]

@@ -66,6 +66,7 @@ impl Judging {
         let head = Head::read(headers)?;
         let route = path::parse(&head.path).ok_or_else(LocalReply::unknown_server)?;
         record.set("server", route.server.as_str());
+        record.set("trace_id", head.trace_id().unwrap_or_default());
         config.allowed.judge(&head.headers).map_err(wrong_source)?;
         let credential = bearer::find(&head.headers).map_err(unauthenticated)?;
         let body = if end_of_stream { Body::Absent } else { Body::Incomplete };

@@ -56,9 +56,7 @@ fn key(owner: KeyOwner) -> ApiKeyRecord {
         owner,
         settings: KeySettings { name: "CI".into(), expires_at: None, disabled: false },
         created_at: Timestamp(0),
-        last_used_at: None,
         revision: Revision(1),
-        last_used_at: None,
     }
 }
 

@@ -25,6 +25,7 @@ pub const APPLIED_HEADER: HeaderName = HeaderName::from_static("x-portcullis-app
 pub struct Wait {
     /// `applied`: answer when every connected filter has acknowledged the change. If some do not in time, the answer
     /// is 504 and names them; the change is committed all the same.
+    #[param(inline)]
     pub wait: Option<WaitFor>,
 }
 
@@ -33,6 +34,9 @@ pub struct Wait {
 pub enum WaitFor {
     Applied,
 }
+
+/// How the header of [`IfMatch`] is described.
+pub(super) const IF_MATCH: &str = "Change it only if this is still its entity tag, such as \"12\"";
 
 /// `If-Match: "<revision>"`: change the object only if this is still its revision.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

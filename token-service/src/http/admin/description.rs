@@ -44,13 +44,24 @@ pub fn frame() -> openapi::OpenApi {
     Frame::openapi()
 }
 
-/// Adds to every operation that it may fail, always in the same form.
+/// Adds to every operation a name of its own, and that it may fail, always in the same form.
 pub fn complete(mut document: openapi::OpenApi) -> openapi::OpenApi {
     for item in document.paths.paths.values_mut() {
         let operations = [&mut item.get, &mut item.put, &mut item.post, &mut item.delete, &mut item.patch];
-        operations.into_iter().flatten().for_each(add_problem);
+        for operation in operations.into_iter().flatten() {
+            name(operation);
+            add_problem(operation);
+        }
     }
     document
+}
+
+/// Functions are named within their noun; the description needs names that are unique.
+fn name(operation: &mut Operation) {
+    let tag = operation.tags.as_ref().and_then(|tags| tags.first());
+    if let (Some(tag), Some(id)) = (tag, &operation.operation_id) {
+        operation.operation_id = Some(format!("{tag}_{id}"));
+    }
 }
 
 fn add_problem(operation: &mut Operation) {

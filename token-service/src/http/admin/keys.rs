@@ -9,7 +9,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::ToSchema;
 
 use super::check::Problems;
-use super::commit::{IfMatch, Wait, shown};
+use super::commit::{IF_MATCH, IfMatch, Wait, shown};
 use super::page::{Page, next};
 use super::time;
 use crate::clock::Timestamp;
@@ -199,7 +199,8 @@ pub async fn show(State(app): State<Shared>, Path(id): Path<String>) -> Result<R
 
 /// Renames, disables or enables a key, or changes when it expires.
 #[utoipa::path(
-    patch, path = "/v1/keys/{key}", tag = "keys", params(("key" = String, Path), Wait),
+    patch, path = "/v1/keys/{key}", tag = "keys", params(("key" = String, Path), Wait,
+        ("if-match" = Option<String>, Header, description = IF_MATCH)),
     request_body = ChangeKey, responses((status = OK, body = KeyView))
 )]
 pub async fn change(

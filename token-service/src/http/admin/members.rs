@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::check::Problems;
-use super::commit::{IfMatch, Wait, shown};
+use super::commit::{IF_MATCH, IfMatch, Wait, shown};
 use super::page::{Page, next};
 use crate::domain::ids::MemberId;
 use crate::domain::people::{Identity, Member};
@@ -144,7 +144,8 @@ pub async fn show(State(app): State<Shared>, Path(id): Path<String>) -> Result<R
 
 /// Renames, disables or enables a member.
 #[utoipa::path(
-    patch, path = "/v1/members/{member}", tag = "members", params(("member" = String, Path), Wait),
+    patch, path = "/v1/members/{member}", tag = "members", params(("member" = String, Path), Wait,
+        ("if-match" = Option<String>, Header, description = IF_MATCH)),
     request_body = ChangeMember, responses((status = OK, body = MemberView))
 )]
 pub async fn change(

@@ -9,7 +9,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::check::Problems;
-use super::commit::{IfMatch, Wait, shown};
+use super::commit::{IF_MATCH, IfMatch, Wait, shown};
 use crate::domain::policy::{PolicyEntry, PolicyTarget, ServerRules};
 use crate::http::error::ApiError;
 use crate::http::read::{StrictJson, StrictQuery};
@@ -17,6 +17,9 @@ use crate::state::{Service, Shared};
 
 /// How a path names whose policy it is.
 const TARGET: &str = "`organization`, `workspace:<id or slug>`, `member:<id>` or `key:<id>`";
+
+/// Rules may be long lists.
+const RULES_LIMIT: usize = 1024 * 1024;
 
 const MOST_PATTERNS: usize = 1_000;
 const LONGEST_PATTERN: usize = 1_024;
@@ -96,7 +99,8 @@ pub async fn list(
     put, path = "/v1/policies/{target}/{server}", tag = "policies",
     params(
         ("target" = String, Path, description = TARGET),
-        ("server" = String, Path, description = "Id or slug"), Wait
+        ("server" = String, Path, description = "Id or slug"), Wait,
+        ("if-match" = Option<String>, Header, description = IF_MATCH)
     ),
     request_body = Rules, responses((status = OK, body = PolicyView))
 )]
@@ -105,7 +109,7 @@ pub async fn set(
     Path((target, server)): Path<(String, String)>,
     StrictQuery(wait): StrictQuery<Wait>,
     expected: IfMatch,
-    StrictJson(rules): StrictJson<ServerRules>,
+    StrictJson(rules): StrictJson<ServerRules, RULES_LIMIT>,
 ) -> Result<Response, ApiError> {
     check(&rules)?;
     let target = app.find_target(&target).await?;

@@ -21,7 +21,7 @@ pub struct ProvisionList {
 
 /// Lists the workspaces that have a server.
 #[utoipa::path(
-    get, path = "/v1/servers/{server}/workspaces", tag = "servers",
+    get, path = "/v1/servers/{server}/workspaces", tag = "provisions",
     params(("server" = String, Path, description = "Id or slug")), responses((status = OK, body = ProvisionList))
 )]
 pub async fn list(
@@ -37,7 +37,7 @@ pub async fn list(
 
 /// Gives a workspace a server. Doing it twice changes nothing.
 #[utoipa::path(
-    put, path = "/v1/servers/{server}/workspaces/{workspace}", tag = "servers",
+    put, path = "/v1/servers/{server}/workspaces/{workspace}", tag = "provisions",
     params(
         ("server" = String, Path, description = "Id or slug"),
         ("workspace" = String, Path, description = "Id or slug"), Wait
@@ -54,7 +54,7 @@ pub async fn add(
 
 /// Takes a server away from a workspace. Doing it twice changes nothing.
 #[utoipa::path(
-    delete, path = "/v1/servers/{server}/workspaces/{workspace}", tag = "servers",
+    delete, path = "/v1/servers/{server}/workspaces/{workspace}", tag = "provisions",
     params(
         ("server" = String, Path, description = "Id or slug"),
         ("workspace" = String, Path, description = "Id or slug"), Wait

@@ -7,7 +7,7 @@ use axum::response::Response;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::commit::{IfMatch, Wait, shown};
+use super::commit::{IF_MATCH, IfMatch, Wait, shown};
 use super::server_body::{AuthBody, Body, PayloadBody, WorkspacesBody};
 use crate::credentials;
 use crate::domain::ids::ServerId;
@@ -148,7 +148,8 @@ pub async fn show(State(app): State<Shared>, Path(name): Path<String>) -> Result
 /// Changes a server. Filters forget their leases for it.
 #[utoipa::path(
     patch, path = "/v1/servers/{server}", tag = "servers",
-    params(("server" = String, Path, description = "Id or slug"), Wait),
+    params(("server" = String, Path, description = "Id or slug"), Wait,
+        ("if-match" = Option<String>, Header, description = IF_MATCH)),
     request_body = ChangeServer, responses((status = OK, body = ServerView))
 )]
 pub async fn change(

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::check::Problems;
-use super::commit::{IfMatch, Wait, shown};
+use super::commit::{IF_MATCH, IfMatch, Wait, shown};
 use crate::domain::ids::WorkspaceId;
 use crate::domain::people::Workspace;
 use crate::http::error::ApiError;
@@ -100,7 +100,8 @@ pub async fn show(State(app): State<Shared>, Path(name): Path<String>) -> Result
 /// Renames a workspace.
 #[utoipa::path(
     patch, path = "/v1/workspaces/{workspace}", tag = "workspaces",
-    params(("workspace" = String, Path, description = "Id or slug"), Wait),
+    params(("workspace" = String, Path, description = "Id or slug"), Wait,
+        ("if-match" = Option<String>, Header, description = IF_MATCH)),
     request_body = ChangeWorkspace, responses((status = OK, body = WorkspaceView))
 )]
 pub async fn change(
