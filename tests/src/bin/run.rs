@@ -20,8 +20,8 @@ use tokio::signal::unix::{SignalKind, signal};
 struct Ready<'a> {
     gateway_url: String,
     public_url: String,
-    /// There is no console yet.
-    console_url: Option<String>,
+    /// The admin listener's front page.
+    console_url: String,
     admin_url: &'a str,
     admin_token: &'a str,
     api_key: &'a str,
@@ -112,7 +112,7 @@ impl Announcement {
         let ready = Ready {
             public_url: gateway_url.clone(),
             gateway_url,
-            console_url: None,
+            console_url: format!("{}/", stack.admin().url().trim_end_matches('/')),
             admin_url: stack.admin().url(),
             admin_token: stack.admin().token(),
             api_key: &stack.seeded.key.text,

@@ -25,6 +25,7 @@ fn workspace(name: &str) -> Workspace {
         name: name.to_uppercase(),
         origin: Origin::Api,
         revision: Revision(1),
+        last_used_at: None,
     }
 }
 
