@@ -25,7 +25,6 @@ fn workspace(name: &str) -> Workspace {
         name: name.to_uppercase(),
         origin: Origin::Api,
         revision: Revision(1),
-        last_used_at: None,
     }
 }
 
@@ -58,6 +57,7 @@ fn key(owner: KeyOwner) -> ApiKeyRecord {
         settings: KeySettings { name: "CI".into(), expires_at: None, disabled: false },
         created_at: Timestamp(0),
         revision: Revision(1),
+        last_used_at: None,
     }
 }
 
