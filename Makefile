@@ -57,7 +57,7 @@ wasm: | need-rust ## The filter alone: target/wasm32-wasip1/release/portcullis_f
 
 .PHONY: doc
 doc: | need-rust ## The API documentation of every crate, warnings denied
-	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items
+	RUSTDOCFLAGS="-D warnings -A rustdoc::private_intra_doc_links" cargo doc --workspace --no-deps --document-private-items
 
 ## Running
 
