@@ -30,6 +30,8 @@ pub struct Config {
     pub max_event_bytes: usize,
     /// Largest list in a response that is held to be filtered.
     pub max_list_bytes: usize,
+    /// What all responses of a worker may hold back together; see [`crate::memory`].
+    pub max_held_bytes: usize,
     /// How long cached leases serve after the token-service has fallen silent.
     pub staleness_budget_ms: u64,
     /// How long requests wait for the first answer of the token-service.
@@ -112,9 +114,10 @@ fn read_config(root: Value<'_, '_>, problems: &mut Vec<Problem>) -> Option<Confi
     if hosts.as_ref().is_some_and(Vec::is_empty) {
         fields.problem("allowed_hosts", "is empty, so no request could come in; name a host or leave it out");
     }
-    let max_request_bytes = fields.size("max_request_bytes", 4 * MIB, KIB..=32 * MIB);
+    let max_request_bytes = fields.size("max_request_bytes", 4 * MIB, KIB..=16 * MIB);
     let max_event_bytes = fields.size("max_event_bytes", MIB, KIB..=16 * MIB);
-    let max_list_bytes = fields.size("max_list_bytes", 8 * MIB, KIB..=32 * MIB);
+    let max_list_bytes = fields.size("max_list_bytes", 8 * MIB, KIB..=16 * MIB);
+    let max_held_bytes = fields.size("max_held_bytes", 16 * MIB, MIB..=32 * MIB);
     let staleness_budget_ms = fields.number("staleness_budget_ms", 60_000, 0..=300_000);
     let startup_wait_ms = fields.number("startup_wait_ms", 2_000, 0..=10_000);
     let max_leases = fields.size("max_leases", 10_000, 1..=100_000);
@@ -132,6 +135,7 @@ fn read_config(root: Value<'_, '_>, problems: &mut Vec<Problem>) -> Option<Confi
         max_request_bytes,
         max_event_bytes,
         max_list_bytes,
+        max_held_bytes,
         staleness_budget_ms,
         startup_wait_ms,
         max_leases,

@@ -24,6 +24,7 @@ pub mod identity;
 pub mod json;
 pub mod leases;
 pub mod mcp;
+pub mod memory;
 pub mod origin;
 pub mod path;
 pub mod payload;
