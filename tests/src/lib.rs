@@ -1,1 +1,29 @@
-//! stub
+//! The whole system run for real: Envoy with the shipped configuration, the filter, the token-service, MCP servers.
+//!
+//! A story starts a [`stack::Stack`], speaks to it as an agent would ([`mcp`], or byte by byte with [`raw`]), and
+//! looks at what the client got, what the upstream received ([`upstream::journal`]) and what was logged
+//! ([`access_log`]). Everything listens on loopback and dies with the process that started it.
+
+pub mod access_log;
+pub mod admin;
+pub mod artifacts;
+#[expect(
+    deprecated,
+    reason = "the suite asks for what is left of the legacy era too: logging, sampling, roots"
+)]
+pub mod conformance;
+pub mod envoy;
+pub mod everything;
+pub mod fetched;
+pub mod idp;
+pub mod mcp;
+pub mod patience;
+pub mod port;
+pub mod process;
+pub mod raw;
+pub mod sdk;
+pub mod seed;
+pub mod service;
+pub mod shim;
+pub mod stack;
+pub mod upstream;

@@ -1,1 +1,108 @@
-fn main() {}
+//! The command line of the token-service.
+
+use std::io::{self, Write as _};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::{Parser, Subcommand};
+use portcullis_token_service::app::App;
+use portcullis_token_service::apply::ConfigSource;
+use portcullis_token_service::clock::{SystemClock, SystemEntropy};
+use portcullis_token_service::http::error::error_chain;
+use portcullis_token_service::telemetry;
+use tokio::signal::unix::{SignalKind, signal};
+
+/// The token-service of Portcullis: registry, policy, leases and sealed credentials behind the filter.
+#[derive(Debug, Parser)]
+#[command(name = "portcullis", version)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Runs the service until SIGTERM or SIGINT.
+    Serve {
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+        /// What to log: a level, or levels by module such as `info,portcullis_token_service::http=debug`.
+        #[arg(long, value_name = "LEVELS", env = "PORTCULLIS_LOG", default_value = "info")]
+        log: String,
+    },
+    /// Reads a configuration as `serve` would and prints everything that is wrong with it.
+    Check {
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+    },
+    /// Prints the version.
+    Version,
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let outcome = match Arguments::parse().command {
+        Command::Serve { config, log } => serve(config, &log).await,
+        Command::Check { config } => return check(config),
+        Command::Version => {
+            writeln!(io::stdout(), "portcullis {}", env!("CARGO_PKG_VERSION")).map_err(Into::into)
+        }
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // Nothing is left to do if standard error is closed.
+            let _ = writeln!(io::stderr(), "portcullis: {}", error_chain(error.as_ref()));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+type Outcome = Result<(), Box<dyn std::error::Error>>;
+
+async fn serve(config: PathBuf, levels: &str) -> Outcome {
+    tracing::subscriber::set_global_default(telemetry::subscriber(levels, io::stderr)?)?;
+    telemetry::log_panics();
+    let app = App::build(source(config), Arc::new(SystemClock), Arc::new(SystemEntropy)).await?;
+    let addresses = app.addresses()?;
+    let shutdown = app.shutdown();
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    tokio::spawn(async move {
+        tokio::select! { _ = terminate.recv() => {} _ = interrupt.recv() => {} }
+        tracing::info!("stopping; a second signal stops at once");
+        shutdown.request();
+        tokio::select! { _ = terminate.recv() => {} _ = interrupt.recv() => {} }
+        std::process::exit(1);
+    });
+    tracing::info!(
+        internal = addresses.internal,
+        admin = addresses.admin,
+        public = addresses.public,
+        "listening"
+    );
+    app.serve().await?;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// Prints every problem with its place, as compilers do, so that editors can jump there.
+fn check(config: PathBuf) -> ExitCode {
+    let source = source(config);
+    // Nothing is left to do if the standard streams are closed; the exit code says it too.
+    match source.load() {
+        Ok(_) => {
+            let _ = writeln!(io::stdout(), "{} is good", source.path.display());
+            ExitCode::SUCCESS
+        }
+        Err(problems) => {
+            let _ = writeln!(io::stderr(), "{problems}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn source(path: PathBuf) -> ConfigSource {
+    let environment = Box::new(|name: &str| std::env::var(name).ok());
+    ConfigSource { path, environment }
+}

@@ -128,7 +128,7 @@ impl Algorithm {
 }
 
 /// Which leases to forget. Ids are those of the lease.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(tag = "kind", content = "id", rename_all = "snake_case")]
 pub enum Invalidation {
     Member(String),

@@ -17,11 +17,19 @@
     )
 )]
 
+pub mod cache;
+pub mod config;
 pub mod exchange;
+pub mod identity;
 pub mod json;
+pub mod leases;
 pub mod mcp;
+pub mod origin;
+pub mod path;
 pub mod payload;
+pub mod registry;
 pub mod reply;
 pub mod response;
 pub mod step;
+pub mod watch;
 pub mod worker;

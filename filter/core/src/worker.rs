@@ -1,45 +1,302 @@
 //! What one VM remembers between requests: registry, leases, verified tokens, the watch, calls in flight.
+//!
+//! Exchanges ask the worker; the shell carries out what the worker wants done, always from the root context. So a
+//! client that goes away takes no call of others with it.
 
+mod calls;
+
+use std::collections::HashMap;
+use std::rc::Rc;
+
+use portcullis_wire::lease::{CallerProof, DenyReason, Lease, LeaseReply, LeaseRequest};
+
+use self::calls::{Calls, PendingLease};
+use crate::config::Config;
+use crate::exchange::Surroundings;
+use crate::identity::{Credential, Expectations, Fault, Presented, VerifiedTokens};
+use crate::leases::{Flights, Joined, Known, LeaseCache, LeaseKey, Refused};
+use crate::registry::Registry;
 use crate::step::{CallOutcome, Effect};
+use crate::watch::{Freshness, Watch};
 
 /// All state that outlives a request. One per VM, kept in a static by the shell, because a configuration update
 /// replaces the root context but not the VM.
 #[derive(Debug)]
-pub struct Worker {}
+pub struct Worker {
+    config: Config,
+    watch: Watch,
+    registry: Option<Rc<Registry>>,
+    leases: LeaseCache,
+    flights: Flights,
+    verified: VerifiedTokens,
+    calls: Calls,
+    /// How a lease call ended, for each stream that waited for it, until the stream takes it.
+    landings: HashMap<u32, LeaseState>,
+    /// Streams that came before the first registry, and until when they wait.
+    early: HashMap<u32, u64>,
+    /// What an operator should read in the log; the shell takes it.
+    notices: Vec<String>,
+    swept_ms: u64,
+}
+
+/// Whether requests can be decided now.
+#[derive(Debug)]
+pub enum Readiness {
+    Ready(Rc<Registry>),
+    /// The first registry is on its way; the stream will be woken.
+    Waiting,
+    /// Nothing has come in time, or nothing for too long.
+    Unready,
+}
+
+/// The answer to [`Worker::lease`].
+#[derive(Clone, Debug)]
+pub enum LeaseState {
+    Granted(Rc<Lease>),
+    /// A call is in flight; the stream will be woken.
+    Waiting,
+    Denied(DenyReason),
+    Unavailable {
+        retry_after_ms: u64,
+    },
+}
+
+/// What a caller is told to wait when the token-service gave no figure.
+const RETRY_AFTER_MS: u64 = 2_000;
+
+/// How often expired leases are swept out of memory.
+const SWEEP_EVERY_MS: u64 = 5_000;
 
 impl Worker {
     /// Reads the plugin configuration (JSON) strictly; the error names every problem. `filter_id` tells this VM apart
     /// from all others.
     pub fn configure(configuration: &[u8], filter_id: String) -> Result<Self, String> {
-        let _ = (configuration, filter_id);
-        Ok(Self {})
+        let config = Config::read(configuration).map_err(|problems| problems.to_string())?;
+        Ok(Self {
+            watch: Watch::new(filter_id, config.staleness_budget_ms),
+            registry: None,
+            leases: LeaseCache::new(config.max_leases),
+            flights: Flights::default(),
+            verified: VerifiedTokens::new(config.max_verified_tokens, config.verifications_per_second),
+            calls: Calls::default(),
+            landings: HashMap::new(),
+            early: HashMap::new(),
+            notices: Vec::new(),
+            swept_ms: 0,
+            config,
+        })
     }
 
-    /// Applies a new configuration and keeps the caches.
+    /// Applies a new configuration. Caches, watch and waiting streams stay; calls of the replaced root context that
+    /// never report are given up by their deadline.
     pub fn reconfigure(&mut self, configuration: &[u8]) -> Result<(), String> {
-        let _ = configuration;
+        self.config = Config::read(configuration).map_err(|problems| problems.to_string())?;
+        self.watch.set_staleness_budget(self.config.staleness_budget_ms);
+        self.leases.set_capacity(self.config.max_leases);
+        self.verified.set_bounds(self.config.max_verified_tokens, self.config.verifications_per_second);
         Ok(())
     }
 
-    /// Whether a stream has queued work for the root context, so that the shell ticks soon.
-    pub fn has_work(&self) -> bool {
-        false
-    }
-
-    /// Sends what is due: queued lease calls, the watch after its backoff, deadlines of waiting streams.
-    pub fn on_tick(&mut self, now_ms: u64) -> Vec<Effect> {
-        let _ = now_ms;
-        Vec::new()
-    }
-
-    /// Takes the outcome of a call.
-    pub fn on_call(&mut self, id: u64, outcome: CallOutcome, now_ms: u64) -> Vec<Effect> {
-        let _ = (id, outcome, now_ms);
-        Vec::new()
+    pub fn config(&self) -> &Config {
+        &self.config
     }
 
     /// The cluster that calls go to.
     pub fn token_service_cluster(&self) -> &str {
-        ""
+        &self.config.token_service.cluster
+    }
+
+    /// Whether a stream has queued work for the root context, so that the shell ticks soon.
+    pub fn has_work(&self) -> bool {
+        self.calls.has_queued()
+    }
+
+    /// Lines for the operator's log since the last call; they hold no secret and nothing of a request.
+    pub fn take_notices(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.notices)
+    }
+
+    /// Sends what is due: queued lease calls, the watch after its backoff; gives up what is overdue.
+    pub fn on_tick(&mut self, now_ms: u64) -> Vec<Effect> {
+        let mut woken = self.overdue(now_ms);
+        if now_ms.saturating_sub(self.swept_ms) >= SWEEP_EVERY_MS {
+            self.swept_ms = now_ms;
+            self.leases.drop_expired(now_ms);
+        }
+        let mut effects = Vec::new();
+        let id = self.calls.next_id();
+        if let Some(poll) = self.watch.due(now_ms, id) {
+            let authority = &self.config.token_service.authority;
+            effects.push(Effect::Call(calls::watch(id, authority, &poll.path_with_query, poll.timeout_ms)));
+        }
+        effects.extend(self.calls.take_queued(now_ms).into_iter().map(Effect::Call));
+        woken.sort_unstable();
+        if !woken.is_empty() {
+            effects.push(Effect::Wake(woken));
+        }
+        effects
+    }
+
+    /// Takes the outcome of a call; one that nobody knows any more is ignored.
+    pub fn on_call(&mut self, id: u64, outcome: CallOutcome, now_ms: u64) -> Vec<Effect> {
+        let woken = if self.watch.is_poll(id) {
+            self.on_watch(id, outcome, now_ms)
+        } else if let Some(pending) = self.calls.finish(id) {
+            self.on_lease(pending, calls::read_lease_reply(outcome), now_ms)
+        } else {
+            Vec::new()
+        };
+        let mut effects = self.on_tick(now_ms);
+        if !woken.is_empty() {
+            effects.push(Effect::Wake(woken));
+        }
+        effects
+    }
+
+    fn on_watch(&mut self, id: u64, outcome: CallOutcome, now_ms: u64) -> Vec<u32> {
+        let news = match self.watch.on_reply(id, outcome, now_ms) {
+            Some(Ok(news)) => news,
+            Some(Err(failure)) => {
+                self.notices.push(failure.to_string());
+                return Vec::new();
+            }
+            None => return Vec::new(),
+        };
+        if news.reset {
+            self.leases.forget_all(news.cursor);
+            self.verified.forget_all();
+        }
+        self.leases.invalidate(news.invalidations, news.cursor, now_ms);
+        let Some(registry) = news.registry else { return Vec::new() };
+        let (registry, left_out) = Registry::compile(registry, news.cursor);
+        self.notices.extend(left_out.iter().map(ToString::to_string));
+        self.registry = Some(Rc::new(registry));
+        self.early.drain().map(|(stream, _)| stream).collect()
+    }
+
+    /// A lease call has ended: tells every stream that waited for it.
+    fn on_lease(&mut self, pending: PendingLease, reply: LeaseReply, now_ms: u64) -> Vec<u32> {
+        let landing = match reply {
+            // Not worth keeping, and asking again would not end.
+            LeaseReply::Granted(lease) if lease.ttl_ms == 0 => {
+                LeaseState::Unavailable { retry_after_ms: RETRY_AFTER_MS }
+            }
+            LeaseReply::Granted(lease) => match self.leases.grant(pending.key.clone(), *lease, now_ms) {
+                Ok(lease) => LeaseState::Granted(lease),
+                Err(Refused::Outdated) if !pending.repeated => {
+                    // An invalidation overtook this answer: what was decided before it does not count.
+                    let authority = self.config.token_service.authority.clone();
+                    self.calls.queue(
+                        PendingLease { repeated: true, ..pending },
+                        &authority,
+                        self.config.token_service.timeout_ms,
+                    );
+                    return Vec::new();
+                }
+                Err(Refused::Outdated) => LeaseState::Unavailable { retry_after_ms: RETRY_AFTER_MS },
+                Err(Refused::Mismatched) => {
+                    self.notices.push(
+                        "a lease was for another server or workspace than asked for; it was refused".into(),
+                    );
+                    LeaseState::Unavailable { retry_after_ms: RETRY_AFTER_MS }
+                }
+            },
+            LeaseReply::Denied { reason } => {
+                self.leases.deny(pending.key.clone(), reason, now_ms);
+                LeaseState::Denied(reason)
+            }
+            LeaseReply::Unavailable { retry_after_ms } => LeaseState::Unavailable { retry_after_ms },
+        };
+        let streams = self.flights.land(&pending.key);
+        self.landings.extend(streams.iter().map(|stream| (*stream, landing.clone())));
+        streams
+    }
+
+    /// Streams that have waited long enough for the first registry, and those whose lease call was lost.
+    fn overdue(&mut self, now_ms: u64) -> Vec<u32> {
+        let late = self.early.iter().filter(|(_, until_ms)| **until_ms <= now_ms);
+        let mut woken: Vec<u32> = late.map(|(stream, _)| *stream).collect();
+        for pending in self.calls.overdue(now_ms) {
+            let lost = LeaseReply::Unavailable { retry_after_ms: RETRY_AFTER_MS };
+            woken.extend(self.on_lease(pending, lost, now_ms));
+        }
+        woken
+    }
+
+    /// Whether requests can be decided now; `stream` waits if they soon can.
+    pub fn readiness(&mut self, stream: u32, now_ms: u64) -> Readiness {
+        match (self.watch.freshness(now_ms), &self.registry) {
+            (Freshness::Fresh | Freshness::Stale { .. }, Some(registry)) => {
+                self.early.remove(&stream);
+                Readiness::Ready(Rc::clone(registry))
+            }
+            (Freshness::Expired, _) => Readiness::Unready,
+            _ => {
+                let until_ms = now_ms.saturating_add(self.config.startup_wait_ms);
+                if *self.early.entry(stream).or_insert(until_ms) > now_ms {
+                    return Readiness::Waiting;
+                }
+                self.early.remove(&stream);
+                Readiness::Unready
+            }
+        }
+    }
+
+    /// Verifies a credential as far as that can be done here; the proof is for the token-service.
+    pub fn identify(
+        &mut self,
+        credential: &Credential,
+        registry: &Registry,
+        resource: &str,
+        around: &Surroundings<'_>,
+    ) -> Result<CallerProof, Fault> {
+        let token = match &credential.presented {
+            Presented::ApiKey(key) => {
+                return Ok(CallerProof::ApiKey { id: key.id.clone(), digest: key.digest });
+            }
+            Presented::Jwt(token) => token,
+        };
+        let expected = Expectations { registry, resource, now_ms: self.watch.service_time_ms(around.now_ms) };
+        self.verified.verify(token, credential.digest, &expected, around.verifier).map(|token| token.proof())
+    }
+
+    /// The lease for `key`: from the cache, or asked for once for all streams that need it.
+    pub fn lease(
+        &mut self,
+        stream: u32,
+        key: &LeaseKey,
+        request: impl FnOnce() -> LeaseRequest,
+        now_ms: u64,
+    ) -> LeaseState {
+        match self.landings.remove(&stream) {
+            // The cache is asked again: an invalidation may have come since.
+            None | Some(LeaseState::Granted(_)) => {}
+            Some(landing) => return landing,
+        }
+        match self.leases.look_up(key, now_ms) {
+            Known::Granted(lease) => return LeaseState::Granted(lease),
+            Known::Denied(reason) => return LeaseState::Denied(reason),
+            Known::Nothing => {}
+        }
+        if self.watch.freshness(now_ms) != Freshness::Fresh {
+            return LeaseState::Unavailable { retry_after_ms: RETRY_AFTER_MS };
+        }
+        match self.flights.join(key.clone(), stream) {
+            Joined::Refused => return LeaseState::Unavailable { retry_after_ms: RETRY_AFTER_MS },
+            Joined::Waiting => {}
+            Joined::First => {
+                let pending = PendingLease { key: key.clone(), request: request(), repeated: false };
+                let service = &self.config.token_service;
+                self.calls.queue(pending, &service.authority, service.timeout_ms);
+            }
+        }
+        LeaseState::Waiting
+    }
+
+    /// The stream is over. A call that it began goes on for the others, and for the cache.
+    pub fn forget(&mut self, stream: u32) {
+        self.flights.leave(stream);
+        self.landings.remove(&stream);
+        self.early.remove(&stream);
     }
 }

@@ -2,9 +2,10 @@
 
 use portcullis_filter_core::json::Limits;
 use portcullis_filter_core::mcp::{
-    Era, Fault, Id, ListKind, McpHeaders, MessageKind, Method, ProtocolVersion, Request, Target, code,
-    denial, error_body, method_denial, read_bodiless, read_request,
+    Era, Fault, Id, ListKind, McpHeaders, MessageKind, Method, ProtocolVersion, Request, Target, denial,
+    error_body, method_denial, read_bodiless, read_request,
 };
+use portcullis_filter_core::reply::code;
 use portcullis_wire::policy::Kind;
 use serde_json::{Value, json};
 use wasm_bindgen_test::wasm_bindgen_test;
@@ -542,7 +543,8 @@ fn faults_are_json_rpc_errors() {
 }
 
 fn denied(request: &Request) -> (u32, Value) {
-    let (status, body) = denial(request, request.targets.first().expect("a target"));
+    let reply = denial(request, request.targets.first().expect("a target"));
+    let (status, body) = (reply.status, reply.body);
     (status, serde_json::from_slice(&body).expect("JSON"))
 }
 
@@ -581,7 +583,8 @@ fn a_denied_method_looks_unknown() {
         (modern("tools/list", None, json!({})), modern("tools/lisp", None, json!({}))),
     ] {
         let unknown = unknown.expect_err("unknown");
-        let (status, body) = method_denial(&request.expect("accepted"));
+        let reply = method_denial(&request.expect("accepted"));
+        let (status, body) = (reply.status, reply.body);
         let body = String::from_utf8(body).expect("text").replace("tools/list", "tools/lisp");
         assert_eq!((status, body.into_bytes()), (unknown.status, unknown.body()));
     }

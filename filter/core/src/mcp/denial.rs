@@ -3,18 +3,19 @@
 use portcullis_wire::policy::Kind;
 use serde_json::json;
 
-use super::fault::{Fault, code, error_body};
+use super::fault::{Fault, error_body};
 use super::message::MessageKind;
 use super::method::Method;
 use super::request::Request;
 use super::targets::Target;
 use super::version::Era;
+use crate::reply::{LocalReply, code};
 
-/// The HTTP status and body for a request whose `target` is denied.
+/// The answer to a request whose `target` is denied.
 ///
 /// The words are those of the specification's own examples for names that do not exist, and nothing in them depends
 /// on why the target is denied.
-pub fn denial(request: &Request, target: &Target) -> (u32, Vec<u8>) {
+pub fn denial(request: &Request, target: &Target) -> LocalReply {
     let name = &target.name;
     let (code, message, data) = match target.kind {
         Kind::Tool => (code::INVALID_PARAMS, format!("Unknown tool: {name}"), None),
@@ -27,12 +28,13 @@ pub fn denial(request: &Request, target: &Target) -> (u32, Vec<u8>) {
             (code, "Resource not found".to_owned(), Some(json!({ "uri": name })))
         }
     };
-    (200, error_body(request.id.as_ref(), code, &message, data.as_ref()))
+    let body = error_body(request.id.as_ref(), code, &message, data.as_ref());
+    LocalReply::with_body(200, code, body, "policy_denied")
 }
 
-/// The HTTP status and body for a request whose whole method is denied: as if the server did not have it.
-pub fn method_denial(request: &Request) -> (u32, Vec<u8>) {
+/// The answer to a request whose whole method is denied: as if the server did not have it.
+pub fn method_denial(request: &Request) -> LocalReply {
     let answered = request.kind == MessageKind::Request;
     let fault = Fault::method_not_found(&request.method_name, request.era, answered);
-    (fault.status, Fault { id: request.id.clone().filter(|_| answered), ..fault }.body())
+    Fault { id: request.id.clone().filter(|_| answered), ..fault }.reply()
 }

@@ -5,22 +5,7 @@ use serde_json::{Value, json};
 use super::message::Id;
 use super::version::{Era, ProtocolVersion};
 use crate::json::{ErrorClass, ReadError};
-use crate::reply::LocalReply;
-
-/// JSON-RPC error codes. Those from -32099 to -32000 belong to MCP, and the gateway's own lie outside of JSON-RPC's
-/// reserved range, as MCP 2026-07-28 asks.
-pub mod code {
-    pub const PARSE_ERROR: i32 = -32700;
-    pub const INVALID_REQUEST: i32 = -32600;
-    pub const METHOD_NOT_FOUND: i32 = -32601;
-    pub const INVALID_PARAMS: i32 = -32602;
-    /// Legacy only.
-    pub const RESOURCE_NOT_FOUND: i32 = -32002;
-    pub const HEADER_MISMATCH: i32 = -32020;
-    pub const UNSUPPORTED_PROTOCOL_VERSION: i32 = -32022;
-    /// Parsers differ on what the request says.
-    pub const AMBIGUOUS_REQUEST: i32 = -31004;
-}
+use crate::reply::{LocalReply, code};
 
 /// A request that is refused before policy is asked.
 ///
@@ -99,16 +84,8 @@ impl Fault {
 
     /// The whole answer.
     pub fn reply(&self) -> LocalReply {
-        let mut headers = vec![("content-type".to_owned(), "application/json".to_owned())];
-        if self.status == 405 {
-            headers.push(("allow".to_owned(), "POST".to_owned()));
-        }
-        LocalReply {
-            status: self.status,
-            headers,
-            body: self.body(),
-            details: format!("portcullis_{}", self.reason),
-        }
+        let reply = LocalReply::with_body(self.status, self.code, self.body(), self.reason);
+        if self.status == 405 { reply.header("allow", "POST") } else { reply }
     }
 }
 

@@ -1,7 +1,8 @@
 //! Whether a request's body claims to be what the gateway can judge.
 
-use super::fault::{Fault, code, quote};
+use super::fault::{Fault, quote};
 use super::headers::trim;
+use crate::reply::code;
 
 /// Accepts one `content-type` of `application/json`, in any case, with no charset or UTF-8, and no
 /// `content-encoding`. Everything else is 415: what cannot be read must never pass unread.

@@ -4,8 +4,9 @@ use std::borrow::Cow;
 
 use crate::json::{Document, Value};
 
-use super::fault::{Fault, code, quote};
+use super::fault::{Fault, quote};
 use super::twins;
+use crate::reply::code;
 
 /// What a JSON-RPC message is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -1,5 +1,6 @@
 //! Every method that a client may call, with the era it belongs to.
 
+use super::list_kind::ListKind;
 use super::message::MessageKind;
 use super::version::Era;
 
@@ -31,15 +32,6 @@ pub enum Method {
     NotificationsProgress,
     NotificationsRootsListChanged,
     NotificationsTasksStatus,
-}
-
-/// Lists whose entries policy takes away.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum ListKind {
-    Tools,
-    Prompts,
-    Resources,
-    ResourceTemplates,
 }
 
 /// In which eras a method exists.

@@ -13,6 +13,7 @@
 mod denial;
 mod fault;
 mod headers;
+mod list_kind;
 mod media_type;
 mod message;
 mod method;
@@ -22,11 +23,12 @@ pub(crate) mod twins;
 mod version;
 
 pub use denial::{denial, method_denial};
-pub use fault::{Fault, code, error_body};
+pub use fault::{Fault, error_body};
 pub use headers::McpHeaders;
+pub use list_kind::ListKind;
 pub use media_type::check_media_type;
 pub use message::{Id, MessageKind};
-pub use method::{ListKind, Method};
+pub use method::Method;
 pub use request::{Request, read_bodiless, read_request};
 pub use targets::Target;
 pub use version::{Era, ProtocolVersion};

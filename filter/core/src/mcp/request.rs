@@ -4,12 +4,14 @@ use std::ops::Range;
 
 use crate::json::{Document, Limits, Value};
 
-use super::fault::{Fault, code, quote};
+use super::fault::{Fault, quote};
 use super::headers::McpHeaders;
+use super::list_kind::ListKind;
 use super::message::{Id, Message, MessageKind};
-use super::method::{ListKind, Method};
+use super::method::Method;
 use super::targets::{Names, Target};
 use super::version::{Era, ProtocolVersion};
+use crate::reply::code;
 
 const VERSION_KEY: &str = "io.modelcontextprotocol/protocolVersion";
 const CAPABILITIES_KEY: &str = "io.modelcontextprotocol/clientCapabilities";

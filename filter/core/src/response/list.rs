@@ -15,46 +15,11 @@ use super::splice::Splice;
 use crate::json::{Document, Limits, Value};
 use crate::mcp::ListKind;
 use crate::mcp::twins::same_but_for_case;
-
-/// JSON-RPC error code of a response that the gateway does not pass on. Outside the range that JSON-RPC and MCP
-/// reserve (-32768 to -32000).
-pub const RESPONSE_REJECTED: i64 = -31005;
+use crate::reply::code::RESPONSE_REJECTED;
 
 /// How much of a response is recorded when it is read: enough for root, result, array, entry and name.
 pub(super) const READ_LIMITS: Limits =
     Limits { depth: 64, keys: 1024, nodes: 250_000, number_length: 64, record_depth: 4 };
-
-/// Where lists and their entries keep what is judged (MCP, "Tools", "Prompts" and "Resources").
-impl ListKind {
-    pub const ALL: [Self; 4] = [Self::Tools, Self::Prompts, Self::Resources, Self::ResourceTemplates];
-
-    /// The member of the result that holds the entries.
-    pub fn field(self) -> &'static str {
-        match self {
-            Self::Tools => "tools",
-            Self::Prompts => "prompts",
-            Self::Resources => "resources",
-            Self::ResourceTemplates => "resourceTemplates",
-        }
-    }
-
-    /// The member of an entry that policies name.
-    pub fn identity(self) -> &'static str {
-        match self {
-            Self::Tools | Self::Prompts => "name",
-            Self::Resources => "uri",
-            Self::ResourceTemplates => "uriTemplate",
-        }
-    }
-
-    pub fn policy_kind(self) -> Kind {
-        match self {
-            Self::Tools => Kind::Tool,
-            Self::Prompts => Kind::Prompt,
-            Self::Resources | Self::ResourceTemplates => Kind::Resource,
-        }
-    }
-}
 
 /// A list request whose response is to be filtered.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -6,12 +6,13 @@ use portcullis_wire::policy::Policy;
 use portcullis_wire::watch::PayloadPolicy;
 
 use super::headers::BodyPlan;
-use super::list::{self, ListContext, READ_LIMITS, RESPONSE_REJECTED, Verdict};
+use super::list::{self, ListContext, READ_LIMITS, Verdict};
 use super::mask::Mask;
 use super::needles::Needles;
 use super::sse::{EventEdit, EventStream, Overlong};
 use crate::json::{Document, Value};
 use crate::payload::{self, Capture};
+use crate::reply::code::RESPONSE_REJECTED;
 use crate::step::ResponseChunk;
 
 /// What a response answers, which says how closely it is read.
@@ -183,7 +184,7 @@ impl Reader {
     /// The error in place of the response.
     fn reject(&mut self) -> Vec<u8> {
         let error = list::rejection(self.subject.request_id());
-        self.observed.error_code = Some(RESPONSE_REJECTED);
+        self.observed.error_code = Some(i64::from(RESPONSE_REJECTED));
         self.observed.tool_error = false;
         self.log(&error);
         error

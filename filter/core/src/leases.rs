@@ -1,0 +1,260 @@
+//! The leases that this worker holds, and the requests for leases that are under way.
+//!
+//! A lease is used until its time is over or an [`Invalidation`] that names any part of it arrives. An invalidation
+//! can overtake the reply to a lease request that was decided before it, so the cache remembers the latest
+//! invalidations and refuses leases that are older than one that names them.
+
+use std::collections::{HashMap, HashSet};
+use std::rc::Rc;
+
+use portcullis_wire::digest::Digest;
+use portcullis_wire::lease::{DenyReason, Lease};
+use portcullis_wire::names::Slug;
+use portcullis_wire::watch::Invalidation;
+
+use crate::cache::Bounded;
+
+mod flights;
+
+pub use flights::{Flights, Joined};
+
+/// How long a denial is remembered: it spares the token-service a client's hasty retries, and is over before a person
+/// who was just given access tries again.
+pub const DENIAL_TTL_MS: u64 = 2_000;
+
+/// No lease is used for longer, whatever the token-service says: it must come to an end even if no invalidation does.
+pub const MAX_LEASE_TTL_MS: u64 = 300_000;
+
+/// How far a clock may go back unnoticed.
+const CLOCK_TOLERANCE_MS: u64 = 2_000;
+
+/// Denials kept at most. Apart from the leases, so that a stranger with many wrong keys cannot push leases out.
+const MAX_DENIALS: usize = 1_000;
+
+/// How long an invalidation is remembered: longer than any request for a lease takes.
+const INVALIDATION_MEMORY_MS: u64 = 10_000;
+
+/// Invalidations remembered at most; beyond that they count as one that names everything.
+const MAX_REMEMBERED_INVALIDATIONS: usize = 10_000;
+
+/// What a lease is asked for and found by.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct LeaseKey {
+    /// Of the whole gateway credential.
+    pub credential: Digest,
+    /// From the path, if it names one.
+    pub workspace: Option<Slug>,
+    /// The registry's id of the server that the path names now: a slug may name another one tomorrow.
+    pub server_id: String,
+}
+
+/// What is known about a [`LeaseKey`].
+#[derive(Clone, Debug, PartialEq)]
+pub enum Known {
+    Granted(Rc<Lease>),
+    Denied(DenyReason),
+    Nothing,
+}
+
+/// Why a granted lease is not taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refused {
+    /// It reflects a time before an invalidation that names it: ask again, once.
+    Outdated,
+    /// It is for another server or workspace than the one asked for. The token-service is at fault; deny.
+    Mismatched,
+}
+
+struct Held {
+    lease: Rc<Lease>,
+    /// Milliseconds since the epoch, as all times here.
+    received_ms: u64,
+    expires_ms: u64,
+}
+
+impl Held {
+    /// A lease from the future shows that the clock was put back: how old it is, nobody knows.
+    fn is_valid(&self, now_ms: u64) -> bool {
+        now_ms < self.expires_ms && self.received_ms <= now_ms.saturating_add(CLOCK_TOLERANCE_MS)
+    }
+}
+
+struct Denied {
+    reason: DenyReason,
+    expires_ms: u64,
+}
+
+struct Remembered {
+    revision: u64,
+    at_ms: u64,
+}
+
+pub struct LeaseCache {
+    held: Bounded<Rc<LeaseKey>, Held>,
+    /// The keys of all held leases that an invalidation names.
+    named: HashMap<Invalidation, HashSet<Rc<LeaseKey>>>,
+    denied: Bounded<LeaseKey, Denied>,
+    /// Recent invalidations and the revision by which each is committed.
+    remembered: HashMap<Invalidation, Remembered>,
+    /// Leases that reflect less than this revision are outdated.
+    floor: u64,
+}
+
+impl LeaseCache {
+    pub fn new(capacity: usize) -> Self {
+        Self {
+            held: Bounded::new(capacity),
+            named: HashMap::new(),
+            denied: Bounded::new(MAX_DENIALS),
+            remembered: HashMap::new(),
+            floor: 0,
+        }
+    }
+
+    pub fn set_capacity(&mut self, capacity: usize) {
+        self.held.set_capacity(capacity);
+        while let Some((key, held)) = self.held.pop_excess() {
+            self.forget_names(&key, &held.lease);
+        }
+    }
+
+    /// What is known now. Times are milliseconds since the epoch.
+    pub fn look_up(&mut self, key: &LeaseKey, now_ms: u64) -> Known {
+        match self.held.get(key) {
+            Some(held) if held.is_valid(now_ms) => return Known::Granted(Rc::clone(&held.lease)),
+            Some(_) => self.drop_lease(key),
+            None => {}
+        }
+        match self.denied.get(key) {
+            Some(denied) if now_ms < denied.expires_ms => Known::Denied(denied.reason),
+            _ => Known::Nothing,
+        }
+    }
+
+    /// Takes a lease that was received at `received_ms` in answer to a request for `key`.
+    pub fn grant(&mut self, key: LeaseKey, lease: Lease, received_ms: u64) -> Result<Rc<Lease>, Refused> {
+        let right_workspace = key.workspace.as_ref().is_none_or(|slug| *slug == lease.workspace.slug);
+        if lease.server_id != key.server_id || !right_workspace {
+            return Err(Refused::Mismatched);
+        }
+        if self.is_outdated(&lease) {
+            return Err(Refused::Outdated);
+        }
+        self.denied.remove(&key);
+        self.drop_lease(&key);
+        let key = Rc::new(key);
+        for name in names(&lease) {
+            self.named.entry(name).or_default().insert(Rc::clone(&key));
+        }
+        let expires_ms = received_ms.saturating_add(lease.ttl_ms.min(MAX_LEASE_TTL_MS));
+        let lease = Rc::new(lease);
+        let held = Held { lease: Rc::clone(&lease), received_ms, expires_ms };
+        if let Some((gone, held)) = self.held.insert(key, held) {
+            self.forget_names(&gone, &held.lease);
+        }
+        Ok(lease)
+    }
+
+    /// Remembers for [`DENIAL_TTL_MS`] that the token-service denied `key`, and drops the lease it had.
+    pub fn deny(&mut self, key: LeaseKey, reason: DenyReason, received_ms: u64) {
+        self.drop_lease(&key);
+        let expires_ms = received_ms.saturating_add(DENIAL_TTL_MS);
+        self.denied.insert(key, Denied { reason, expires_ms });
+    }
+
+    /// Forgets all leases that `invalidations` name, and all denials, because an invalidation may be good news.
+    /// `revision` is the cursor of the watch reply that brought them.
+    pub fn invalidate(&mut self, invalidations: Vec<Invalidation>, revision: u64, now_ms: u64) {
+        if invalidations.is_empty() {
+            return;
+        }
+        self.denied.clear();
+        self.remembered.retain(|_, known| now_ms.saturating_sub(known.at_ms) < INVALIDATION_MEMORY_MS);
+        for invalidation in invalidations {
+            if invalidation == Invalidation::All {
+                self.forget_all(revision);
+                continue;
+            }
+            for key in self.named.remove(&invalidation).unwrap_or_default() {
+                self.drop_lease(&key);
+            }
+            self.remembered.insert(invalidation, Remembered { revision, at_ms: now_ms });
+        }
+        if self.remembered.len() > MAX_REMEMBERED_INVALIDATIONS {
+            self.remembered.clear();
+            self.floor = self.floor.max(revision);
+        }
+    }
+
+    /// Forgets everything, and refuses leases that reflect less than `revision`: the cursor of the watch reply that
+    /// said so. It may be lower than before, when the token-service's store was put back to an earlier time.
+    pub fn forget_all(&mut self, revision: u64) {
+        self.held.clear();
+        self.named.clear();
+        self.denied.clear();
+        self.remembered.clear();
+        self.floor = revision;
+    }
+
+    /// Drops the leases whose time is over, so that their secrets do not stay in memory until they are pushed out.
+    /// Walks all leases: to be called every few seconds.
+    pub fn drop_expired(&mut self, now_ms: u64) {
+        let expired = self.held.iter().filter(|(_, held)| !held.is_valid(now_ms));
+        let expired: Vec<Rc<LeaseKey>> = expired.map(|(key, _)| Rc::clone(key)).collect();
+        for key in expired {
+            self.drop_lease(&key);
+        }
+    }
+
+    /// How many leases are held.
+    pub fn len(&self) -> usize {
+        self.held.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.held.is_empty()
+    }
+
+    fn is_outdated(&self, lease: &Lease) -> bool {
+        lease.revision < self.floor
+            || names(lease)
+                .any(|name| self.remembered.get(&name).is_some_and(|known| lease.revision < known.revision))
+    }
+
+    fn drop_lease(&mut self, key: &LeaseKey) {
+        if let Some((key, held)) = self.held.remove(key) {
+            self.forget_names(&key, &held.lease);
+        }
+    }
+
+    fn forget_names(&mut self, key: &Rc<LeaseKey>, lease: &Lease) {
+        for name in names(lease) {
+            if let Some(keys) = self.named.get_mut(&name) {
+                keys.remove(key);
+                if keys.is_empty() {
+                    self.named.remove(&name);
+                }
+            }
+        }
+    }
+}
+
+/// Prints sizes only.
+impl std::fmt::Debug for LeaseCache {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("LeaseCache").field("held", &self.held).finish_non_exhaustive()
+    }
+}
+
+/// The invalidations that name a lease, [`Invalidation::All`] apart.
+fn names(lease: &Lease) -> impl Iterator<Item = Invalidation> {
+    [
+        Some(Invalidation::Member(lease.caller.id.clone())),
+        lease.caller.key_id.clone().map(Invalidation::Key),
+        Some(Invalidation::Workspace(lease.workspace.id.clone())),
+        Some(Invalidation::Server(lease.server_id.clone())),
+        lease.connection_id.clone().map(Invalidation::Connection),
+    ]
+    .into_iter()
+    .flatten()
+}

@@ -1,0 +1,344 @@
+//! A worker with its exchanges, driven like the shell drives them, on a clock that stands still until told otherwise.
+
+use std::collections::{BTreeMap, HashMap};
+
+use portcullis_filter_core::exchange::{Exchange, SignatureVerifier, Surroundings};
+use portcullis_filter_core::reply::LocalReply;
+use portcullis_filter_core::step::{Call, CallOutcome, Effect, Headers, ResponseChunk, ResponseHead, Step};
+use portcullis_filter_core::worker::Worker;
+use portcullis_wire::api_key::ApiKey;
+use portcullis_wire::policy::LevelRules;
+use portcullis_wire::watch::{Invalidation, VerificationKey};
+use serde_json::{Value, json};
+
+/// These stories show API keys only; signatures have tests of their own.
+struct NoSignatures;
+
+impl SignatureVerifier for NoSignatures {
+    fn verify(&self, _token: &str, _key: &VerificationKey) -> bool {
+        false
+    }
+}
+
+pub(crate) struct Gateway {
+    worker: Worker,
+    exchanges: HashMap<u32, Exchange>,
+    records: HashMap<u32, BTreeMap<String, String>>,
+    bodies: HashMap<u32, Vec<u8>>,
+    last_stream: u32,
+    now_ms: u64,
+    revision: u64,
+    pending: Vec<Call>,
+}
+
+#[derive(Clone)]
+pub(crate) struct Request {
+    headers: Vec<(String, String)>,
+    pub(crate) body: Vec<u8>,
+}
+
+fn api_key(number: u8) -> String {
+    let entropy: Vec<u8> = (0..128).map(|byte: u8| byte.wrapping_add(number)).collect();
+    ApiKey::spell("test", &entropy).expect("enough entropy").0.expose().to_owned()
+}
+
+/// A modern `tools/call`.
+pub(crate) fn call(tool: &str) -> Request {
+    Request::new("tools/call", &json!({"name": tool, "arguments": {"q": 1}}))
+}
+
+/// The same as a client of 2025-11-25 sends it.
+pub(crate) fn legacy_call(tool: &str) -> Request {
+    let body = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": tool}});
+    let mut request = call(tool).without("mcp-method").without("mcp-name");
+    request.body = body.to_string().into_bytes();
+    request.without("content-length").with("mcp-protocol-version", "2025-11-25")
+}
+
+impl Request {
+    pub(crate) fn new(method: &str, params: &Value) -> Self {
+        let mut params = params.clone();
+        params["_meta"] = json!({
+            "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+            "io.modelcontextprotocol/clientCapabilities": {},
+        });
+        let name = params["name"].as_str().unwrap_or_default().to_owned();
+        let body = json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params}).to_string();
+        let headers = [
+            (":method", "POST"),
+            (":scheme", "https"),
+            (":authority", "gateway.example"),
+            (":path", "/demo/mcp"),
+            ("content-type", "application/json"),
+            ("accept", "application/json, text/event-stream"),
+            ("content-length", &body.len().to_string()),
+            ("x-portcullis-api-key", &api_key(0)),
+            ("mcp-protocol-version", "2026-07-28"),
+            ("mcp-method", method),
+        ];
+        let mut headers: Vec<_> = headers.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+        if !name.is_empty() {
+            headers.push(("mcp-name".to_owned(), name));
+        }
+        Self { headers, body: body.into_bytes() }
+    }
+
+    pub(crate) fn with(&self, name: &str, value: &str) -> Self {
+        let mut request = self.without(name);
+        request.headers.push((name.to_owned(), value.to_owned()));
+        request
+    }
+
+    pub(crate) fn without(&self, name: &str) -> Self {
+        let mut request = self.clone();
+        request.headers.retain(|(header, _)| header != name);
+        request
+    }
+
+    pub(crate) fn with_key(&self, number: u8) -> Self {
+        self.with("x-portcullis-api-key", &api_key(number))
+    }
+
+    fn headers(&self) -> Headers {
+        self.headers
+            .iter()
+            .map(|(name, value)| (name.clone().into_bytes(), value.clone().into_bytes()))
+            .collect()
+    }
+}
+
+/// A lease for everything but what `levels` take away.
+pub(crate) fn granted(levels: &[LevelRules]) -> Value {
+    json!({
+        "result": "granted",
+        "caller": {"id": "m1", "name": "Ada", "credential": "member_key", "key_id": "k1"},
+        "workspace": {"id": "w1", "slug": "core"},
+        "server_id": "s1",
+        "policy": {"levels": levels},
+        "credential_headers": [{"name": "authorization", "value": "Bearer upstream-secret"}],
+        "ttl_ms": 600_000,
+        "revision": 1,
+    })
+}
+
+pub(crate) fn header<'headers>(headers: &'headers Headers, name: &str) -> Option<&'headers str> {
+    let (_, value) = headers.iter().find(|(header, _)| header == name.as_bytes())?;
+    std::str::from_utf8(value).ok()
+}
+
+pub(crate) fn body_of(reply: &LocalReply) -> Value {
+    serde_json::from_slice(&reply.body).expect("a JSON body")
+}
+
+impl Gateway {
+    /// A worker that has not heard of the token-service.
+    pub(crate) fn new() -> Self {
+        let config = json!({
+            "config_version": 1,
+            "public_url": "https://gateway.example",
+            "token_service": {"cluster": "token_service", "authority": "token-service"},
+            "body_gate": "hold",
+        });
+        let worker =
+            Worker::configure(config.to_string().as_bytes(), "vm-1".into()).expect("a good configuration");
+        let mut gateway = Self {
+            worker,
+            exchanges: HashMap::new(),
+            records: HashMap::new(),
+            bodies: HashMap::new(),
+            last_stream: 10,
+            now_ms: 1_800_000_000_000,
+            revision: 1,
+            pending: Vec::new(),
+        };
+        gateway.tick();
+        gateway
+    }
+
+    /// A worker that knows the server `demo`.
+    pub(crate) fn ready() -> Self {
+        let mut gateway = Self::new();
+        gateway.first_registry();
+        gateway
+    }
+
+    /// A worker that holds a lease for the sample key.
+    pub(crate) fn with_lease(levels: &[LevelRules]) -> Self {
+        let mut gateway = Self::ready();
+        let request = call("search");
+        let stream = gateway.open(&request);
+        let (id, _) = gateway.lease_call();
+        gateway.answer(id, &granted(levels));
+        gateway.leave(stream);
+        gateway
+    }
+
+    /// Answers the watch for the first time; returns the streams that are woken.
+    pub(crate) fn first_registry(&mut self) -> Vec<u32> {
+        let server = json!({
+            "id": "s1", "slug": "demo", "payload": "full",
+            "upstream": {"tls": true, "authority": "mcp.example", "path": "/mcp"},
+        });
+        self.watch(&json!({"registry": {"servers": [server], "issuers": []}}))
+    }
+
+    /// Answers the watch with invalidations of a new revision.
+    pub(crate) fn news(&mut self, invalidations: &[Invalidation]) -> Vec<u32> {
+        self.revision += 1;
+        self.watch(&json!({"invalidations": invalidations}))
+    }
+
+    fn watch(&mut self, reply: &Value) -> Vec<u32> {
+        let mut reply = reply.clone();
+        reply["cursor"] = self.revision.into();
+        reply["now_ms"] = self.now_ms.into();
+        reply["hold_ms"] = 1_000.into();
+        let id = self.take_call("/v1/watch").id;
+        self.answer(id, &reply)
+    }
+
+    fn take_call(&mut self, path: &str) -> Call {
+        self.tick();
+        let is_it = |call: &Call| header(&call.headers, ":path").is_some_and(|found| found.starts_with(path));
+        let position = self.pending.iter().position(is_it).unwrap_or_else(|| panic!("a call of {path}"));
+        self.pending.remove(position)
+    }
+
+    /// The lease call that is queued: its id and body.
+    pub(crate) fn lease_call(&mut self) -> (u64, Value) {
+        let call = self.take_call("/v1/leases");
+        (call.id, serde_json::from_slice(&call.body).expect("a JSON body"))
+    }
+
+    /// Answers a call as the token-service does; returns the streams that are woken, lowest first.
+    pub(crate) fn answer(&mut self, id: u64, reply: &Value) -> Vec<u32> {
+        let headers = [(":status", "200"), ("x-portcullis-service", "1")];
+        let headers = headers.map(|(name, value)| (name.into(), value.into())).into();
+        self.outcome(id, CallOutcome::Replied { headers, body: reply.to_string().into_bytes() })
+    }
+
+    pub(crate) fn outcome(&mut self, id: u64, outcome: CallOutcome) -> Vec<u32> {
+        let effects = self.worker.on_call(id, outcome, self.now_ms);
+        self.carry_out(&effects)
+    }
+
+    /// Ticks; calls are kept for [`Gateway::lease_call`], and all effects are returned but the watch's polls.
+    pub(crate) fn tick(&mut self) -> Vec<Effect> {
+        let effects = self.worker.on_tick(self.now_ms);
+        self.carry_out(&effects);
+        let is_poll = |effect: &Effect| matches!(effect, Effect::Call(call) if header(&call.headers, ":method") == Some("GET"));
+        effects.into_iter().filter(|effect| !is_poll(effect)).collect()
+    }
+
+    fn carry_out(&mut self, effects: &[Effect]) -> Vec<u32> {
+        let mut woken = Vec::new();
+        for effect in effects {
+            match effect {
+                Effect::Call(call) => self.pending.push(Call {
+                    id: call.id,
+                    headers: call.headers.clone(),
+                    body: call.body.clone(),
+                    timeout_ms: call.timeout_ms,
+                }),
+                Effect::Wake(streams) => woken.extend(streams),
+            }
+        }
+        woken.sort_unstable();
+        woken
+    }
+
+    pub(crate) fn pass_ms(&mut self, passed: u64) {
+        self.now_ms += passed;
+    }
+
+    /// Sends a request's headers, with a body to come.
+    pub(crate) fn open_step(&mut self, request: &Request) -> Step {
+        self.begin(request, false)
+    }
+
+    /// Sends a request's headers and nothing else.
+    pub(crate) fn open_bodiless(&mut self, request: &Request) -> Step {
+        self.begin(&request.without("content-length"), true)
+    }
+
+    /// Sends a request's headers, which must not decide anything.
+    pub(crate) fn open(&mut self, request: &Request) -> u32 {
+        assert_eq!(self.open_step(request), Step::Wait);
+        self.last_stream
+    }
+
+    fn begin(&mut self, request: &Request, end_of_stream: bool) -> Step {
+        self.last_stream += 1;
+        let stream = self.last_stream;
+        self.exchanges.insert(stream, Exchange::new(stream));
+        let headers = request.headers();
+        self.drive(stream, |exchange, worker, _, around| {
+            exchange.on_request_headers(worker, headers, end_of_stream, around)
+        })
+    }
+
+    pub(crate) fn send_part(&mut self, stream: u32, part: &[u8]) -> Step {
+        self.bodies.insert(stream, part.to_vec());
+        self.drive(stream, |exchange, worker, body, around| {
+            exchange.on_request_body(worker, part.len(), false, &|| Some(body.to_vec()), around)
+        })
+    }
+
+    pub(crate) fn send_body(&mut self, stream: u32, whole: &[u8]) -> Step {
+        self.bodies.insert(stream, whole.to_vec());
+        self.drive(stream, |exchange, worker, body, around| {
+            exchange.on_request_body(worker, whole.len(), true, &|| Some(body.to_vec()), around)
+        })
+    }
+
+    /// Says that `size` bytes have come, and more will.
+    pub(crate) fn send_size(&mut self, stream: u32, size: usize) -> Step {
+        self.drive(stream, |exchange, worker, _, around| {
+            exchange.on_request_body(worker, size, false, &|| panic!("read too early"), around)
+        })
+    }
+
+    pub(crate) fn resume(&mut self, stream: u32) -> Step {
+        self.drive(stream, |exchange, worker, body, around| {
+            exchange.resume(worker, &|| Some(body.to_vec()), around)
+        })
+    }
+
+    fn drive(
+        &mut self,
+        stream: u32,
+        event: impl FnOnce(&mut Exchange, &mut Worker, &[u8], &Surroundings<'_>) -> Step,
+    ) -> Step {
+        let around = Surroundings { now_ms: self.now_ms, verifier: &NoSignatures };
+        let exchange = self.exchanges.get_mut(&stream).expect("an open stream");
+        let body = self.bodies.get(&stream).map(Vec::as_slice).unwrap_or_default();
+        let step = event(exchange, &mut self.worker, body, &around);
+        let record = self.records.entry(stream).or_default();
+        record.extend(exchange.take_record().into_iter().map(|(field, value)| (field.to_owned(), value)));
+        step
+    }
+
+    pub(crate) fn respond(&mut self, stream: u32, headers: &[(&str, &str)]) -> ResponseHead {
+        let headers = headers.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
+        let exchange = self.exchanges.get_mut(&stream).expect("an open stream");
+        exchange.on_response_headers(&self.worker, &headers, false)
+    }
+
+    pub(crate) fn response_body(&mut self, stream: u32, chunk: &[u8], end_of_stream: bool) -> ResponseChunk {
+        self.exchanges.get_mut(&stream).expect("an open stream").on_response_body(chunk, end_of_stream)
+    }
+
+    /// Ends a stream, whatever its state.
+    pub(crate) fn leave(&mut self, stream: u32) {
+        let mut exchange = self.exchanges.remove(&stream).expect("an open stream");
+        exchange.on_done(&mut self.worker);
+    }
+
+    /// What the access log has of a request.
+    pub(crate) fn record(&mut self, stream: u32) -> BTreeMap<String, String> {
+        let exchange = self.exchanges.get_mut(&stream).expect("an open stream");
+        let mut record = self.records.remove(&stream).unwrap_or_default();
+        record.extend(exchange.take_record().into_iter().map(|(field, value)| (field.to_owned(), value)));
+        record
+    }
+}

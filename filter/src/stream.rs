@@ -1,0 +1,249 @@
+//! One HTTP stream: Envoy's callbacks in, the core's steps carried out.
+//!
+//! Whatever goes wrong between host and core ends here, closed: a request that cannot be handed on as the core wants
+//! it is answered, a response that cannot be judged is cut.
+
+use portcullis_filter_core::exchange::{Exchange, Surroundings};
+use portcullis_filter_core::reply::LocalReply;
+use portcullis_filter_core::step::{Headers, ResponseChunk, ResponseHead, Step};
+use portcullis_filter_core::worker::Worker;
+use proxy_wasm::types::Action;
+
+use crate::host::{self, Buffer, Half, Map};
+use crate::verify::Verifier;
+
+/// Envoy keeps the client's scheme in this header, and finds no route at all for a request without it. The core, which
+/// knows nothing of Envoy, passes on what an upstream should see; so this one is put back here. Its value is Envoy's
+/// own where Envoy is the edge, and the route is where to take it off before the upstream.
+const FORWARDED_PROTO: &[u8] = b"x-forwarded-proto";
+
+/// What has become of the request. There is one terminal action per stream: it is let go or answered, once.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Verdict {
+    /// Not decided: nothing may pass.
+    Open,
+    /// The headers are on their way to the upstream; the core still has a say on the body.
+    LetGo,
+    /// Answered by us or by Envoy, or cut: nothing more is to be done.
+    Over,
+}
+
+/// What the shell knows of a stream. Shared between its context and the VM, which wakes it.
+pub(crate) struct Stream {
+    exchange: Exchange,
+    verdict: Verdict,
+    /// The value of [`FORWARDED_PROTO`].
+    forwarded_proto: Option<Vec<u8>>,
+    /// Bytes of the request's body that the host holds.
+    buffered: usize,
+    /// The last part of the response's body has been seen.
+    response_ended: bool,
+    done: bool,
+}
+
+impl Stream {
+    pub(crate) fn new(id: u32) -> Self {
+        Self {
+            exchange: Exchange::new(id),
+            verdict: Verdict::Open,
+            forwarded_proto: None,
+            buffered: 0,
+            response_ended: false,
+            done: false,
+        }
+    }
+
+    pub(crate) fn on_request_headers(
+        &mut self,
+        end_of_stream: bool,
+        worker: &mut Worker,
+        verifier: &Verifier,
+    ) -> Action {
+        let (Ok(headers), Ok(now_ms)) = (host::headers(Map::RequestHeaders), host::now_ms()) else {
+            return self.fail();
+        };
+        let forwarded_proto = headers.iter().find(|(name, _)| name == FORWARDED_PROTO);
+        self.forwarded_proto = forwarded_proto.map(|(_, value)| value.clone());
+        let around = Surroundings { now_ms, verifier };
+        let step = self.exchange.on_request_headers(worker, headers, end_of_stream, &around);
+        self.carry_out(step)
+    }
+
+    pub(crate) fn on_request_body(
+        &mut self,
+        size: usize,
+        end_of_stream: bool,
+        worker: &mut Worker,
+        verifier: &Verifier,
+    ) -> Action {
+        self.buffered = size;
+        if self.verdict == Verdict::Over {
+            return Action::Pause;
+        }
+        let Ok(now_ms) = host::now_ms() else { return self.fail() };
+        let around = Surroundings { now_ms, verifier };
+        let body = || request_body(size);
+        let step = self.exchange.on_request_body(worker, size, end_of_stream, &body, &around);
+        self.carry_out(step)
+    }
+
+    /// Trailers end the body. MCP has none and nobody judges them, so they go no further.
+    pub(crate) fn on_request_trailers(&mut self, worker: &mut Worker, verifier: &Verifier) -> Action {
+        if self.verdict == Verdict::Over {
+            return Action::Pause;
+        }
+        match host::set_headers(Map::RequestTrailers, &Headers::new()) {
+            Ok(()) => self.on_request_body(self.buffered, true, worker, verifier),
+            Err(_) => self.fail(),
+        }
+    }
+
+    /// The core has news for this stream, and the host's effective context is this stream's.
+    pub(crate) fn resume(&mut self, worker: &mut Worker, verifier: &Verifier, now_ms: u64) {
+        if self.verdict == Verdict::Over {
+            return;
+        }
+        let around = Surroundings { now_ms, verifier };
+        let size = self.buffered;
+        let step = self.exchange.resume(worker, &|| request_body(size), &around);
+        if step == Step::Done && self.verdict == Verdict::Open {
+            // Woken though it waits for nothing: stays as it is.
+            return;
+        }
+        if self.carry_out(step) == Action::Continue && host::continue_request().is_err() {
+            self.reset(Half::Request);
+        }
+    }
+
+    fn carry_out(&mut self, step: Step) -> Action {
+        match (step, self.verdict) {
+            (_, Verdict::Over) | (Step::Wait, _) => Action::Pause,
+            (Step::Forward(headers), _) => self.let_go(headers),
+            (Step::Reply(reply), _) => self.answer(&reply),
+            (Step::Done, Verdict::LetGo) => Action::Continue,
+            (Step::Done, Verdict::Open) => self.fail(),
+        }
+    }
+
+    fn let_go(&mut self, mut headers: Headers) -> Action {
+        if let Some(value) = self.forwarded_proto.take() {
+            headers.retain(|(name, _)| name != FORWARDED_PROTO);
+            headers.push((FORWARDED_PROTO.to_vec(), value));
+        }
+        // In one call: between two there would be a header map that nobody decided on.
+        let replaced =
+            host::set_headers(Map::RequestHeaders, &headers).and_then(|()| host::clear_route_cache());
+        if let Err(status) = replaced {
+            log::error!("the host refuses the request's new headers: {status:?}");
+            return self.fail();
+        }
+        self.verdict = Verdict::LetGo;
+        Action::Continue
+    }
+
+    fn answer(&mut self, reply: &LocalReply) -> Action {
+        self.verdict = Verdict::Over;
+        if let Err(status) = host::send_local_reply(reply) {
+            log::error!("the host refuses a local reply: {status:?}");
+            self.reset(Half::Request);
+        }
+        Action::Pause
+    }
+
+    /// Answers a request that got stuck between host and core, unless it is answered already.
+    pub(crate) fn fail(&mut self) -> Action {
+        match self.verdict {
+            Verdict::Over => Action::Pause,
+            Verdict::Open | Verdict::LetGo => self.answer(&internal_error()),
+        }
+    }
+
+    fn reset(&mut self, half: Half) {
+        self.verdict = Verdict::Over;
+        if host::reset(half).is_err() {
+            log::error!("the host refuses to reset a stream");
+        }
+    }
+
+    pub(crate) fn on_response_headers(&mut self, end_of_stream: bool, worker: &Worker) -> Action {
+        self.response_ended = end_of_stream;
+        if self.verdict != Verdict::LetGo {
+            // Not the upstream's: our own reply, or one that Envoy made while we were waiting.
+            self.verdict = Verdict::Over;
+            return Action::Continue;
+        }
+        let Ok(headers) = host::headers(Map::ResponseHeaders) else { return self.fail() };
+        match self.exchange.on_response_headers(worker, &headers, end_of_stream) {
+            ResponseHead::Keep => Action::Continue,
+            ResponseHead::Replace(headers) => match host::set_headers(Map::ResponseHeaders, &headers) {
+                Ok(()) => Action::Continue,
+                Err(_) => self.fail(),
+            },
+            ResponseHead::Reply(reply) => self.answer(&reply),
+        }
+    }
+
+    pub(crate) fn on_response_body(&mut self, size: usize, end_of_stream: bool) -> Action {
+        self.response_ended = end_of_stream;
+        if self.verdict != Verdict::LetGo {
+            return Action::Continue;
+        }
+        let Ok(chunk) = host::buffer(Buffer::ResponseBody, size) else { return self.cut() };
+        let ResponseChunk::Replace(bytes) = self.exchange.on_response_body(&chunk, end_of_stream) else {
+            return Action::Continue;
+        };
+        if host::set_buffer(Buffer::ResponseBody, &bytes).is_err() {
+            return self.cut();
+        }
+        // While everything is held back, the (empty) buffer is kept with the host: should trailers follow instead of
+        // more body, it is the only place left for what the core still holds.
+        if bytes.is_empty() && !end_of_stream { Action::Pause } else { Action::Continue }
+    }
+
+    pub(crate) fn on_response_trailers(&mut self) -> Action {
+        if self.verdict != Verdict::LetGo || self.response_ended {
+            return Action::Continue;
+        }
+        self.response_ended = true;
+        if let ResponseChunk::Replace(bytes) = self.exchange.on_response_body(&[], true)
+            && !bytes.is_empty()
+            && host::set_buffer(Buffer::ResponseBody, &bytes).is_err()
+        {
+            return self.cut();
+        }
+        Action::Continue
+    }
+
+    /// Ends a response that can be neither judged nor taken back.
+    fn cut(&mut self) -> Action {
+        self.reset(Half::Response);
+        Action::Pause
+    }
+
+    pub(crate) fn finish(&mut self, worker: &mut Worker) {
+        if !self.done {
+            self.done = true;
+            self.exchange.on_done(worker);
+        }
+    }
+
+    /// Hands the access-log record to the host.
+    pub(crate) fn record(&mut self) {
+        for (field, value) in self.exchange.take_record() {
+            if host::set_filter_state(&format!("portcullis.{field}"), &value).is_err() {
+                log::debug!("the host does not take {field} into the access log");
+            }
+        }
+    }
+}
+
+/// The request's body as far as the host holds it; `None` if it does not hand out all of it.
+fn request_body(size: usize) -> Option<Vec<u8>> {
+    host::buffer(Buffer::RequestBody, size).ok().filter(|body| body.len() == size)
+}
+
+/// The one answer that the shell makes up itself.
+fn internal_error() -> LocalReply {
+    // -32603: JSON-RPC's "Internal error".
+    LocalReply::error(500, -32_603, "The gateway could not handle this request. Try again.", "internal_error")
+}

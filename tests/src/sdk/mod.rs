@@ -1,0 +1,168 @@
+//! The official SDKs as clients: one job in, one report out. `tests/clients/README.md` describes both.
+
+mod rust;
+
+use std::path::PathBuf;
+use std::process::Stdio;
+
+use anyhow::{Context as _, bail};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::artifacts::repository;
+use crate::fetched;
+
+/// How a client begins: with the `initialize` handshake, or with nothing, as since 2026-07-28.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Era {
+    Legacy,
+    Modern,
+}
+
+impl Era {
+    /// The newest version that the era has, which is what every SDK here ends up with.
+    pub fn protocol_version(self) -> &'static str {
+        match self {
+            Self::Legacy => "2025-11-25",
+            Self::Modern => "2026-07-28",
+        }
+    }
+}
+
+/// A client SDK, in the version that `tests/package.json`, `tests/clients/python/requirements.in` or `Cargo.toml` pins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sdk {
+    /// npm `@modelcontextprotocol/sdk`
+    TypeScriptV1,
+    /// npm `@modelcontextprotocol/client`
+    TypeScriptV2,
+    /// `mcp`, of Python
+    Python,
+    /// `rmcp`
+    Rust,
+}
+
+/// Every pair of SDK and era that there is.
+pub const CLIENTS: [(Sdk, Era); 7] = [
+    (Sdk::TypeScriptV1, Era::Legacy),
+    (Sdk::TypeScriptV2, Era::Legacy),
+    (Sdk::TypeScriptV2, Era::Modern),
+    (Sdk::Python, Era::Legacy),
+    (Sdk::Python, Era::Modern),
+    (Sdk::Rust, Era::Legacy),
+    (Sdk::Rust, Era::Modern),
+];
+
+/// What a client shall do, after it has listed everything.
+#[derive(Clone, Debug, Serialize)]
+pub struct Job {
+    pub url: String,
+    /// Sent as `Authorization: Bearer`.
+    pub key: Option<String>,
+    pub era: Era,
+    pub calls: Vec<ToolCall>,
+    pub prompts: Vec<PromptRequest>,
+    /// URIs to read.
+    pub resources: Vec<String>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct ToolCall {
+    pub tool: String,
+    pub arguments: Map<String, Value>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct PromptRequest {
+    pub name: String,
+    pub arguments: Map<String, Value>,
+}
+
+/// What a client saw. All lists are sorted.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Report {
+    pub protocol_version: String,
+    pub server: Option<String>,
+    pub tools: Vec<String>,
+    pub prompts: Vec<String>,
+    pub resources: Vec<String>,
+    pub resource_templates: Vec<String>,
+    pub calls: Vec<CallReport>,
+    pub prompt_results: Vec<PromptReport>,
+    pub resource_results: Vec<ResourceReport>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CallReport {
+    pub tool: String,
+    #[serde(flatten)]
+    pub outcome: Outcome<CallResult>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PromptReport {
+    pub name: String,
+    #[serde(flatten)]
+    pub outcome: Outcome<Texts>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ResourceReport {
+    pub uri: String,
+    #[serde(flatten)]
+    pub outcome: Outcome<Texts>,
+}
+
+/// A result, or the code of a JSON-RPC error.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "outcome", rename_all = "snake_case")]
+pub enum Outcome<T> {
+    Result(T),
+    Error { code: i32 },
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CallResult {
+    pub is_error: bool,
+    pub text: Vec<String>,
+    /// The values of the progress notifications, in the order of arrival.
+    pub progress: Vec<f64>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Texts {
+    pub text: Vec<String>,
+}
+
+impl Sdk {
+    /// Does the job. `None` if this machine lacks what the driver runs on, which has then been reported.
+    pub async fn drive(self, job: &Job) -> anyhow::Result<Option<Report>> {
+        let clients = repository().join("tests/clients");
+        let (interpreter, script) = match self {
+            Self::Rust => return rust::drive(job).await.map(Some),
+            Self::TypeScriptV1 => (fetched::node_with_packages(), clients.join("typescript/sdk-v1.mjs")),
+            Self::TypeScriptV2 => (fetched::node_with_packages(), clients.join("typescript/sdk-v2.mjs")),
+            Self::Python => (fetched::python_with_packages(), clients.join("python/driver.py")),
+        };
+        match interpreter {
+            Some(interpreter) => run(interpreter, script, job).await.map(Some),
+            None => Ok(None),
+        }
+    }
+}
+
+async fn run(interpreter: PathBuf, script: PathBuf, job: &Job) -> anyhow::Result<Report> {
+    let output = tokio::process::Command::new(interpreter)
+        .arg(&script)
+        .arg(serde_json::to_string(job)?)
+        .stdin(Stdio::null())
+        .kill_on_drop(true)
+        .output()
+        .await?;
+    if !output.status.success() {
+        bail!("{} failed ({}): {}", script.display(), output.status, String::from_utf8_lossy(&output.stderr));
+    }
+    serde_json::from_slice(&output.stdout)
+        .with_context(|| format!("{}: {}", script.display(), String::from_utf8_lossy(&output.stdout)))
+}

@@ -1,0 +1,203 @@
+//! `rmcp` as a client, in this process.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use anyhow::Context as _;
+use rmcp::model::{
+    CallToolRequestParams, ContentBlock, GetPromptRequestParams, ProgressNotificationParam, ProtocolVersion,
+    ReadResourceRequestParams, ResourceContents, ServerCapabilities,
+};
+use rmcp::service::{NotificationContext, RunningService, ServiceError};
+use rmcp::transport::StreamableHttpClientTransport;
+use rmcp::transport::streamable_http_client::StreamableHttpClientTransportConfig;
+use rmcp::{ClientHandler, ClientLifecycleMode, ClientServiceExt as _, RoleClient};
+
+use super::{
+    CallReport, CallResult, Era, Job, Outcome, PromptReport, PromptRequest, Report, ResourceReport, Texts,
+    ToolCall,
+};
+
+/// Remembers the progress that it is told of.
+#[derive(Clone, Default)]
+struct Listener(Arc<Mutex<Vec<f64>>>);
+
+impl Listener {
+    fn taken(&self) -> Vec<f64> {
+        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl ClientHandler for Listener {
+    async fn on_progress(
+        &self,
+        progress: ProgressNotificationParam,
+        _context: NotificationContext<RoleClient>,
+    ) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(progress.progress);
+    }
+}
+
+type Client = RunningService<RoleClient, Listener>;
+
+/// Does the job on a thread of its own: `rmcp` hands every notification to a task of its own, and only with a single
+/// thread do those run in the order of arrival, and before the caller sees the result.
+pub(super) async fn drive(job: &Job) -> anyhow::Result<Report> {
+    let job = job.clone();
+    tokio::task::spawn_blocking(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        runtime.block_on(report(&job))
+    })
+    .await?
+}
+
+async fn report(job: &Job) -> anyhow::Result<Report> {
+    let listener = Listener::default();
+    let client = connect(job, listener.clone()).await?;
+    let server = client.peer_info().context("the server has introduced itself")?;
+    let lists = List { client: &client, can: &server.capabilities };
+
+    let mut report = Report {
+        protocol_version: server.protocol_version.to_string(),
+        server: server.server_info.as_ref().map(|server| server.name.clone()),
+        tools: lists.tools().await?,
+        prompts: lists.prompts().await?,
+        resources: lists.resources().await?,
+        resource_templates: lists.resource_templates().await?,
+        calls: Vec::new(),
+        prompt_results: Vec::new(),
+        resource_results: Vec::new(),
+    };
+    for wanted in &job.calls {
+        let outcome = call(&client, &listener, wanted).await?;
+        report.calls.push(CallReport { tool: wanted.tool.clone(), outcome });
+    }
+    for wanted in &job.prompts {
+        let outcome = get_prompt(&client, wanted).await?;
+        report.prompt_results.push(PromptReport { name: wanted.name.clone(), outcome });
+    }
+    for uri in &job.resources {
+        let outcome = read_resource(&client, uri).await?;
+        report.resource_results.push(ResourceReport { uri: uri.clone(), outcome });
+    }
+    client.cancel().await?;
+    Ok(report)
+}
+
+async fn connect(job: &Job, listener: Listener) -> anyhow::Result<Client> {
+    let mut config = StreamableHttpClientTransportConfig::with_uri(job.url.clone());
+    if let Some(key) = &job.key {
+        config = config.auth_header(key.clone());
+    }
+    let transport = StreamableHttpClientTransport::from_config(config);
+    let lifecycle = match job.era {
+        Era::Legacy => ClientLifecycleMode::Initialize,
+        Era::Modern => {
+            ClientLifecycleMode::Discover { preferred_versions: vec![ProtocolVersion::V_2026_07_28] }
+        }
+    };
+    Ok(listener.serve_with_lifecycle(transport, lifecycle).await?)
+}
+
+/// A list that the server does not offer is empty; SDKs differ in whether they ask for it.
+struct List<'a> {
+    client: &'a Client,
+    can: &'a ServerCapabilities,
+}
+
+impl List<'_> {
+    async fn tools(&self) -> Result<Vec<String>, ServiceError> {
+        if self.can.tools.is_none() {
+            return Ok(Vec::new());
+        }
+        Ok(sorted(self.client.list_all_tools().await?.into_iter().map(|tool| tool.name.into_owned())))
+    }
+
+    async fn prompts(&self) -> Result<Vec<String>, ServiceError> {
+        if self.can.prompts.is_none() {
+            return Ok(Vec::new());
+        }
+        Ok(sorted(self.client.list_all_prompts().await?.into_iter().map(|prompt| prompt.name)))
+    }
+
+    async fn resources(&self) -> Result<Vec<String>, ServiceError> {
+        if self.can.resources.is_none() {
+            return Ok(Vec::new());
+        }
+        Ok(sorted(self.client.list_all_resources().await?.into_iter().map(|resource| resource.uri)))
+    }
+
+    async fn resource_templates(&self) -> Result<Vec<String>, ServiceError> {
+        if self.can.resources.is_none() {
+            return Ok(Vec::new());
+        }
+        let templates = self.client.list_all_resource_templates().await?;
+        Ok(sorted(templates.into_iter().map(|template| template.uri_template)))
+    }
+}
+
+fn sorted(names: impl Iterator<Item = String>) -> Vec<String> {
+    let mut names: Vec<String> = names.collect();
+    names.sort();
+    names
+}
+
+async fn call(
+    client: &Client,
+    listener: &Listener,
+    wanted: &ToolCall,
+) -> anyhow::Result<Outcome<CallResult>> {
+    listener.taken();
+    let request = CallToolRequestParams::new(wanted.tool.clone()).with_arguments(wanted.arguments.clone());
+    outcome(client.call_tool(request).await.map(|result| CallResult {
+        is_error: result.is_error.unwrap_or(false),
+        text: result.content.iter().map(text).collect(),
+        progress: listener.taken(),
+    }))
+}
+
+async fn get_prompt(client: &Client, wanted: &PromptRequest) -> anyhow::Result<Outcome<Texts>> {
+    let arguments: HashMap<_, _> = wanted.arguments.clone().into_iter().collect();
+    let request =
+        GetPromptRequestParams::new(wanted.name.clone()).with_arguments(arguments.into_iter().collect());
+    outcome(
+        client.get_prompt(request).await.map(|result| Texts {
+            text: result.messages.iter().map(|message| text(&message.content)).collect(),
+        }),
+    )
+}
+
+async fn read_resource(client: &Client, uri: &str) -> anyhow::Result<Outcome<Texts>> {
+    let request = ReadResourceRequestParams::new(uri);
+    outcome(client.read_resource(request).await.map(|result| {
+        Texts {
+            text: result
+                .contents
+                .into_iter()
+                .map(|content| match content {
+                    ResourceContents::TextResourceContents { text, .. } => text,
+                    _ => "<blob>".to_owned(),
+                })
+                .collect(),
+        }
+    }))
+}
+
+/// Anything but a protocol error ends the driver.
+fn outcome<T>(result: Result<T, ServiceError>) -> anyhow::Result<Outcome<T>> {
+    match result {
+        Ok(result) => Ok(Outcome::Result(result)),
+        Err(ServiceError::McpError(error)) => Ok(Outcome::Error { code: error.code.0 }),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn text(content: &ContentBlock) -> String {
+    match content {
+        ContentBlock::Text(content) => content.text.clone(),
+        ContentBlock::Image(_) => "<image>".to_owned(),
+        ContentBlock::Audio(_) => "<audio>".to_owned(),
+        ContentBlock::Resource(_) => "<resource>".to_owned(),
+        _ => "<resource_link>".to_owned(),
+    }
+}

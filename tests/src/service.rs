@@ -1,0 +1,111 @@
+//! The real token-service, as a process.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use anyhow::{Context as _, bail};
+use serde_json::{Value, json};
+
+use crate::admin::Admin;
+use crate::artifacts::Artifacts;
+use crate::patience::poll;
+use crate::process::{Process, Program};
+
+/// Where a token-service keeps everything, and where it listens.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    pub directory: PathBuf,
+    pub internal: SocketAddr,
+    pub admin: SocketAddr,
+    pub public: SocketAddr,
+    /// By which agents call the gateway.
+    pub public_url: String,
+    /// The `issuers` section of `portcullis.yaml`.
+    pub issuers: Value,
+}
+
+/// A running token-service.
+#[derive(Debug)]
+pub struct TokenService {
+    pub process: Process,
+    pub admin: Admin,
+    settings: Settings,
+    artifacts: Artifacts,
+}
+
+impl TokenService {
+    /// Starts it on what `settings.directory` holds; writes its configuration there; it makes its keys
+    /// itself.
+    pub async fn start(artifacts: &Artifacts, settings: &Settings) -> anyhow::Result<Self> {
+        prepare(settings)?;
+        let mut process = Process::start(&program(artifacts, settings), &settings.directory)?;
+        let admin = match ready(settings, &mut process).await {
+            Ok(admin) => admin,
+            Err(error) => bail!("{error:#}\n{}", process.log_tail()),
+        };
+        Ok(Self { process, admin, settings: settings.clone(), artifacts: artifacts.clone() })
+    }
+
+    /// Ends it as a crash would.
+    pub fn kill(&mut self) -> anyhow::Result<()> {
+        self.process.kill()?;
+        Ok(())
+    }
+
+    /// Starts it again, after [`Self::kill`], on the same data.
+    pub async fn restart(&mut self) -> anyhow::Result<()> {
+        *self = Self::start(&self.artifacts, &self.settings).await?;
+        Ok(())
+    }
+}
+
+fn program(artifacts: &Artifacts, settings: &Settings) -> Program {
+    Program {
+        name: "token-service",
+        path: artifacts.portcullis.clone(),
+        arguments: vec!["serve".into(), "--config".into(), settings.directory.join("portcullis.yaml").into()],
+        environment: Vec::new(),
+    }
+}
+
+fn prepare(settings: &Settings) -> anyhow::Result<()> {
+    let directory = &settings.directory;
+    fs::create_dir_all(directory).with_context(|| format!("cannot make {}", directory.display()))?;
+    let configuration = json!({
+        "public_url": settings.public_url,
+        "listeners": {
+            "internal": settings.internal.to_string(),
+            "admin": settings.admin.to_string(),
+            "public": settings.public.to_string(),
+        },
+        "store": {"sqlite": "portcullis.db"},
+        "root_key": {"file": "root-key"},
+        "admin_token_file": "admin-token",
+        "api_key_environment": "local",
+        "issuers": settings.issuers,
+    });
+    // JSON is YAML.
+    fs::write(directory.join("portcullis.yaml"), serde_json::to_string_pretty(&configuration)?)?;
+    Ok(())
+}
+
+async fn ready(settings: &Settings, process: &mut Process) -> anyhow::Result<Admin> {
+    let url = format!("http://{}", settings.admin);
+    let token_file = settings.directory.join("admin-token");
+    let outcome = poll(async || {
+        if let Ok(Some(status)) = process.ended() {
+            return Some(Err(status));
+        }
+        let token = fs::read_to_string(&token_file).ok()?;
+        let admin = Admin::new(&url, token.trim()).ok()?;
+        admin.get("/v1/servers").await.ok()?;
+        Some(Ok(admin))
+    })
+    .await;
+    match outcome {
+        Some(Ok(admin)) => Ok(admin),
+        Some(Err(status)) => bail!("the token-service has ended: {status}"),
+        None => bail!("the token-service does not get ready"),
+    }
+}

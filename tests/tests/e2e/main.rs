@@ -1,0 +1,15 @@
+//! Stories through a real Envoy. Each starts its own stack, so that none can help or hurt another.
+
+mod bad_input;
+mod denied;
+mod disconnect;
+mod first_call;
+mod harmless;
+mod lists;
+mod log;
+mod revoke;
+mod run;
+mod sessions;
+mod streaming;
+mod token_service_down;
+mod upstream_down;

@@ -1,0 +1,181 @@
+//! The composition root: from a configuration to a running service. `main` and the tests build the same.
+
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use thiserror::Error;
+use tokio::task::JoinSet;
+
+use crate::apply::{ApplyError, ConfigSource, apply};
+use crate::clock::{Clock, Entropy};
+use crate::config::{
+    Config, InternalListener, Listeners, Problems, RootKeyConfig, ServiceConfig, StoreConfig,
+};
+use crate::http;
+use crate::http::listen::{ListenError, Listener};
+use crate::jobs::{self, Follower};
+use crate::key_use::KeyUse;
+use crate::shutdown::Shutdown;
+use crate::state::{Service, Settings, Shared};
+use crate::store::{SqliteStore, Store, StoreError};
+use crate::vault::{AdminToken, Vault, VaultError};
+use crate::watch_hub::WatchHub;
+
+/// How long requests at hand may take to finish after a stop is requested.
+const DRAIN: Duration = Duration::from_secs(30);
+
+/// How long `?wait=applied` waits: longer than a filter takes to lapse.
+const APPLIED_TIMEOUT: Duration = Duration::from_secs(6);
+
+/// A service that listens already and is ready to serve.
+pub struct App {
+    shared: Shared,
+    internal: Listener,
+    admin: Listener,
+    public: Listener,
+    follower: Follower,
+}
+
+/// Where the listeners are, as `http://host:port` or `unix:/path`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Addresses {
+    pub internal: String,
+    pub admin: String,
+    pub public: String,
+}
+
+/// Why the service does not start.
+#[derive(Debug, Error)]
+pub enum StartError {
+    #[error("{0}")]
+    Configuration(Problems),
+    #[error("the configuration cannot be applied")]
+    Apply(#[source] ApplyError),
+    #[error("the store cannot be opened")]
+    Store(#[from] StoreError),
+    #[error("the secrets cannot be opened")]
+    Vault(#[from] VaultError),
+    #[error(transparent)]
+    Listen(#[from] ListenError),
+    #[error("a listener failed")]
+    Io(#[from] io::Error),
+}
+
+impl App {
+    /// Opens the store, unseals, applies the configuration, and listens. Serves nothing yet.
+    pub async fn build(
+        source: ConfigSource,
+        clock: Arc<dyn Clock>,
+        entropy: Arc<dyn Entropy>,
+    ) -> Result<Self, StartError> {
+        let config = source.load().map_err(StartError::Configuration)?;
+        let shared = open(&source.path, &config, clock, entropy).await?;
+        let revision = apply(&shared, &source.path, &config.declared).await.map_err(StartError::Apply)?;
+        tracing::info!(revision = revision.0, "the configuration is applied");
+        let Listeners { internal, admin, public } = &config.service.listeners;
+        if !admin.ip().is_loopback() {
+            tracing::warn!(%admin, "the admin listener speaks plain HTTP and is not on loopback; put TLS in front of it");
+        }
+        Ok(Self {
+            internal: match internal {
+                InternalListener::Unix(path) => Listener::unix(path)?,
+                InternalListener::Loopback(address) => Listener::tcp(*address).await?,
+                InternalListener::MutualTls(address, tls) => Listener::mutual_tls(*address, tls).await?,
+            },
+            admin: Listener::tcp(*admin).await?,
+            public: Listener::tcp(*public).await?,
+            follower: Follower::new(Arc::new(source), config.service),
+            shared,
+        })
+    }
+
+    pub fn addresses(&self) -> io::Result<Addresses> {
+        Ok(Addresses { internal: self.internal.url()?, admin: self.admin.url()?, public: self.public.url()? })
+    }
+
+    /// The switch that ends [`App::serve`].
+    pub fn shutdown(&self) -> Shutdown {
+        self.shared.shutdown.clone()
+    }
+
+    /// Serves until told to stop; then takes no more connections and gives the requests at hand 30 s to finish.
+    pub async fn serve(self) -> Result<(), StartError> {
+        let Self { shared, internal, admin, public, follower } = self;
+        let shutdown = shared.shutdown.clone();
+        let mut listeners = JoinSet::new();
+        listeners.spawn(internal.serve(http::internal(Arc::clone(&shared)), shutdown.clone()));
+        listeners.spawn(admin.serve(http::admin(Arc::clone(&shared)), shutdown.clone()));
+        listeners.spawn(public.serve(http::public(Arc::clone(&shared)), shutdown.clone()));
+        let jobs = async {
+            tokio::join!(
+                follower.run(&shared),
+                jobs::look_for_commits(&shared),
+                jobs::write_key_uses(&shared),
+                jobs::prune_changes(&shared),
+            )
+        };
+        let (served, _) = tokio::join!(drained(&mut listeners, &shutdown), jobs);
+        served
+    }
+}
+
+/// Until every listener is done, or the drain is over. One that fails stops the others.
+async fn drained(listeners: &mut JoinSet<io::Result<()>>, shutdown: &Shutdown) -> Result<(), StartError> {
+    let all = async {
+        let mut outcome = Ok(());
+        while let Some(joined) = listeners.join_next().await {
+            let served = joined.map_err(io::Error::other).and_then(|served| served);
+            if outcome.is_ok() {
+                outcome = served;
+            }
+            shutdown.request();
+        }
+        outcome
+    };
+    let overdue = async {
+        shutdown.requested().await;
+        tokio::time::sleep(DRAIN).await;
+    };
+    tokio::select! {
+        outcome = all => Ok(outcome?),
+        () = overdue => {
+            tracing::warn!("requests that had not finished were cut off");
+            Ok(())
+        }
+    }
+}
+
+async fn open(
+    file: &Path,
+    config: &Config,
+    clock: Arc<dyn Clock>,
+    entropy: Arc<dyn Entropy>,
+) -> Result<Shared, StartError> {
+    let ServiceConfig { store, root_key, admin_token_file, .. } = &config.service;
+    let StoreConfig::Sqlite(path) = store;
+    let store: Arc<dyn Store> = Arc::new(SqliteStore::open(path).await?);
+    let RootKeyConfig::File(root_key) = root_key;
+    let vault = Vault::open_with_file(root_key, &*store, Arc::clone(&entropy)).await?;
+    let admin_token = AdminToken::establish(admin_token_file, &*store, &*entropy).await?;
+    tracing::info!(file = %admin_token_file.display(), "the admin token is in this file");
+    let settings = Settings {
+        lease_ttl: config.service.lease_ttl,
+        watch_hold: config.service.watch_hold,
+        applied_timeout: APPLIED_TIMEOUT,
+        key_environment: config.service.api_key_environment.clone(),
+        config_file: file.display().to_string(),
+    };
+    Ok(Arc::new(Service {
+        store,
+        vault,
+        watch_hub: WatchHub::default(),
+        key_use: KeyUse::default(),
+        clock,
+        entropy,
+        admin_token,
+        shutdown: Shutdown::default(),
+        settings,
+    }))
+}

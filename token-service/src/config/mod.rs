@@ -1,0 +1,226 @@
+//! `portcullis.yaml`: read strictly, checked whole, and turned into values that need no further checks.
+//!
+//! Every problem is reported at once, each with its place, what is wrong and what to do. A [`Config`] that was loaded
+//! holds no dangling reference, no duplicate and no secret that cannot be sent.
+
+mod issuers;
+mod policies;
+mod problems;
+mod reader;
+mod registry;
+mod secret;
+mod service;
+mod yaml;
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use portcullis_wire::names::Slug;
+use portcullis_wire::watch::PayloadPolicy;
+use secrecy::SecretString;
+
+pub use self::problems::{Problem, Problems};
+use self::reader::{At, Context};
+use self::registry::Names;
+use crate::domain::header::HeaderName;
+use crate::domain::issuer::Issuer;
+use crate::domain::people::Identity;
+use crate::domain::policy::ServerRules;
+use crate::domain::url::ServerUrl;
+
+/// The whole of `portcullis.yaml`. Paths are resolved against the directory it is in.
+#[derive(Clone, Debug)]
+pub struct Config {
+    pub service: ServiceConfig,
+    pub declared: Declared,
+}
+
+/// How this process runs. Changing any of it needs a restart.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServiceConfig {
+    /// What clients call the gateway: scheme, host and port, nothing after; `https` unless the host is a loopback one.
+    pub public_url: String,
+    pub listeners: Listeners,
+    pub store: StoreConfig,
+    pub root_key: RootKeyConfig,
+    pub admin_token_file: PathBuf,
+    /// The environment in the text of new API keys: 1 to 8 lower-case letters and digits.
+    pub api_key_environment: String,
+    /// How long a filter may use a lease without asking again.
+    pub lease_ttl: Duration,
+    /// How long a watch without news is held.
+    pub watch_hold: Duration,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listeners {
+    /// For filters.
+    pub internal: InternalListener,
+    /// For the admin API and the console.
+    pub admin: SocketAddr,
+    /// For people's browsers and MCP clients, through Envoy.
+    pub public: SocketAddr,
+}
+
+/// Whoever reaches the internal listener can ask for credentials, so it is never both remote and open.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum InternalListener {
+    Unix(PathBuf),
+    /// A loopback address.
+    Loopback(SocketAddr),
+    /// Any address, with mutual TLS.
+    MutualTls(SocketAddr, InternalTls),
+}
+
+/// PEM files.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InternalTls {
+    pub certificate: PathBuf,
+    pub key: PathBuf,
+    /// Filters must show a certificate that this authority has signed.
+    pub client_ca: PathBuf,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StoreConfig {
+    Sqlite(PathBuf),
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RootKeyConfig {
+    File(PathBuf),
+}
+
+/// What the file declares: applied at start and whenever the file changes.
+#[derive(Clone, Debug, Default)]
+pub struct Declared {
+    pub workspaces: Vec<WorkspaceConfig>,
+    pub servers: Vec<ServerConfig>,
+    /// With `origin` config and revision 0.
+    pub issuers: Vec<Issuer>,
+    pub policies: Vec<PolicyConfig>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WorkspaceConfig {
+    pub slug: Slug,
+    pub name: String,
+    pub members: Vec<MemberConfig>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MemberConfig {
+    pub identity: Identity,
+    pub name: String,
+}
+
+#[derive(Clone, Debug)]
+pub struct ServerConfig {
+    pub slug: Slug,
+    pub name: String,
+    pub url: ServerUrl,
+    pub auth: AuthConfig,
+    pub payload: PayloadPolicy,
+    pub workspaces: WorkspacesConfig,
+}
+
+#[derive(Clone, Debug)]
+pub enum AuthConfig {
+    None,
+    /// Names differ from each other; values can be sent as they are.
+    Headers(Vec<HeaderConfig>),
+}
+
+#[derive(Clone, Debug)]
+pub struct HeaderConfig {
+    pub name: HeaderName,
+    pub value: SecretString,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum WorkspacesConfig {
+    /// All there are and all to come.
+    All,
+    /// These, which are declared in the same file.
+    Only(Vec<Slug>),
+}
+
+/// One level's rules on one server. Targets and servers are declared in the same file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PolicyConfig {
+    pub target: PolicyTargetConfig,
+    pub server: Slug,
+    pub rules: ServerRules,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PolicyTargetConfig {
+    Organization,
+    Workspace(Slug),
+    Member(Slug, Identity),
+}
+
+/// Looks a name up in the environment.
+pub type Environment<'a> = dyn Fn(&str) -> Option<String> + 'a;
+
+impl Config {
+    /// Reads the file at `path`, and the files of secrets and keys that it names.
+    pub fn load(path: &Path, environment: &Environment<'_>) -> Result<Self, Problems> {
+        let text = std::fs::read_to_string(path).map_err(|error| {
+            Problems::one(
+                path,
+                Problem {
+                    line: None,
+                    place: String::new(),
+                    what: format!("the file cannot be read: {error}"),
+                    remedy: "name a readable UTF-8 file".into(),
+                },
+            )
+        })?;
+        Self::parse(path, &text, environment)
+    }
+
+    /// As [`Config::load`], with the text of the file given.
+    pub fn parse(path: &Path, text: &str, environment: &Environment<'_>) -> Result<Self, Problems> {
+        let root = yaml::parse(text).map_err(|problem| Problems::one(path, problem))?;
+        let directory = path.parent().unwrap_or(Path::new(""));
+        let context = Context::new(directory, environment);
+        let config = read(&context.root(&root));
+        match (config, context.into_problems()) {
+            (Some(config), problems) if problems.is_empty() => Ok(config),
+            (_, problems) => Err(Problems { file: path.to_owned(), problems }),
+        }
+    }
+}
+
+const SECTIONS: [&str; 12] = [
+    "public_url",
+    "listeners",
+    "store",
+    "root_key",
+    "admin_token_file",
+    "api_key_environment",
+    "lease_ttl",
+    "watch_hold",
+    "workspaces",
+    "servers",
+    "issuers",
+    "policies",
+];
+
+/// `None` only where a problem was reported. What could be read is returned even if its neighbours could not, so that
+/// a reference to a broken object is not reported as well.
+fn read(root: &At<'_>) -> Option<Config> {
+    let sections = root.fields(&SECTIONS)?;
+    let mut names = Names::default();
+    let service = service::read(&sections);
+    let workspaces = registry::workspaces(&sections, &mut names);
+    let servers = registry::servers(&sections, &mut names);
+    let issuers = issuers::read(&sections, &names);
+    let policies = policies::read(&sections, &names);
+    Some(Config { service: service?, declared: Declared { workspaces, servers, issuers, policies } })
+}
+
+#[cfg(test)]
+mod tests;

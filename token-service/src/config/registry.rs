@@ -1,0 +1,227 @@
+//! Workspaces with their members, and servers.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use portcullis_wire::names::Slug;
+use portcullis_wire::watch::PayloadPolicy;
+
+use super::reader::{At, Fields, did_you_mean};
+use super::{
+    AuthConfig, HeaderConfig, MemberConfig, ServerConfig, WorkspaceConfig, WorkspacesConfig, secret,
+};
+use crate::domain::header::{HeaderName, check_value};
+use crate::domain::people::Identity;
+use crate::domain::url::{PlainHttp, ServerUrl};
+
+const SLUG_REMEDY: &str = "choose a slug such as linear or team-2";
+
+/// What the file declares, by name, broken objects included: whoever refers to one has made no mistake.
+#[derive(Default)]
+pub(super) struct Names {
+    workspaces: BTreeMap<Slug, BTreeSet<Identity>>,
+    servers: BTreeSet<Slug>,
+}
+
+impl Names {
+    /// Reads a reference to a workspace, and reports one that leads nowhere.
+    pub(super) fn workspace(&self, at: &At<'_>) -> Option<Slug> {
+        let text = at.text()?;
+        self.find_workspace(at, text)
+    }
+
+    pub(super) fn find_workspace(&self, at: &At<'_>, text: &str) -> Option<Slug> {
+        find(at, "workspace", text, self.workspaces.keys())
+    }
+
+    pub(super) fn find_server(&self, at: &At<'_>, text: &str) -> Option<Slug> {
+        find(at, "server", text, self.servers.iter())
+    }
+
+    pub(super) fn has_member(&self, workspace: &Slug, identity: &Identity) -> bool {
+        self.workspaces.get(workspace).is_some_and(|members| members.contains(identity))
+    }
+}
+
+fn find<'names>(
+    at: &At<'_>,
+    what: &str,
+    text: &str,
+    known: impl Iterator<Item = &'names Slug>,
+) -> Option<Slug> {
+    let known: Vec<&Slug> = known.collect();
+    let found = known.iter().find(|slug| slug.as_str() == text);
+    if found.is_none() {
+        let words: Vec<&str> = known.iter().map(|slug| slug.as_str()).collect();
+        let remedy = did_you_mean(text, &words)
+            .map_or_else(|| format!("declare it under {what}s:"), |meant| format!("did you mean {meant}?"));
+        at.report(format_args!("there is no {what} {text:?} in this file"), remedy);
+    }
+    found.map(|slug| (*slug).clone())
+}
+
+pub(super) fn workspaces(sections: &Fields<'_>, names: &mut Names) -> Vec<WorkspaceConfig> {
+    sections.items("workspaces").iter().filter_map(|at| workspace(at, names)).collect()
+}
+
+fn workspace(at: &At<'_>, names: &mut Names) -> Option<WorkspaceConfig> {
+    let fields = at.fields(&["slug", "name", "members"])?;
+    let slug = fields.require("slug").and_then(|at| {
+        let slug = at.parsed(SLUG_REMEDY, Slug::parse)?;
+        if names.workspaces.contains_key(&slug) {
+            at.report(
+                format_args!("there are two workspaces {slug:?}", slug = slug.as_str()),
+                "rename one of them",
+            );
+        }
+        Some(slug)
+    });
+    let name = match fields.get("name") {
+        Some(at) => at.name(),
+        None => slug.as_ref().map(Slug::to_string),
+    };
+    let mut identities = BTreeSet::new();
+    let members = fields.items("members").iter().filter_map(|at| member(at, &mut identities)).collect();
+    if let Some(slug) = &slug {
+        names.workspaces.entry(slug.clone()).or_default().append(&mut identities);
+    }
+    Some(WorkspaceConfig { slug: slug?, name: name?, members })
+}
+
+fn member(at: &At<'_>, identities: &mut BTreeSet<Identity>) -> Option<MemberConfig> {
+    let fields = at.fields(&["issuer", "subject", "name"])?;
+    let identity = identity(&fields);
+    if let Some(identity) = &identity
+        && !identities.insert(identity.clone())
+    {
+        at.report("this member is listed twice in the workspace", "remove one of the two");
+    }
+    let name = match fields.get("name") {
+        Some(at) => at.name(),
+        None => identity.as_ref().map(|identity| identity.subject.clone()),
+    };
+    Some(MemberConfig { identity: identity?, name: name? })
+}
+
+/// The `issuer` and `subject` of a member.
+pub(super) fn identity(fields: &Fields<'_>) -> Option<Identity> {
+    let text = |name: &str| {
+        fields.require(name)?.parsed("write it exactly as the issuer's tokens have it", |text| {
+            let good = !text.is_empty() && text.len() <= 1024 && !text.chars().any(char::is_control);
+            if good { Ok(text.to_owned()) } else { Err("1 to 1024 bytes without control characters") }
+        })
+    };
+    let (issuer, subject) = (text("issuer"), text("subject"));
+    Some(Identity { issuer: issuer?, subject: subject? })
+}
+
+pub(super) fn servers(sections: &Fields<'_>, names: &mut Names) -> Vec<ServerConfig> {
+    sections.items("servers").iter().filter_map(|at| server(at, names)).collect()
+}
+
+fn server(at: &At<'_>, names: &mut Names) -> Option<ServerConfig> {
+    let fields = at.fields(&["slug", "name", "url", "allow_http", "auth", "payload", "workspaces"])?;
+    let slug = fields.require("slug").and_then(|at| {
+        let slug = at.parsed(SLUG_REMEDY, Slug::parse)?;
+        if !names.servers.insert(slug.clone()) {
+            at.report(
+                format_args!("there are two servers {slug:?}", slug = slug.as_str()),
+                "rename one of them",
+            );
+        }
+        Some(slug)
+    });
+    let name = match fields.get("name") {
+        Some(at) => at.name(),
+        None => slug.as_ref().map(Slug::to_string),
+    };
+    let url = url(&fields);
+    let auth = fields.require("auth").and_then(auth);
+    let payload = fields.get("payload").map_or(Some(PayloadPolicy::default()), payload);
+    let workspaces = fields.require("workspaces").and_then(|at| server_workspaces(at, names));
+    Some(ServerConfig {
+        slug: slug?,
+        name: name?,
+        url: url?,
+        auth: auth?,
+        payload: payload?,
+        workspaces: workspaces?,
+    })
+}
+
+fn url(fields: &Fields<'_>) -> Option<ServerUrl> {
+    let plain_http = match fields.get("allow_http") {
+        Some(at) if at.boolean()? => PlainHttp::Allowed,
+        _ => PlainHttp::Refused,
+    };
+    let at = fields.require("url")?;
+    let url = ServerUrl::parse(at.text()?, plain_http);
+    // The text is not repeated: somebody may have put a password into it.
+    let remedy =
+        "write https://host/path, or add allow_http: true for an http URL in a network that you trust";
+    let url = url.map_err(|error| at.report(error, remedy)).ok()?;
+    if plain_http == PlainHttp::Allowed && url.upstream().tls {
+        at.report("allow_http is set, but the URL is https", "remove allow_http, or write an http URL");
+    }
+    Some(url)
+}
+
+fn payload(at: &At<'_>) -> Option<PayloadPolicy> {
+    at.parsed("write off, digest, redacted or full", |text| match text {
+        "off" => Ok(PayloadPolicy::Off),
+        "digest" => Ok(PayloadPolicy::Digest),
+        "redacted" => Ok(PayloadPolicy::Redacted),
+        "full" => Ok(PayloadPolicy::Full),
+        _ => Err("not a payload policy"),
+    })
+}
+
+fn server_workspaces(at: &At<'_>, names: &Names) -> Option<WorkspacesConfig> {
+    if at.is_scalar() {
+        return at.parsed("write all, or a list of slugs", |text| match text {
+            "all" => Ok(WorkspacesConfig::All),
+            _ => Err("not a list of workspaces"),
+        });
+    }
+    let slugs: BTreeSet<Slug> = at.list()?.iter().filter_map(|at| names.workspace(at)).collect();
+    Some(WorkspacesConfig::Only(slugs.into_iter().collect()))
+}
+
+fn auth(at: &At<'_>) -> Option<AuthConfig> {
+    let kind = at.fields(&["type", "headers"])?;
+    let type_at = kind.require("type")?;
+    match type_at.text()? {
+        "none" => {
+            if let Some(headers) = kind.get("headers") {
+                headers.report("type none sends no headers", "remove the headers, or write type: headers");
+            }
+            Some(AuthConfig::None)
+        }
+        "headers" => headers(kind.require("headers")?),
+        other => {
+            type_at.report(format_args!("{other:?} is not an auth type"), "write none or headers");
+            None
+        }
+    }
+}
+
+fn headers(at: &At<'_>) -> Option<AuthConfig> {
+    let mut headers: Vec<HeaderConfig> = Vec::new();
+    for (text, at) in at.entries()? {
+        let name = HeaderName::parse(text)
+            .map_err(|error| at.report(error, "name the header that the server reads its credential from"));
+        let value = secret::read(&at, check_value);
+        if let (Ok(name), Some(value)) = (name, value) {
+            if headers.iter().any(|header| header.name == name) {
+                at.report(
+                    "this header is given twice (names do not differ by case)",
+                    "remove one of the two",
+                );
+            }
+            headers.push(HeaderConfig { name, value });
+        }
+    }
+    if at.entries()?.is_empty() {
+        at.report("there is no header", "give at least one header, or write type: none");
+    }
+    Some(AuthConfig::Headers(headers))
+}

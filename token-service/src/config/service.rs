@@ -1,0 +1,137 @@
+//! The sections that say how this process runs.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use url::{Host, Url};
+
+use super::reader::{At, Fields};
+use super::{InternalListener, InternalTls, Listeners, RootKeyConfig, ServiceConfig, StoreConfig};
+
+const DEFAULT_LEASE_TTL: Duration = Duration::from_mins(1);
+const DEFAULT_WATCH_HOLD: Duration = Duration::from_secs(1);
+
+pub(super) fn read(sections: &Fields<'_>) -> Option<ServiceConfig> {
+    let public_url = sections.require("public_url").and_then(public_url);
+    let listeners = sections.require("listeners").and_then(listeners);
+    let store = sections.require("store").and_then(|at| {
+        let fields = at.fields(&["sqlite"])?;
+        fields.require("sqlite")?.path().map(StoreConfig::Sqlite)
+    });
+    let root_key = sections.require("root_key").and_then(|at| {
+        let fields = at.fields(&["file"])?;
+        fields.require("file")?.path().map(RootKeyConfig::File)
+    });
+    let admin_token_file = sections.require("admin_token_file").and_then(At::path);
+    let environment = match sections.get("api_key_environment") {
+        Some(at) => at.parsed("write 1 to 8 lower-case letters and digits", environment),
+        None => Some("live".into()),
+    };
+    let lease_ttl = match sections.get("lease_ttl") {
+        Some(at) => at.duration(Duration::from_secs(1), Duration::from_mins(5)),
+        None => Some(DEFAULT_LEASE_TTL),
+    };
+    let watch_hold = match sections.get("watch_hold") {
+        Some(at) => at.duration(Duration::from_millis(100), Duration::from_secs(30)),
+        None => Some(DEFAULT_WATCH_HOLD),
+    };
+    Some(ServiceConfig {
+        public_url: public_url?,
+        listeners: listeners?,
+        store: store?,
+        root_key: root_key?,
+        admin_token_file: admin_token_file?,
+        api_key_environment: environment?,
+        lease_ttl: lease_ttl?,
+        watch_hold: watch_hold?,
+    })
+}
+
+fn environment(text: &str) -> Result<String, &'static str> {
+    let good = text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit());
+    if good && (1..=8).contains(&text.len()) { Ok(text.to_owned()) } else { Err("not an environment") }
+}
+
+fn public_url(at: &At<'_>) -> Option<String> {
+    at.parsed("write scheme, host and port only, such as https://mcp.example.com", |text| {
+        let url = Url::parse(text).map_err(|error| error.to_string())?;
+        let loopback = match url.host() {
+            Some(Host::Ipv4(address)) => address.is_loopback(),
+            Some(Host::Ipv6(address)) => address.is_loopback(),
+            Some(Host::Domain(name)) => name == "localhost",
+            None => false,
+        };
+        if url.scheme() != "https" && !(url.scheme() == "http" && loopback) {
+            return Err("it must be https, or http with a loopback host".to_owned());
+        }
+        let origin = url.origin().ascii_serialization();
+        if text != origin && text.strip_suffix('/') != Some(&origin) {
+            return Err(format!("it must be a plain origin; this one would be {origin}"));
+        }
+        Ok(origin)
+    })
+}
+
+fn listeners(at: &At<'_>) -> Option<Listeners> {
+    let fields = at.fields(&["internal", "internal_tls", "admin", "public"])?;
+    let tls = fields.get("internal_tls").map(internal_tls);
+    let (tls_given, tls) = (tls.is_some(), tls.flatten());
+    let internal = fields.require("internal").and_then(|at| internal(at, tls_given, tls));
+    let admin = fields.require("admin").and_then(address);
+    let public = fields.require("public").and_then(address);
+    if let (Some(admin), Some(public)) = (admin, public)
+        && admin == public
+        && admin.port() != 0
+    {
+        at.report("admin and public have the same address", "give each listener its own port");
+    }
+    Some(Listeners { internal: internal?, admin: admin?, public: public? })
+}
+
+fn address(at: &At<'_>) -> Option<SocketAddr> {
+    at.parsed("write an IP address and a port, such as 127.0.0.1:8080", str::parse)
+}
+
+/// `tls` is `None` also where it was given and has problems.
+fn internal(at: &At<'_>, tls_given: bool, tls: Option<InternalTls>) -> Option<InternalListener> {
+    if let Some(path) = at.text()?.strip_prefix("unix:") {
+        if tls_given {
+            at.report("internal_tls has no use on a Unix socket", "leave internal_tls out");
+        }
+        if !path.starts_with('/') {
+            at.report(
+                "the path of a Unix socket must be absolute",
+                "write unix:/run/portcullis/internal.sock",
+            );
+            return None;
+        }
+        return Some(InternalListener::Unix(path.into()));
+    }
+    let remedy = "write an IP address and a port, such as 127.0.0.1:8081, or unix:/path";
+    let address: SocketAddr = at.parsed(remedy, str::parse)?;
+    if tls_given {
+        return Some(InternalListener::MutualTls(address, tls?));
+    }
+    if address.ip().is_loopback() {
+        return Some(InternalListener::Loopback(address));
+    }
+    at.report(
+        format_args!("{address} can be reached from other machines, and whoever reaches it gets credentials"),
+        "use a loopback address or unix:/path, or add internal_tls with certificate, key and client_ca",
+    );
+    None
+}
+
+fn internal_tls(at: &At<'_>) -> Option<InternalTls> {
+    let fields = at.fields(&["certificate", "key", "client_ca"])?;
+    let file = |name| {
+        let at = fields.require(name)?;
+        let path = at.path()?;
+        if let Err(error) = std::fs::File::open(&path) {
+            at.report(format_args!("{} cannot be read: {error}", path.display()), "name a readable PEM file");
+        }
+        Some(path)
+    };
+    let (certificate, key, client_ca) = (file("certificate"), file("key"), file("client_ca"));
+    Some(InternalTls { certificate: certificate?, key: key?, client_ca: client_ca? })
+}

@@ -1,0 +1,50 @@
+//! What there is and who may use it: values and decisions, no IO, no clock.
+//!
+//! - [`ids`]: one type per kind of id.
+//! - [`server`], [`url`], [`header`]: a registered MCP server, where it is, and the credential headers it gets.
+//! - [`people`]: workspaces, members and API keys.
+//! - [`policy`]: what each level takes away.
+//! - [`issuer`], [`jwks`]: whose tokens are accepted, and their keys.
+//! - [`resolve`]: all of it together, turned into a lease or a reason why not.
+
+pub mod header;
+pub mod ids;
+pub mod issuer;
+pub mod jwks;
+pub mod people;
+pub mod policy;
+pub mod resolve;
+pub mod server;
+pub mod url;
+
+use serde::{Deserialize, Serialize};
+
+/// Who owns an object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Origin {
+    /// Declared in `portcullis.yaml`: the admin API and the console show it but cannot change it.
+    Config,
+    /// Made by the admin API or the console, or by a member's first sign-in.
+    Api,
+}
+
+impl Origin {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Config => "config",
+            Self::Api => "api",
+        }
+    }
+}
+
+/// The number of a commit. Commits become visible in the order of their numbers, with none left out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Revision(pub u64);
+
+impl std::fmt::Display for Revision {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.fmt(formatter)
+    }
+}

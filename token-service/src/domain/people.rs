@@ -1,0 +1,85 @@
+//! Workspaces, the members in them, and the API keys they use.
+
+use portcullis_wire::digest::Digest;
+use portcullis_wire::lease::WorkspaceRef;
+use portcullis_wire::names::Slug;
+use serde::{Deserialize, Serialize};
+
+use super::ids::{KeyId, MemberId, WorkspaceId};
+use super::{Origin, Revision};
+use crate::clock::Timestamp;
+
+/// A team; the unit of provisioning.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Workspace {
+    pub id: WorkspaceId,
+    pub slug: Slug,
+    pub name: String,
+    pub origin: Origin,
+    /// The commit that last changed it.
+    pub revision: Revision,
+}
+
+impl Workspace {
+    pub fn reference(&self) -> WorkspaceRef {
+        WorkspaceRef { id: self.id.to_string(), slug: self.slug.clone() }
+    }
+}
+
+/// Who somebody is, for ever: what an issuer calls a subject. An email address is not an identity; it changes hands.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Identity {
+    /// Compared byte for byte with a token's `iss`.
+    pub issuer: String,
+    /// Compared byte for byte with a token's `sub`.
+    pub subject: String,
+}
+
+/// A user in one workspace. The same [`Identity`] may be a member of several.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Member {
+    pub id: MemberId,
+    pub workspace: WorkspaceId,
+    pub identity: Identity,
+    /// What people call this member; shown and logged, never compared.
+    pub name: String,
+    pub disabled: bool,
+    pub origin: Origin,
+    /// The commit that last changed it.
+    pub revision: Revision,
+}
+
+/// An API key as it is kept: whatever is needed to recognise it, nothing to make it again.
+///
+/// Keys are made through the admin API only, so they have no [`Origin`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ApiKeyRecord {
+    pub id: KeyId,
+    pub digest: Digest,
+    pub workspace: WorkspaceId,
+    pub owner: KeyOwner,
+    pub settings: KeySettings,
+    pub created_at: Timestamp,
+    /// Written now and then, so it may be a minute old; `None` if it was never used.
+    pub last_used_at: Option<Timestamp>,
+    /// The commit that last changed it.
+    pub revision: Revision,
+}
+
+/// Whose key it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum KeyOwner {
+    /// Acts as this member, and stops when the member does.
+    Member(MemberId),
+    /// Acts for the workspace; no person is behind it.
+    Service,
+}
+
+/// What can be changed about a key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeySettings {
+    pub name: String,
+    /// No longer valid from this moment on; `None` means that it never expires.
+    pub expires_at: Option<Timestamp>,
+    pub disabled: bool,
+}

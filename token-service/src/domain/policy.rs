@@ -1,0 +1,71 @@
+//! Policy as it is kept: one entry per level's object and server. What applies to a caller is put together in
+//! [`super::resolve`].
+
+use portcullis_wire::policy::{Level, LevelRules, NameRules};
+use serde::{Deserialize, Serialize};
+
+use super::ids::{KeyId, MemberId, ServerId, WorkspaceId};
+use super::{Origin, Revision};
+
+/// Whose policy it is.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum PolicyTarget {
+    Organization,
+    Workspace(WorkspaceId),
+    Member(MemberId),
+    Key(KeyId),
+}
+
+impl PolicyTarget {
+    pub fn level(&self) -> Level {
+        match self {
+            Self::Organization => Level::Organization,
+            Self::Workspace(_) => Level::Workspace,
+            Self::Member(_) => Level::Member,
+            Self::Key(_) => Level::Key,
+        }
+    }
+}
+
+/// What one level takes away on one server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PolicyEntry {
+    pub target: PolicyTarget,
+    pub server: ServerId,
+    pub rules: ServerRules,
+    pub origin: Origin,
+    /// The commit that last changed it.
+    pub revision: Revision,
+}
+
+/// The rules of a [`PolicyEntry`]. The default takes nothing away.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ServerRules {
+    /// `false` takes the whole server away. `true` says no more than absent: a level cannot add.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub enabled: Option<bool>,
+    #[serde(default, skip_serializing_if = "NameRules::is_empty")]
+    pub tools: NameRules,
+    #[serde(default, skip_serializing_if = "NameRules::is_empty")]
+    pub prompts: NameRules,
+    /// Judged by URI; templates by their URI template.
+    #[serde(default, skip_serializing_if = "NameRules::is_empty")]
+    pub resources: NameRules,
+}
+
+impl ServerRules {
+    pub fn removes_server(&self) -> bool {
+        self.enabled == Some(false)
+    }
+
+    /// As the filter gets them.
+    pub fn at(&self, level: Level) -> LevelRules {
+        LevelRules {
+            level,
+            tools: self.tools.clone(),
+            prompts: self.prompts.clone(),
+            resources: self.resources.clone(),
+        }
+    }
+}

@@ -1,0 +1,422 @@
+use portcullis_wire::names::Slug;
+use portcullis_wire::policy::{Kind, Level, NameRules, Pattern};
+use portcullis_wire::watch::PayloadPolicy;
+use proptest::prelude::*;
+
+use super::*;
+use crate::domain::Origin;
+use crate::domain::ids::ServerId;
+use crate::domain::people::KeySettings;
+use crate::domain::policy::ServerRules;
+use crate::domain::server::{ServerAuth, ServerSettings};
+use crate::domain::url::{PlainHttp, ServerUrl};
+
+const NOW: Timestamp = Timestamp(100_000);
+const ISSUER: &str = "https://idp.example";
+
+fn slug(text: &str) -> Slug {
+    Slug::parse(text).expect("a slug")
+}
+
+fn workspace(name: &str) -> Workspace {
+    Workspace {
+        id: name.into(),
+        slug: slug(name),
+        name: name.to_uppercase(),
+        origin: Origin::Api,
+        revision: Revision(1),
+    }
+}
+
+fn identity(subject: &str) -> Identity {
+    Identity { issuer: ISSUER.into(), subject: subject.into() }
+}
+
+fn member(id: &str, workspace: &str) -> Member {
+    Member {
+        id: id.into(),
+        workspace: workspace.into(),
+        identity: identity("ada"),
+        name: "Ada".into(),
+        disabled: false,
+        origin: Origin::Api,
+        revision: Revision(1),
+    }
+}
+
+fn digest() -> Digest {
+    Digest::of("test", &[b"key"])
+}
+
+fn key(owner: KeyOwner) -> ApiKeyRecord {
+    ApiKeyRecord {
+        id: "key".into(),
+        digest: digest(),
+        workspace: "core".into(),
+        owner,
+        settings: KeySettings { name: "CI".into(), expires_at: None, disabled: false },
+        created_at: Timestamp(0),
+        revision: Revision(1),
+    }
+}
+
+fn server_facts(policies: Vec<PolicyEntry>) -> ServerFacts {
+    let url = ServerUrl::parse("https://mcp.example/mcp", PlainHttp::Refused).expect("a URL");
+    let settings = ServerSettings {
+        name: "Linear".into(),
+        url,
+        auth: ServerAuth::None,
+        payload: PayloadPolicy::Redacted,
+        provision_new_workspaces: false,
+    };
+    let server = Server {
+        id: "server".into(),
+        slug: slug("linear"),
+        settings,
+        origin: Origin::Api,
+        revision: Revision(1),
+    };
+    ServerFacts { server, provisioned: BTreeSet::from(["core".into()]), policies }
+}
+
+fn key_facts() -> KeyFacts {
+    KeyFacts {
+        key: key(KeyOwner::Member("ada".into())),
+        workspace: workspace("core"),
+        member: Some(member("ada", "core")),
+    }
+}
+
+fn of_key(facts: KeyFacts) -> LeaseFacts {
+    LeaseFacts {
+        revision: Revision(7),
+        caller: CallerFacts::ApiKey(Some(facts)),
+        server: Some(server_facts(Vec::new())),
+    }
+}
+
+fn key_request() -> LeaseRequest {
+    let proof = CallerProof::ApiKey { id: "key".into(), digest: digest() };
+    LeaseRequest { server: slug("linear"), workspace: None, proof }
+}
+
+fn issuer(workspaces: WorkspaceMapping) -> Issuer {
+    Issuer {
+        issuer: ISSUER.into(),
+        audiences: Vec::new(),
+        require_at_jwt: false,
+        keys: Vec::new(),
+        workspaces,
+        auto_provision_members: false,
+        origin: Origin::Config,
+        revision: Revision(1),
+    }
+}
+
+fn membership(workspace_name: &str) -> Membership {
+    Membership { workspace: workspace(workspace_name), member: member("ada", workspace_name) }
+}
+
+fn of_token(mapping: WorkspaceMapping, memberships: Vec<Membership>) -> LeaseFacts {
+    let token = TokenFacts { issuer: Some(issuer(mapping)), memberships, mapped: Some(workspace("core")) };
+    LeaseFacts {
+        revision: Revision(7),
+        caller: CallerFacts::Token(token),
+        server: Some(server_facts(Vec::new())),
+    }
+}
+
+fn token_request(claim: Option<&str>, path: Option<&str>) -> LeaseRequest {
+    let proof = CallerProof::Jwt {
+        issuer: ISSUER.into(),
+        subject: "ada".into(),
+        workspace_claim: claim.map(str::to_owned),
+        expires_at: 101,
+    };
+    LeaseRequest { server: slug("linear"), workspace: path.map(slug), proof }
+}
+
+fn granted(request: &LeaseRequest, facts: &LeaseFacts) -> Grant {
+    match resolve(request, facts, NOW) {
+        Resolution::Granted(grant) => *grant,
+        other => panic!("granted, not {other:?}"),
+    }
+}
+
+fn denied(request: &LeaseRequest, facts: &LeaseFacts) -> DenyReason {
+    match resolve(request, facts, NOW) {
+        Resolution::Denied(reason) => reason,
+        other => panic!("denied, not {other:?}"),
+    }
+}
+
+#[test]
+fn a_members_key_acts_as_the_member() {
+    let grant = granted(&key_request(), &of_key(key_facts()));
+    let caller = Caller {
+        id: "ada".into(),
+        name: "Ada".into(),
+        credential: CredentialKind::MemberKey,
+        key_id: Some("key".into()),
+    };
+    assert_eq!((grant.caller, grant.workspace), (caller, workspace("core").reference()));
+    assert_eq!((grant.revision, grant.not_after), (Revision(7), None));
+    assert_eq!(grant.policy, Policy::default());
+}
+
+#[test]
+fn a_service_key_acts_for_itself() {
+    let mut facts = KeyFacts { key: key(KeyOwner::Service), member: None, ..key_facts() };
+    facts.key.settings.expires_at = Some(Timestamp(100_001));
+    let grant = granted(&key_request(), &of_key(facts));
+    let caller = Caller {
+        id: "key".into(),
+        name: "CI".into(),
+        credential: CredentialKind::ServiceKey,
+        key_id: Some("key".into()),
+    };
+    assert_eq!((grant.caller, grant.not_after), (caller, Some(Timestamp(100_001))));
+}
+
+#[test]
+fn bad_keys_are_refused() {
+    let change = |change: &dyn Fn(&mut KeyFacts)| {
+        let mut facts = key_facts();
+        change(&mut facts);
+        of_key(facts)
+    };
+    let request = key_request();
+    let unknown = LeaseFacts { caller: CallerFacts::ApiKey(None), ..of_key(key_facts()) };
+    assert_eq!(denied(&request, &unknown), DenyReason::UnknownCredential);
+    for (facts, reason) in [
+        (change(&|facts| facts.key.digest = Digest::from_bytes([0; 32])), DenyReason::UnknownCredential),
+        (change(&|facts| facts.member = None), DenyReason::UnknownCredential),
+        (change(&|facts| facts.member = Some(member("eve", "core"))), DenyReason::UnknownCredential),
+        (change(&|facts| facts.key.settings.disabled = true), DenyReason::DisabledCredential),
+        (
+            change(&|facts| facts.member = Some(Member { disabled: true, ..member("ada", "core") })),
+            DenyReason::DisabledCredential,
+        ),
+        (change(&|facts| facts.key.settings.expires_at = Some(NOW)), DenyReason::ExpiredCredential),
+    ] {
+        assert_eq!(denied(&request, &facts), reason, "{facts:?}");
+    }
+    let elsewhere = LeaseRequest { workspace: Some(slug("sales")), ..key_request() };
+    assert_eq!(denied(&elsewhere, &of_key(key_facts())), DenyReason::WrongWorkspace);
+    let here = LeaseRequest { workspace: Some(slug("core")), ..key_request() };
+    assert_eq!(granted(&here, &of_key(key_facts())).workspace.slug, slug("core"));
+    // Facts and proof that do not belong together are worth nothing.
+    assert_eq!(denied(&token_request(None, None), &of_key(key_facts())), DenyReason::UnknownCredential);
+}
+
+#[test]
+fn the_mapping_decides_on_the_workspace_of_a_token() {
+    let fixed = || WorkspaceMapping::Fixed(slug("core"));
+    let claim = || WorkspaceMapping::Claim("team".into());
+    let both = || vec![membership("sales"), membership("core")];
+    let grant = granted(&token_request(None, None), &of_token(fixed(), both()));
+    assert_eq!((grant.workspace.slug, grant.not_after), (slug("core"), Some(Timestamp(101_000))));
+    assert_eq!((grant.caller.credential, grant.caller.key_id), (CredentialKind::Jwt, None));
+    let grant = granted(&token_request(Some("core"), Some("core")), &of_token(claim(), both()));
+    assert_eq!(grant.workspace.slug, slug("core"));
+
+    for (mapping, memberships, claim, path, reason) in [
+        (fixed(), both(), None, Some("sales"), DenyReason::WrongWorkspace),
+        (fixed(), vec![membership("sales")], None, None, DenyReason::UnknownCredential),
+        (claim(), both(), None, None, DenyReason::UnknownCredential),
+        (claim(), both(), Some("No Slug"), None, DenyReason::UnknownCredential),
+        (claim(), both(), Some("other"), None, DenyReason::UnknownCredential),
+        (claim(), both(), Some("sales"), Some("core"), DenyReason::WrongWorkspace),
+    ] {
+        let found = denied(&token_request(claim, path), &of_token(mapping.clone(), memberships));
+        assert_eq!(found, reason, "{mapping:?} {claim:?} {path:?}");
+    }
+}
+
+#[test]
+fn without_a_mapping_the_path_chooses_among_memberships() {
+    let facts = |memberships| of_token(WorkspaceMapping::Membership, memberships);
+    let both = || vec![membership("sales"), membership("core")];
+    let grant = granted(&token_request(None, None), &facts(vec![membership("core")]));
+    assert_eq!(grant.workspace.slug, slug("core"));
+    let grant = granted(&token_request(None, Some("core")), &facts(both()));
+    assert_eq!(grant.workspace.slug, slug("core"));
+    assert_eq!(denied(&token_request(None, None), &facts(both())), DenyReason::WrongWorkspace);
+    assert_eq!(denied(&token_request(None, Some("other")), &facts(both())), DenyReason::WrongWorkspace);
+    assert_eq!(denied(&token_request(None, None), &facts(Vec::new())), DenyReason::UnknownCredential);
+}
+
+#[test]
+fn bad_tokens_are_refused() {
+    let good = || of_token(WorkspaceMapping::Fixed(slug("core")), vec![membership("core")]);
+    let change = |change: &dyn Fn(&mut TokenFacts)| {
+        let mut facts = good();
+        let CallerFacts::Token(token) = &mut facts.caller else { unreachable!() };
+        change(token);
+        facts
+    };
+    let request = token_request(None, None);
+    for (facts, reason) in [
+        (change(&|token| token.issuer = None), DenyReason::UnknownCredential),
+        (
+            change(&|token| token.issuer.as_mut().expect("set").issuer = "other".into()),
+            DenyReason::UnknownCredential,
+        ),
+        (
+            change(&|token| token.memberships[0].member.identity = identity("eve")),
+            DenyReason::UnknownCredential,
+        ),
+        (change(&|token| token.memberships[0].member.disabled = true), DenyReason::DisabledCredential),
+    ] {
+        assert_eq!(denied(&request, &facts), reason, "{facts:?}");
+    }
+    let late = resolve(&request, &good(), Timestamp(101_000));
+    assert_eq!(late, Resolution::Denied(DenyReason::ExpiredCredential));
+}
+
+#[test]
+fn newcomers_are_provisioned_only_for_what_they_may_use() {
+    let mut facts = of_token(WorkspaceMapping::Fixed(slug("core")), Vec::new());
+    let request = token_request(None, None);
+    assert_eq!(denied(&request, &facts), DenyReason::UnknownCredential);
+    let CallerFacts::Token(token) = &mut facts.caller else { unreachable!() };
+    token.issuer.as_mut().expect("set").auto_provision_members = true;
+    let newcomer = Resolution::Provision { workspace: "core".into(), identity: identity("ada") };
+    assert_eq!(resolve(&request, &facts, NOW), newcomer);
+
+    let removed = ServerRules { enabled: Some(false), ..ServerRules::default() };
+    let removed = entry(PolicyTarget::Organization, removed);
+    let without = [
+        None,
+        Some(ServerFacts { provisioned: BTreeSet::new(), ..server_facts(Vec::new()) }),
+        Some(server_facts(vec![removed])),
+    ];
+    for server in without {
+        let facts = LeaseFacts { server, ..facts.clone() };
+        assert_eq!(denied(&request, &facts), DenyReason::UnknownServer);
+    }
+    let CallerFacts::Token(token) = &mut facts.caller else { unreachable!() };
+    token.mapped = None;
+    assert_eq!(denied(&request, &facts), DenyReason::UnknownCredential);
+}
+
+#[test]
+fn unknown_disabled_and_unprovisioned_servers_look_alike() {
+    let request = key_request();
+    let gone = LeaseFacts { server: None, ..of_key(key_facts()) };
+    assert_eq!(denied(&request, &gone), DenyReason::UnknownServer);
+    let elsewhere = ServerFacts { provisioned: BTreeSet::from(["sales".into()]), ..server_facts(Vec::new()) };
+    let elsewhere = LeaseFacts { server: Some(elsewhere), ..of_key(key_facts()) };
+    assert_eq!(denied(&request, &elsewhere), DenyReason::UnknownServer);
+    // A stranger is told so, whatever the server.
+    let stranger = LeaseFacts { caller: CallerFacts::ApiKey(None), ..gone };
+    assert_eq!(denied(&request, &stranger), DenyReason::UnknownCredential);
+}
+
+fn entry(target: PolicyTarget, rules: ServerRules) -> PolicyEntry {
+    PolicyEntry { target, server: "server".into(), rules, origin: Origin::Api, revision: Revision(1) }
+}
+
+fn my_targets() -> [PolicyTarget; 4] {
+    [
+        PolicyTarget::Organization,
+        PolicyTarget::Workspace("core".into()),
+        PolicyTarget::Member("ada".into()),
+        PolicyTarget::Key("key".into()),
+    ]
+}
+
+fn with_policies(policies: Vec<PolicyEntry>) -> LeaseFacts {
+    LeaseFacts { server: Some(server_facts(policies)), ..of_key(key_facts()) }
+}
+
+/// What a caller may do, as a set that can be compared: `None` without a lease.
+fn allowed(facts: &LeaseFacts) -> Option<BTreeSet<String>> {
+    match resolve(&key_request(), facts, NOW) {
+        Resolution::Granted(grant) => {
+            let names = ["", "a", "b", "aa", "ab", "ba", "bb", "aba"].into_iter();
+            let kinds = [Kind::Tool, Kind::Prompt, Kind::Resource];
+            let all = names.flat_map(|name| kinds.map(|kind| (kind, name)));
+            let kept = all.filter(|(kind, name)| grant.policy.decide(*kind, name).is_allowed());
+            Some(kept.map(|(kind, name)| format!("{} {name}", kind.as_str())).collect())
+        }
+        Resolution::Denied(_) => None,
+        Resolution::Provision { .. } => unreachable!("the member is there"),
+    }
+}
+
+fn any_rules() -> impl Strategy<Value = ServerRules> {
+    let names = || {
+        let list = proptest::collection::vec("[ab*]{0,3}".prop_map(Pattern), 0..3);
+        (proptest::option::weighted(0.3, list.clone()), list)
+            .prop_map(|(allow, deny)| NameRules { allow, deny })
+    };
+    let enabled = prop_oneof![4 => Just(None), 2 => Just(Some(true)), 1 => Just(Some(false))];
+    (enabled, names(), names(), names()).prop_map(|(enabled, tools, prompts, resources)| ServerRules {
+        enabled,
+        tools,
+        prompts,
+        resources,
+    })
+}
+
+fn any_policies() -> impl Strategy<Value = Vec<PolicyEntry>> {
+    proptest::collection::vec(proptest::option::of(any_rules()), 4).prop_map(|rules| {
+        let given = my_targets().into_iter().zip(rules);
+        given.filter_map(|(target, rules)| rules.map(|rules| entry(target, rules))).collect()
+    })
+}
+
+proptest! {
+    #[test]
+    fn a_level_can_only_take_away(policies in any_policies(), kept in proptest::collection::vec(any::<bool>(), 4)) {
+        let fewer = policies.iter().zip(kept).filter(|(_, kept)| *kept).map(|(entry, _)| entry.clone()).collect();
+        let (all, fewer) = (allowed(&with_policies(policies)), allowed(&with_policies(fewer)));
+        match (all, fewer) {
+            (Some(all), Some(fewer)) => prop_assert!(all.is_subset(&fewer)),
+            (Some(_), None) => prop_assert!(false, "a level has given the server back"),
+            (None, _) => {}
+        }
+    }
+
+    #[test]
+    fn enabling_adds_nothing(policies in any_policies()) {
+        let mut without = policies.clone();
+        for entry in &mut without {
+            entry.rules.enabled = entry.rules.enabled.filter(|enabled| !enabled);
+        }
+        let off = policies.iter().any(|entry| entry.rules.enabled == Some(false));
+        let found = allowed(&with_policies(policies));
+        prop_assert_eq!(found.is_none(), off);
+        prop_assert_eq!(found, allowed(&with_policies(without)));
+    }
+
+    #[test]
+    fn the_order_of_entries_and_other_peoples_rules_do_not_matter(
+        policies in any_policies(),
+        foreign in any_rules(),
+        rotation in 0_usize..8,
+    ) {
+        let others = [
+            PolicyTarget::Workspace("sales".into()),
+            PolicyTarget::Member("eve".into()),
+            PolicyTarget::Key("other".into()),
+        ];
+        let mut crowded = policies.clone();
+        crowded.extend(others.map(|target| entry(target, foreign.clone())));
+        let elsewhere = my_targets().map(|target| PolicyEntry { server: ServerId::from("x"), ..entry(target, foreign.clone()) });
+        crowded.extend(elsewhere);
+        let middle = rotation % crowded.len();
+        crowded.rotate_left(middle);
+        prop_assert_eq!(resolve(&key_request(), &with_policies(crowded), NOW), resolve(&key_request(), &with_policies(policies), NOW));
+    }
+
+    #[test]
+    fn levels_come_outermost_first(policies in any_policies()) {
+        if let Resolution::Granted(grant) = resolve(&key_request(), &with_policies(policies.clone()), NOW) {
+            let levels: Vec<Level> = grant.policy.levels.iter().map(|rules| rules.level).collect();
+            prop_assert!(levels.is_sorted());
+            prop_assert_eq!(levels.len(), policies.len());
+        }
+    }
+}

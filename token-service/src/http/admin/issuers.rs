@@ -1,0 +1,78 @@
+//! Issuers, for looking only: whose tokens are accepted is a matter of `portcullis.yaml`.
+
+use axum::Json;
+use axum::extract::State;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::domain::issuer::{Issuer, WorkspaceMapping};
+use crate::http::error::ApiError;
+use crate::state::Shared;
+
+/// An issuer whose tokens are accepted.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct IssuerView {
+    pub issuer: String,
+    /// Accepted values of `aud`; if empty, the URL of the server path that is called.
+    pub audiences: Vec<String>,
+    /// Whether a token's `typ` must be `at+jwt` (RFC 9068).
+    pub require_at_jwt: bool,
+    pub keys: Vec<KeyView>,
+    pub workspaces: MappingView,
+    /// Whether a valid token makes its subject a member on first use.
+    pub auto_provision_members: bool,
+}
+
+/// A public key, by what tells it apart.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = IssuerKeyView)]
+pub struct KeyView {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key_id: Option<String>,
+    pub algorithm: &'static str,
+}
+
+/// How a token's workspace is found.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum MappingView {
+    /// Always this one, by slug.
+    Fixed(String),
+    /// The one whose slug this claim holds.
+    Claim(String),
+    /// The one that the token's subject is a member of.
+    Membership,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+pub struct IssuerList {
+    pub issuers: Vec<IssuerView>,
+}
+
+impl From<Issuer> for IssuerView {
+    fn from(issuer: Issuer) -> Self {
+        Self {
+            issuer: issuer.issuer,
+            audiences: issuer.audiences,
+            require_at_jwt: issuer.require_at_jwt,
+            keys: issuer
+                .keys
+                .into_iter()
+                .map(|key| KeyView { key_id: key.key_id, algorithm: key.algorithm.as_str() })
+                .collect(),
+            workspaces: match issuer.workspaces {
+                WorkspaceMapping::Fixed(slug) => MappingView::Fixed(slug.into()),
+                WorkspaceMapping::Claim(claim) => MappingView::Claim(claim),
+                WorkspaceMapping::Membership => MappingView::Membership,
+            },
+            auto_provision_members: issuer.auto_provision_members,
+        }
+    }
+}
+
+/// Lists the issuers whose tokens are accepted.
+#[utoipa::path(get, path = "/v1/issuers", tag = "issuers", responses((status = OK, body = IssuerList)))]
+pub async fn list(State(app): State<Shared>) -> Result<Json<IssuerList>, ApiError> {
+    let issuers = app.store.issuers().await?.into_iter().map(Into::into).collect();
+    Ok(Json(IssuerList { issuers }))
+}

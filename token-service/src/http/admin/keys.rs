@@ -1,0 +1,249 @@
+//! API keys.
+
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::response::Response;
+use portcullis_wire::secret::SecretText;
+use serde::{Deserialize, Deserializer, Serialize};
+use utoipa::ToSchema;
+
+use super::check::Problems;
+use super::commit::{IF_MATCH, IfMatch, Wait, shown};
+use super::page::{Page, next};
+use super::time;
+use crate::clock::Timestamp;
+use crate::domain::ids::KeyId;
+use crate::domain::people::{ApiKeyRecord, KeyOwner, KeySettings};
+use crate::http::error::ApiError;
+use crate::http::read::{StrictJson, StrictQuery};
+use crate::state::Shared;
+use crate::store::{NewKey, StoreError};
+use crate::vault::api_key;
+
+/// An API key, without anything that could be used to call.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct KeyView {
+    /// The public part inside the key itself, after the environment.
+    pub id: String,
+    /// The workspace's id.
+    pub workspace: String,
+    /// The id of the member it acts as; absent for a service key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub member: Option<String>,
+    pub name: String,
+    /// RFC 3339; absent if it never expires.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<String>,
+    pub disabled: bool,
+    /// RFC 3339.
+    pub created_at: String,
+    /// RFC 3339, up to a minute late; absent if it was never used.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_used_at: Option<String>,
+    /// The commit that last changed it.
+    pub revision: u64,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+pub struct KeyList {
+    pub keys: Vec<KeyView>,
+    /// Where the next page begins; absent on the last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
+}
+
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CreateKey {
+    pub name: String,
+    /// The id of the member that the key acts as; absent for a service key.
+    pub member: Option<String>,
+    /// RFC 3339; absent if it never expires.
+    pub expires_at: Option<String>,
+}
+
+/// The one time that a key is shown.
+#[derive(Serialize, ToSchema)]
+pub struct CreatedKey {
+    /// The key itself. It is not kept and cannot be shown again.
+    #[schema(value_type = String)]
+    pub api_key: SecretText,
+    pub key: KeyView,
+}
+
+/// What is absent stays as it is.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ChangeKey {
+    pub name: Option<String>,
+    /// RFC 3339; `null` for a key that never expires.
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    pub expires_at: ExpiryChange,
+    pub disabled: Option<bool>,
+}
+
+/// What a change says about the expiry.
+#[derive(Debug, Default)]
+pub enum ExpiryChange {
+    /// It was absent.
+    #[default]
+    Keep,
+    /// It was `null`.
+    Never,
+    At(String),
+}
+
+impl<'de> Deserialize<'de> for ExpiryChange {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Ok(Option::deserialize(deserializer)?.map_or(Self::Never, Self::At))
+    }
+}
+
+impl From<ApiKeyRecord> for KeyView {
+    fn from(key: ApiKeyRecord) -> Self {
+        Self {
+            id: key.id.into(),
+            workspace: key.workspace.into(),
+            member: match key.owner {
+                KeyOwner::Member(member) => Some(member.into()),
+                KeyOwner::Service => None,
+            },
+            name: key.settings.name,
+            expires_at: key.settings.expires_at.map(time::spell),
+            disabled: key.settings.disabled,
+            created_at: time::spell(key.created_at),
+            last_used_at: key.last_used_at.map(time::spell),
+            revision: key.revision.0,
+        }
+    }
+}
+
+/// Lists the keys of a workspace by id.
+#[utoipa::path(
+    get, path = "/v1/workspaces/{workspace}/keys", tag = "keys",
+    params(("workspace" = String, Path, description = "Id or slug"), Page),
+    responses((status = OK, body = KeyList))
+)]
+pub async fn list(
+    State(app): State<Shared>,
+    Path(workspace): Path<String>,
+    StrictQuery(page): StrictQuery<Page>,
+) -> Result<Json<KeyList>, ApiError> {
+    let limit = page.limit()?;
+    let workspace = app.find_workspace(&workspace).await?.id;
+    let after = page.after.map(KeyId::from);
+    let keys = app.store.keys(&workspace, after.as_ref(), limit).await?;
+    let next = next(&keys, limit, |key| key.id.to_string());
+    Ok(Json(KeyList { keys: keys.into_iter().map(Into::into).collect(), next }))
+}
+
+/// Makes a key for a member or a service and shows it, this once.
+#[utoipa::path(
+    post, path = "/v1/workspaces/{workspace}/keys", tag = "keys",
+    params(("workspace" = String, Path, description = "Id or slug")),
+    request_body = CreateKey, responses((status = CREATED, body = CreatedKey))
+)]
+pub async fn create(
+    State(app): State<Shared>,
+    Path(workspace): Path<String>,
+    StrictJson(body): StrictJson<CreateKey>,
+) -> Result<Response, ApiError> {
+    let now = app.clock.now();
+    let mut problems = Problems::default();
+    let name = problems.name("name", body.name);
+    let expires_at = body.expires_at.map(|text| expiry(&mut problems, &text, now)).transpose();
+    let settings =
+        name.zip(expires_at.ok()).map(|(name, expires_at)| KeySettings { name, expires_at, disabled: false });
+    let settings = problems.finish(settings)?;
+    let workspace = app.find_workspace(&workspace).await?.id;
+    let owner = body.member.map_or(KeyOwner::Service, |member| KeyOwner::Member(member.into()));
+    let (text, key) = api_key::spell(&app.settings.key_environment, &*app.entropy)
+        .ok_or_else(|| ApiError::Internal("the environment of API keys is malformed".into()))?;
+    let key = NewKey { id: key.id.into(), digest: key.digest, workspace, owner, settings, created_at: now };
+    let made = app.as_admin().create_key(&key).await.map_err(|error| match error {
+        StoreError::Missing { what: "member" } => ApiError::invalid(
+            "member",
+            "is not a member of this workspace",
+            "GET /v1/workspaces/{workspace}/members lists those who are",
+        ),
+        other => app.refusal(other),
+    })?;
+    let revision = made.revision;
+    let created = CreatedKey { api_key: text, key: made.into() };
+    // No waiting: nothing has to forget a key that did not exist, and a timeout would lose it.
+    app.committed(revision, Wait::default(), shown(StatusCode::CREATED, revision, created)).await
+}
+
+/// `Err` if a fault was noted.
+fn expiry(problems: &mut Problems, text: &str, now: Timestamp) -> Result<Timestamp, ()> {
+    let problem = match time::read(text) {
+        Some(time) if time > now => return Ok(time),
+        Some(_) => "is in the past",
+        None => "is not a time of the form 2027-01-31T12:00:00Z (RFC 3339)",
+    };
+    problems.add("expires_at", problem, "give a time to come, or leave it out for a key that never expires");
+    Err(())
+}
+
+/// Shows a key, without its secret.
+#[utoipa::path(
+    get, path = "/v1/keys/{key}", tag = "keys", params(("key" = String, Path)),
+    responses((status = OK, body = KeyView))
+)]
+pub async fn show(State(app): State<Shared>, Path(id): Path<String>) -> Result<Response, ApiError> {
+    let key = app.find_key(&id).await?;
+    Ok(shown(StatusCode::OK, key.revision, KeyView::from(key)))
+}
+
+/// Renames, disables or enables a key, or changes when it expires.
+#[utoipa::path(
+    patch, path = "/v1/keys/{key}", tag = "keys", params(("key" = String, Path), Wait,
+        ("if-match" = Option<String>, Header, description = IF_MATCH)),
+    request_body = ChangeKey, responses((status = OK, body = KeyView))
+)]
+pub async fn change(
+    State(app): State<Shared>,
+    Path(id): Path<String>,
+    StrictQuery(wait): StrictQuery<Wait>,
+    expected: IfMatch,
+    StrictJson(body): StrictJson<ChangeKey>,
+) -> Result<Response, ApiError> {
+    let key = app.find_key(&id).await?;
+    let now = app.clock.now();
+    let mut problems = Problems::default();
+    let name = problems.name("name", body.name.unwrap_or(key.settings.name));
+    let expires_at = match body.expires_at {
+        ExpiryChange::Keep => Ok(key.settings.expires_at),
+        ExpiryChange::Never => Ok(None),
+        ExpiryChange::At(text) => expiry(&mut problems, &text, now).map(Some),
+    };
+    let disabled = body.disabled.unwrap_or(key.settings.disabled);
+    let settings =
+        name.zip(expires_at.ok()).map(|(name, expires_at)| KeySettings { name, expires_at, disabled });
+    let settings = problems.finish(settings)?;
+    let changed = app
+        .as_admin()
+        .change_key(&key.id, &settings, expected.based_on(key.revision))
+        .await
+        .map_err(|error| app.refusal(error))?
+        .ok_or(ApiError::NotFound { what: "key" })?;
+    let revision = changed.revision;
+    app.committed(revision, wait, shown(StatusCode::OK, revision, KeyView::from(changed))).await
+}
+
+/// Revokes a key for good.
+#[utoipa::path(
+    delete, path = "/v1/keys/{key}", tag = "keys", params(("key" = String, Path), Wait),
+    responses((status = NO_CONTENT))
+)]
+pub async fn delete(
+    State(app): State<Shared>,
+    Path(id): Path<String>,
+    StrictQuery(wait): StrictQuery<Wait>,
+) -> Result<Response, ApiError> {
+    let revision =
+        app.as_admin().delete_key(&id.as_str().into()).await.map_err(|error| app.refusal(error))?;
+    app.deleted("key", revision, wait).await
+}

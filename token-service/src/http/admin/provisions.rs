@@ -1,0 +1,90 @@
+//! Which workspaces have which servers.
+
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::commit::Wait;
+use super::workspaces::WorkspaceView;
+use crate::http::error::ApiError;
+use crate::http::read::StrictQuery;
+use crate::state::{Service, Shared};
+
+/// The workspaces that have a server.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ProvisionList {
+    pub workspaces: Vec<WorkspaceView>,
+}
+
+/// Lists the workspaces that have a server.
+#[utoipa::path(
+    get, path = "/v1/servers/{server}/workspaces", tag = "provisions",
+    params(("server" = String, Path, description = "Id or slug")), responses((status = OK, body = ProvisionList))
+)]
+pub async fn list(
+    State(app): State<Shared>,
+    Path(server): Path<String>,
+) -> Result<Json<ProvisionList>, ApiError> {
+    let id = app.find_server(&server).await?.id;
+    let provisioned = app.store.provisions(&id).await?.ok_or(ApiError::NotFound { what: "server" })?;
+    let workspaces = app.store.workspaces().await?;
+    let workspaces = workspaces.into_iter().filter(|workspace| provisioned.contains(&workspace.id));
+    Ok(Json(ProvisionList { workspaces: workspaces.map(Into::into).collect() }))
+}
+
+/// Gives a workspace a server. Doing it twice changes nothing.
+#[utoipa::path(
+    put, path = "/v1/servers/{server}/workspaces/{workspace}", tag = "provisions",
+    params(
+        ("server" = String, Path, description = "Id or slug"),
+        ("workspace" = String, Path, description = "Id or slug"), Wait
+    ),
+    responses((status = NO_CONTENT))
+)]
+pub async fn add(
+    State(app): State<Shared>,
+    Path((server, workspace)): Path<(String, String)>,
+    StrictQuery(wait): StrictQuery<Wait>,
+) -> Result<Response, ApiError> {
+    app.set_provision(&server, &workspace, true, wait).await
+}
+
+/// Takes a server away from a workspace. Doing it twice changes nothing.
+#[utoipa::path(
+    delete, path = "/v1/servers/{server}/workspaces/{workspace}", tag = "provisions",
+    params(
+        ("server" = String, Path, description = "Id or slug"),
+        ("workspace" = String, Path, description = "Id or slug"), Wait
+    ),
+    responses((status = NO_CONTENT))
+)]
+pub async fn remove(
+    State(app): State<Shared>,
+    Path((server, workspace)): Path<(String, String)>,
+    StrictQuery(wait): StrictQuery<Wait>,
+) -> Result<Response, ApiError> {
+    app.set_provision(&server, &workspace, false, wait).await
+}
+
+impl Service {
+    async fn set_provision(
+        &self,
+        server: &str,
+        workspace: &str,
+        provisioned: bool,
+        wait: Wait,
+    ) -> Result<Response, ApiError> {
+        let server = self.find_server(server).await?.id;
+        let workspace = self.find_workspace(workspace).await?.id;
+        let revision = self
+            .as_admin()
+            .set_provision(&server, &workspace, provisioned)
+            .await
+            .map_err(|error| self.refusal(error))?
+            .ok_or(ApiError::NotFound { what: "server or workspace" })?;
+        self.committed(revision, wait, StatusCode::NO_CONTENT.into_response()).await
+    }
+}

@@ -1,0 +1,189 @@
+//! The registry: upstream MCP servers.
+
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::response::Response;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::commit::{IF_MATCH, IfMatch, Wait, shown};
+use super::server_body::{AuthBody, Body, PayloadBody, WorkspacesBody};
+use crate::credentials;
+use crate::domain::ids::ServerId;
+use crate::domain::server::Server;
+use crate::http::error::ApiError;
+use crate::http::read::{StrictJson, StrictQuery};
+use crate::state::Shared;
+
+/// A registry entry. Credentials are not shown.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ServerView {
+    pub id: String,
+    /// In the URL that clients use; stays for ever.
+    pub slug: String,
+    pub name: String,
+    pub url: String,
+    pub auth: AuthView,
+    pub payload: PayloadBody,
+    pub provision_new_workspaces: bool,
+    /// `config` if `portcullis.yaml` declares it, otherwise `api`.
+    pub origin: &'static str,
+    /// The commit that last changed it.
+    pub revision: u64,
+}
+
+/// How the gateway authenticates to the server.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct AuthView {
+    #[serde(rename = "type")]
+    pub kind: &'static str,
+    /// The names of the credential headers; their values are never shown.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub headers: Vec<HeaderView>,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+pub struct HeaderView {
+    pub name: String,
+    /// Counts the values that this header has had.
+    pub generation: u64,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ServerList {
+    pub servers: Vec<ServerView>,
+}
+
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CreateServer {
+    pub slug: String,
+    /// For people; the slug if absent.
+    pub name: Option<String>,
+    /// The MCP endpoint. `https` unless `allow_http` is set.
+    pub url: String,
+    #[serde(default)]
+    pub allow_http: bool,
+    pub auth: AuthBody,
+    /// How much of each request its log record holds; `redacted` if absent.
+    pub payload: Option<PayloadBody>,
+    /// Which workspaces have it from the start.
+    pub workspaces: WorkspacesBody,
+    /// Whether workspaces made later get it; if absent, they do when `workspaces` is `"all"`.
+    pub provision_new_workspaces: Option<bool>,
+}
+
+/// What is absent stays as it is.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ChangeServer {
+    pub name: Option<String>,
+    /// With another host, port or scheme, the value of every credential header has to be given anew.
+    pub url: Option<String>,
+    #[serde(default)]
+    pub allow_http: bool,
+    /// Replaces all of it; a header without a value keeps the one it has.
+    pub auth: Option<AuthBody>,
+    pub payload: Option<PayloadBody>,
+    pub provision_new_workspaces: Option<bool>,
+}
+
+impl From<Server> for ServerView {
+    fn from(server: Server) -> Self {
+        let auth = &server.settings.auth;
+        let headers = credentials::sealed(auth)
+            .iter()
+            .map(|header| HeaderView { name: header.name.to_string(), generation: header.generation })
+            .collect();
+        Self {
+            auth: AuthView { kind: auth.as_str(), headers },
+            id: server.id.into(),
+            slug: server.slug.into(),
+            name: server.settings.name,
+            url: server.settings.url.to_string(),
+            payload: server.settings.payload.into(),
+            provision_new_workspaces: server.settings.provision_new_workspaces,
+            origin: server.origin.as_str(),
+            revision: server.revision.0,
+        }
+    }
+}
+
+/// Lists all servers by slug.
+#[utoipa::path(get, path = "/v1/servers", tag = "servers", responses((status = OK, body = ServerList)))]
+pub async fn list(State(app): State<Shared>) -> Result<Json<ServerList>, ApiError> {
+    let servers = app.store.servers().await?.into_iter().map(Into::into).collect();
+    Ok(Json(ServerList { servers }))
+}
+
+/// Registers a server. It can be called at once, by the workspaces that have it.
+#[utoipa::path(
+    post, path = "/v1/servers", tag = "servers", params(Wait),
+    request_body = CreateServer, responses((status = CREATED, body = ServerView))
+)]
+pub async fn create(
+    State(app): State<Shared>,
+    StrictQuery(wait): StrictQuery<Wait>,
+    StrictJson(body): StrictJson<CreateServer>,
+) -> Result<Response, ApiError> {
+    let id = ServerId::new(&*app.entropy);
+    let workspaces = app.store.workspaces().await?;
+    let server = Body { vault: &app.vault, id: &id, present: None }.new_server(body, &workspaces)?;
+    let made = app.as_admin().create_server(&server).await.map_err(|error| app.refusal(error))?;
+    let revision = made.revision;
+    app.committed(revision, wait, shown(StatusCode::CREATED, revision, ServerView::from(made))).await
+}
+
+/// Shows a server.
+#[utoipa::path(
+    get, path = "/v1/servers/{server}", tag = "servers",
+    params(("server" = String, Path, description = "Id or slug")), responses((status = OK, body = ServerView))
+)]
+pub async fn show(State(app): State<Shared>, Path(name): Path<String>) -> Result<Response, ApiError> {
+    let server = app.find_server(&name).await?;
+    Ok(shown(StatusCode::OK, server.revision, ServerView::from(server)))
+}
+
+/// Changes a server. Filters forget their leases for it.
+#[utoipa::path(
+    patch, path = "/v1/servers/{server}", tag = "servers",
+    params(("server" = String, Path, description = "Id or slug"), Wait,
+        ("if-match" = Option<String>, Header, description = IF_MATCH)),
+    request_body = ChangeServer, responses((status = OK, body = ServerView))
+)]
+pub async fn change(
+    State(app): State<Shared>,
+    Path(name): Path<String>,
+    StrictQuery(wait): StrictQuery<Wait>,
+    expected: IfMatch,
+    StrictJson(body): StrictJson<ChangeServer>,
+) -> Result<Response, ApiError> {
+    let server = app.find_server(&name).await?;
+    let read = server.revision;
+    let settings =
+        Body { vault: &app.vault, id: &server.id, present: Some(&server) }.changed_settings(body, &server)?;
+    let changed = app
+        .as_admin()
+        .change_server(&server.id, &settings, expected.based_on(read))
+        .await
+        .map_err(|error| app.refusal(error))?
+        .ok_or(ApiError::NotFound { what: "server" })?;
+    let revision = changed.revision;
+    app.committed(revision, wait, shown(StatusCode::OK, revision, ServerView::from(changed))).await
+}
+
+/// Deletes a server with its credentials and the policies on it.
+#[utoipa::path(
+    delete, path = "/v1/servers/{server}", tag = "servers",
+    params(("server" = String, Path, description = "Id or slug"), Wait), responses((status = NO_CONTENT))
+)]
+pub async fn delete(
+    State(app): State<Shared>,
+    Path(name): Path<String>,
+    StrictQuery(wait): StrictQuery<Wait>,
+) -> Result<Response, ApiError> {
+    let id = app.find_server(&name).await?.id;
+    let revision = app.as_admin().delete_server(&id).await.map_err(|error| app.refusal(error))?;
+    app.deleted("server", revision, wait).await
+}

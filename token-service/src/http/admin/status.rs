@@ -1,0 +1,29 @@
+//! How far the service and its filters have come.
+
+use axum::Json;
+use axum::extract::State;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::domain::Revision;
+use crate::http::error::ApiError;
+use crate::state::Shared;
+use crate::watch_hub::FilterStatus;
+
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Status {
+    pub version: &'static str,
+    /// The newest commit.
+    #[schema(value_type = u64)]
+    pub revision: Revision,
+    /// Every filter heard of in the last five minutes.
+    pub filters: Vec<FilterStatus>,
+}
+
+/// Shows the newest commit, and which filters are connected and how far they have come.
+#[utoipa::path(get, path = "/v1/status", tag = "status", responses((status = OK, body = Status)))]
+pub async fn show(State(app): State<Shared>) -> Result<Json<Status>, ApiError> {
+    let revision = app.store.current_revision().await?;
+    let filters = app.watch_hub.status(app.clock.now());
+    Ok(Json(Status { version: env!("CARGO_PKG_VERSION"), revision, filters }))
+}

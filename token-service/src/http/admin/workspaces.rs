@@ -1,0 +1,141 @@
+//! Workspaces.
+
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::response::Response;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::check::Problems;
+use super::commit::{IF_MATCH, IfMatch, Wait, shown};
+use crate::domain::ids::WorkspaceId;
+use crate::domain::people::Workspace;
+use crate::http::error::ApiError;
+use crate::http::read::{StrictJson, StrictQuery};
+use crate::state::Shared;
+use crate::store::NewWorkspace;
+
+/// A team; the unit of provisioning.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct WorkspaceView {
+    pub id: String,
+    pub slug: String,
+    pub name: String,
+    /// `config` if `portcullis.yaml` declares it, otherwise `api`.
+    pub origin: &'static str,
+    /// The commit that last changed it.
+    pub revision: u64,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+pub struct WorkspaceList {
+    pub workspaces: Vec<WorkspaceView>,
+}
+
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CreateWorkspace {
+    /// In URLs; cannot be changed later.
+    pub slug: String,
+    /// For people; the slug if absent.
+    pub name: Option<String>,
+}
+
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ChangeWorkspace {
+    pub name: String,
+}
+
+impl From<Workspace> for WorkspaceView {
+    fn from(workspace: Workspace) -> Self {
+        Self {
+            id: workspace.id.into(),
+            slug: workspace.slug.into(),
+            name: workspace.name,
+            origin: workspace.origin.as_str(),
+            revision: workspace.revision.0,
+        }
+    }
+}
+
+/// Lists all workspaces by slug.
+#[utoipa::path(get, path = "/v1/workspaces", tag = "workspaces", responses((status = OK, body = WorkspaceList)))]
+pub async fn list(State(app): State<Shared>) -> Result<Json<WorkspaceList>, ApiError> {
+    let workspaces = app.store.workspaces().await?.into_iter().map(Into::into).collect();
+    Ok(Json(WorkspaceList { workspaces }))
+}
+
+/// Makes a workspace. It gets every server that provisions new workspaces.
+#[utoipa::path(
+    post, path = "/v1/workspaces", tag = "workspaces", params(Wait),
+    request_body = CreateWorkspace, responses((status = CREATED, body = WorkspaceView))
+)]
+pub async fn create(
+    State(app): State<Shared>,
+    StrictQuery(wait): StrictQuery<Wait>,
+    StrictJson(body): StrictJson<CreateWorkspace>,
+) -> Result<Response, ApiError> {
+    let mut problems = Problems::default();
+    let slug = problems.slug("slug", &body.slug);
+    let name = problems.name("name", body.name.unwrap_or(body.slug));
+    let (slug, name) = problems.finish(slug.zip(name))?;
+    let workspace = NewWorkspace { id: WorkspaceId::new(&*app.entropy), slug, name };
+    let made = app.as_admin().create_workspace(&workspace).await.map_err(|error| app.refusal(error))?;
+    let revision = made.revision;
+    app.committed(revision, wait, shown(StatusCode::CREATED, revision, WorkspaceView::from(made))).await
+}
+
+/// Shows a workspace.
+#[utoipa::path(
+    get, path = "/v1/workspaces/{workspace}", tag = "workspaces",
+    params(("workspace" = String, Path, description = "Id or slug")), responses((status = OK, body = WorkspaceView))
+)]
+pub async fn show(State(app): State<Shared>, Path(name): Path<String>) -> Result<Response, ApiError> {
+    let workspace = app.find_workspace(&name).await?;
+    Ok(shown(StatusCode::OK, workspace.revision, WorkspaceView::from(workspace)))
+}
+
+/// Renames a workspace.
+#[utoipa::path(
+    patch, path = "/v1/workspaces/{workspace}", tag = "workspaces",
+    params(("workspace" = String, Path, description = "Id or slug"), Wait,
+        ("if-match" = Option<String>, Header, description = IF_MATCH)),
+    request_body = ChangeWorkspace, responses((status = OK, body = WorkspaceView))
+)]
+pub async fn change(
+    State(app): State<Shared>,
+    Path(name): Path<String>,
+    StrictQuery(wait): StrictQuery<Wait>,
+    expected: IfMatch,
+    StrictJson(body): StrictJson<ChangeWorkspace>,
+) -> Result<Response, ApiError> {
+    let mut problems = Problems::default();
+    let new_name = problems.name("name", body.name);
+    let new_name = problems.finish(new_name)?;
+    let id = app.find_workspace(&name).await?.id;
+    let changed = app
+        .as_admin()
+        .rename_workspace(&id, &new_name, expected.revision())
+        .await
+        .map_err(|error| app.refusal(error))?
+        .ok_or(ApiError::NotFound { what: "workspace" })?;
+    let revision = changed.revision;
+    app.committed(revision, wait, shown(StatusCode::OK, revision, WorkspaceView::from(changed))).await
+}
+
+/// Deletes a workspace with its members, keys and policies.
+#[utoipa::path(
+    delete, path = "/v1/workspaces/{workspace}", tag = "workspaces",
+    params(("workspace" = String, Path, description = "Id or slug"), Wait), responses((status = NO_CONTENT))
+)]
+pub async fn delete(
+    State(app): State<Shared>,
+    Path(name): Path<String>,
+    StrictQuery(wait): StrictQuery<Wait>,
+) -> Result<Response, ApiError> {
+    let id = app.find_workspace(&name).await?.id;
+    let revision = app.as_admin().delete_workspace(&id).await.map_err(|error| app.refusal(error))?;
+    app.deleted("workspace", revision, wait).await
+}

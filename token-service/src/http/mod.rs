@@ -1,0 +1,147 @@
+//! Every route and every layer, on one screen.
+//!
+//! Three listeners for three audiences, so that none can reach what is meant for another:
+//!
+//! - *internal*, for filters: leases and the watch. Every reply carries the marker header.
+//! - *admin*, for administrators and their programs: the admin API, behind the admin token.
+//! - *public*, through Envoy for anybody: health so far.
+
+pub mod admin;
+pub mod auth;
+pub mod error;
+pub mod health;
+pub mod leases;
+pub mod listen;
+pub mod read;
+mod request_log;
+mod tls;
+pub mod watch;
+
+use std::any::Any;
+use std::sync::Arc;
+
+use axum::http::{HeaderName, HeaderValue, header};
+use axum::middleware::{from_fn_with_state, map_response};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Extension, Router};
+use portcullis_wire::{CONTRACT_VERSION, LEASES_PATH, MARKER_HEADER, WATCH_PATH};
+use tower_http::catch_panic::CatchPanicLayer;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use self::admin::{
+    audit, description, issuers, keys, members, policies, provisions, servers, start, status, workspaces,
+};
+use self::error::ApiError;
+use self::request_log::Audience;
+use crate::state::Shared;
+
+/// For filters.
+pub fn internal(shared: Shared) -> Router {
+    let routes = Router::new()
+        .route(LEASES_PATH, post(leases::lease))
+        .route(WATCH_PATH, get(watch::watch))
+        .route("/livez", get(health::live))
+        .route("/readyz", get(health::ready))
+        .with_state(shared);
+    finish(routes, Audience::Internal).layer(map_response(mark))
+}
+
+/// For administrators.
+pub fn admin(shared: Shared) -> Router {
+    let (routes, document) = admin_api(&shared).split_for_parts();
+    let document = Arc::new(description::complete(document));
+    let routes = routes.with_state(shared).layer(Extension(document)).layer(map_response(harden));
+    finish(routes, Audience::Admin)
+}
+
+/// For anybody.
+pub fn public(shared: Shared) -> Router {
+    let routes = Router::new()
+        .route("/livez", get(health::live))
+        .route("/readyz", get(health::ready))
+        .with_state(shared);
+    finish(routes, Audience::Public)
+}
+
+/// The admin API and its description, made from the same list. `routes!` is the one way to add a route here.
+fn admin_api(shared: &Shared) -> OpenApiRouter<Shared> {
+    let open = OpenApiRouter::with_openapi(description::frame())
+        .routes(routes!(start::page))
+        .routes(routes!(start::description));
+    let behind_the_token = OpenApiRouter::new()
+        .routes(routes!(servers::list, servers::create))
+        .routes(routes!(servers::show, servers::change, servers::delete))
+        .routes(routes!(provisions::list))
+        .routes(routes!(provisions::add, provisions::remove))
+        .routes(routes!(workspaces::list, workspaces::create))
+        .routes(routes!(workspaces::show, workspaces::change, workspaces::delete))
+        .routes(routes!(members::list, members::create))
+        .routes(routes!(members::show, members::change, members::delete))
+        .routes(routes!(keys::list, keys::create))
+        .routes(routes!(keys::show, keys::change, keys::delete))
+        .routes(routes!(policies::list))
+        .routes(routes!(policies::set, policies::delete))
+        .routes(routes!(issuers::list))
+        .routes(routes!(audit::list))
+        .routes(routes!(status::show))
+        .route_layer(from_fn_with_state(Arc::clone(shared), auth::require_admin_token));
+    open.merge(behind_the_token)
+}
+
+/// What all listeners have in common. The last layer is the outermost: the log sees what the others made of it.
+fn finish(routes: Router, audience: Audience) -> Router {
+    routes
+        .fallback(async || ApiError::NotFound { what: "page" })
+        .method_not_allowed_fallback(async || ApiError::MethodNotAllowed)
+        .layer(CatchPanicLayer::custom(panicked))
+        .layer(from_fn_with_state(audience, request_log::log))
+}
+
+/// The panic itself is logged by [`crate::telemetry::log_panics`], by its place only.
+fn panicked(_panic: Box<dyn Any + Send>) -> Response {
+    ApiError::Internal("a handler panicked".into()).into_response()
+}
+
+async fn mark(mut response: Response) -> Response {
+    let marker = HeaderName::from_static(MARKER_HEADER);
+    response.headers_mut().insert(marker, HeaderValue::from_static(CONTRACT_VERSION));
+    response
+}
+
+/// Replies may hold what only this administrator should see, and a page of ours runs no scripts.
+async fn harden(mut response: Response) -> Response {
+    let headers = response.headers_mut();
+    for (name, value) in [
+        (header::CACHE_CONTROL, "no-store"),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::REFERRER_POLICY, "no-referrer"),
+        (
+            header::CONTENT_SECURITY_POLICY,
+            "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; form-action 'none'",
+        ),
+    ] {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::body::{Body, to_bytes};
+    use axum::http::{Request, StatusCode};
+    use tower::ServiceExt as _;
+
+    #[tokio::test]
+    async fn a_panic_is_a_problem_document_without_its_message() {
+        let broken = Router::new().route("/", get(async || -> () { panic!("the secret is hunter2") }));
+        let request = Request::get("/").body(Body::empty()).expect("a request");
+        let reply = finish(broken, Audience::Admin).oneshot(request).await.expect("a reply");
+        assert_eq!(reply.status(), StatusCode::INTERNAL_SERVER_ERROR);
+        let body = to_bytes(reply.into_body(), 10_000).await.expect("a body");
+        let body = String::from_utf8_lossy(&body);
+        assert!(body.contains("urn:portcullis:problem:internal") && !body.contains("hunter2"), "{body}");
+    }
+}

@@ -1,0 +1,73 @@
+//! What a running service does by itself, until it is told to stop.
+
+mod follow;
+
+use std::time::Duration;
+
+use tokio::time::sleep;
+
+pub(crate) use self::follow::Follower;
+use crate::domain::Revision;
+use crate::http::error::error_chain;
+use crate::key_use::WRITE_INTERVAL;
+use crate::state::Service;
+use crate::store::StoreError;
+
+/// How late a commit of another process on the same database is noticed at most.
+const LOOK_INTERVAL: Duration = Duration::from_secs(1);
+
+/// How often old changes are forgotten, and how many are kept: a filter that is further behind starts over.
+const PRUNE_INTERVAL: Duration = Duration::from_hours(1);
+const KEPT_CHANGES: u64 = 100_000;
+
+/// Looks for commits of other processes, so that watches learn of them.
+pub(crate) async fn look_for_commits(service: &Service) {
+    while pause(service, LOOK_INTERVAL).await {
+        report(service.store.current_revision().await.map(drop));
+    }
+}
+
+/// Writes when keys were used, and once more at the end.
+pub(crate) async fn write_key_uses(service: &Service) {
+    while pause(service, WRITE_INTERVAL).await {
+        report(write_once(service).await);
+    }
+    report(write_once(service).await);
+}
+
+async fn write_once(service: &Service) -> Result<(), StoreError> {
+    let uses = service.key_use.take();
+    if uses.is_empty() {
+        return Ok(());
+    }
+    let outcome = service.store.record_key_uses(&uses).await;
+    if outcome.is_err() {
+        service.key_use.put_back(uses);
+    }
+    outcome
+}
+
+pub(crate) async fn prune_changes(service: &Service) {
+    while pause(service, PRUNE_INTERVAL).await {
+        report(prune(service).await);
+    }
+}
+
+async fn prune(service: &Service) -> Result<(), StoreError> {
+    let newest = service.store.current_revision().await?;
+    service.store.prune_changes(Revision(newest.0.saturating_sub(KEPT_CHANGES))).await
+}
+
+/// Waits; `false` if the service is to stop instead.
+async fn pause(service: &Service, interval: Duration) -> bool {
+    tokio::select! {
+        () = service.shutdown.requested() => false,
+        () = sleep(interval) => true,
+    }
+}
+
+fn report(outcome: Result<(), StoreError>) {
+    if let Err(error) = outcome {
+        tracing::warn!(error = error_chain(&error), "a job in the background failed; it is tried again");
+    }
+}

@@ -1,0 +1,34 @@
+//! The token-service: registry, policy, leases and sealed credentials behind the filter.
+//!
+//! In dependency order:
+//!
+//! - [`clock`]: time and chance as values that are passed in.
+//! - [`domain`]: what there is (servers, workspaces, members, keys, policies) and who may have a lease. Pure.
+//! - [`store`]: the storage contract, and SQLite behind it.
+//! - [`vault`]: the root key, the data keys, and sealing; API keys and the admin token.
+//! - [`config`]: `portcullis.yaml`, read strictly and checked whole.
+//! - [`credentials`]: sealing and opening a server's credential headers.
+//! - [`watch_hub`], [`key_use`], [`shutdown`]: what a running service keeps in memory.
+//! - [`state`]: all of these together, as handlers share them.
+//! - [`lease`]: deciding on a lease.
+//! - [`apply`]: making the store say what `portcullis.yaml` says, at start and whenever the file changes.
+//! - [`http`]: the three listeners.
+//! - [`telemetry`]: the log, and what is never in it.
+//! - [`app`]: the composition root; `main` and the tests use the same.
+
+pub mod app;
+pub mod apply;
+pub mod clock;
+pub mod config;
+pub mod credentials;
+pub mod domain;
+pub mod http;
+mod jobs;
+pub mod key_use;
+pub mod lease;
+pub mod shutdown;
+pub mod state;
+pub mod store;
+pub mod telemetry;
+pub mod vault;
+pub mod watch_hub;

@@ -1,0 +1,60 @@
+//! What every request handler shares.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::clock::{Clock, Entropy};
+use crate::http::error::ApiError;
+use crate::key_use::KeyUse;
+use crate::shutdown::Shutdown;
+use crate::store::{Actor, Store, StoreError};
+use crate::vault::{AdminToken, Vault};
+use crate::watch_hub::WatchHub;
+
+/// The handle that handlers take.
+pub type Shared = Arc<Service>;
+
+/// The parts of a running service; put together in [`crate::app`].
+pub struct Service {
+    pub store: Arc<dyn Store>,
+    pub vault: Vault,
+    pub watch_hub: WatchHub,
+    pub key_use: KeyUse,
+    pub clock: Arc<dyn Clock>,
+    pub entropy: Arc<dyn Entropy>,
+    pub admin_token: AdminToken,
+    pub shutdown: Shutdown,
+    pub settings: Settings,
+}
+
+/// What handlers need to know of the configuration.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// How long a filter may use a lease without asking again.
+    pub lease_ttl: Duration,
+    /// How long a watch without news is held.
+    pub watch_hold: Duration,
+    /// How long `?wait=applied` waits.
+    pub applied_timeout: Duration,
+    /// The second part of new API keys, such as `live`.
+    pub key_environment: String,
+    /// Where the objects that are read-only here are declared, as told to people.
+    pub config_file: String,
+}
+
+impl Service {
+    /// The store, for changes that an administrator makes: each is recorded in the audit log.
+    pub fn as_admin(&self) -> Arc<dyn Store> {
+        self.store.on_behalf_of(Actor::AdminToken, self.clock.now())
+    }
+
+    /// What the admin API answers when the store refuses.
+    pub fn refusal(&self, error: StoreError) -> ApiError {
+        match error {
+            StoreError::ReadOnly { what } => {
+                ApiError::OwnedByConfig { what, file: self.settings.config_file.clone() }
+            }
+            other => other.into(),
+        }
+    }
+}

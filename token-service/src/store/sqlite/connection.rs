@@ -1,0 +1,222 @@
+//! Opening the database, and the transactions that everything else runs in.
+
+use std::path::Path;
+use std::time::Duration;
+
+use portcullis_wire::watch::Invalidation;
+use sqlx::migrate::Migrator;
+use sqlx::pool::PoolConnection;
+use sqlx::sqlite::{
+    Sqlite, SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool, SqlitePoolOptions,
+    SqliteSynchronous,
+};
+use sqlx::{Connection as _, Transaction};
+use tokio::sync::watch;
+
+use super::SqliteStore;
+use super::audit::{self, Attribution};
+use super::convert::{from_database, to_database};
+use crate::domain::Revision;
+use crate::store::changes::MAX_INVALIDATIONS;
+use crate::store::{Result, StoreError};
+
+static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
+
+const READERS: u32 = 4;
+/// How long a transaction waits for another process that writes.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+impl SqliteStore {
+    /// Opens the database at `path`, makes it if there is none (readable by its owner only), checks it, and brings its
+    /// tables up to date.
+    pub async fn open(path: &Path) -> Result<Self> {
+        create_private(path)?;
+        let options = SqliteConnectOptions::new()
+            .filename(path)
+            .journal_mode(SqliteJournalMode::Wal)
+            // A commit that was answered survives a power cut.
+            .synchronous(SqliteSynchronous::Full)
+            .foreign_keys(true)
+            .busy_timeout(BUSY_TIMEOUT);
+        // One writer: transactions queue here instead of fighting for SQLite's lock.
+        let writer = SqlitePoolOptions::new().max_connections(1).connect_with(options.clone()).await?;
+        check_integrity(&writer).await?;
+        MIGRATIONS
+            .run(&writer)
+            .await
+            .map_err(|error| StoreError::Unavailable { problem: error.to_string() })?;
+        let readers = SqlitePoolOptions::new()
+            .max_connections(READERS)
+            .connect_with(options.read_only(true).pragma("query_only", "ON"))
+            .await?;
+        let commits = watch::Sender::new(Revision::default());
+        let store = Self { writer, readers, commits, attribution: Attribution::default() };
+        let mut read = store.read().await?;
+        let current = current_revision(&mut read).await?;
+        drop(read);
+        store.announce(current);
+        Ok(store)
+    }
+
+    /// A connection for one reading statement.
+    pub(super) async fn read(&self) -> Result<PoolConnection<Sqlite>> {
+        Ok(self.readers.acquire().await?)
+    }
+
+    /// A snapshot for several reading statements.
+    pub(super) async fn snapshot(&self) -> Result<Transaction<'static, Sqlite>> {
+        Ok(self.readers.begin().await?)
+    }
+
+    /// A transaction that may write. It has taken the next revision, and gives it back unless it is finished.
+    pub(super) async fn write(&self) -> Result<Write> {
+        let mut transaction = self.writer.begin_with("BEGIN IMMEDIATE").await?;
+        let next: i64 = sqlx::query_scalar("UPDATE revisions SET current = current + 1 RETURNING current")
+            .fetch_one(&mut *transaction)
+            .await?;
+        Ok(Write {
+            transaction,
+            revision: Revision(from_database(next)),
+            attribution: self.attribution,
+            records: Vec::new(),
+            registry: false,
+            invalidations: Vec::new(),
+        })
+    }
+
+    /// Commits what a transaction has changed; ends it without a trace if that is nothing.
+    pub(super) async fn finish(&self, mut write: Write) -> Result<Revision> {
+        let revision = write.outcome();
+        if write.is_changed() {
+            write.write_records().await?;
+            write.record_changes().await?;
+            write.transaction.commit().await?;
+            self.announce(revision);
+        } else {
+            write.transaction.rollback().await?;
+        }
+        Ok(revision)
+    }
+
+    /// Tells those who wait about a commit that is durable.
+    pub(super) fn announce(&self, revision: Revision) {
+        self.commits.send_if_modified(|known| {
+            let newer = revision > *known;
+            *known = revision.max(*known);
+            newer
+        });
+    }
+}
+
+/// A writing transaction and what it has changed so far. Dropping it undoes everything.
+pub(super) struct Write {
+    transaction: Transaction<'static, Sqlite>,
+    pub(super) revision: Revision,
+    attribution: Attribution,
+    /// What was done to which object; without any, nothing is committed.
+    records: Vec<(&'static str, String)>,
+    registry: bool,
+    invalidations: Vec<Invalidation>,
+}
+
+impl Write {
+    pub(super) fn connection(&mut self) -> &mut SqliteConnection {
+        &mut self.transaction
+    }
+
+    /// Something was done, such as `server.create`, to the object of that id. Each change says so for the audit log:
+    /// one that does not is not committed.
+    pub(super) fn record(&mut self, action: &'static str, object: impl std::fmt::Display) {
+        self.records.push((action, object.to_string()));
+    }
+
+    fn is_changed(&self) -> bool {
+        !self.records.is_empty()
+    }
+
+    /// Servers or issuers changed.
+    pub(super) fn touch_registry(&mut self) {
+        self.registry = true;
+    }
+
+    /// Leases have to be forgotten.
+    pub(super) fn invalidate(&mut self, invalidation: Invalidation) {
+        if !self.invalidations.contains(&invalidation) && self.invalidations.len() <= MAX_INVALIDATIONS {
+            self.invalidations.push(invalidation);
+        }
+    }
+
+    /// The revision after this transaction.
+    pub(super) fn outcome(&self) -> Revision {
+        if self.is_changed() { self.revision } else { self.previous() }
+    }
+
+    /// The revision before this transaction.
+    pub(super) fn previous(&self) -> Revision {
+        Revision(self.revision.0.saturating_sub(1))
+    }
+
+    async fn write_records(&mut self) -> Result<()> {
+        for record in &self.records {
+            audit::append(&mut self.transaction, self.attribution, self.revision, record).await?;
+        }
+        Ok(())
+    }
+
+    async fn record_changes(&mut self) -> Result<()> {
+        let mut changes: Vec<(&'static str, String)> = Vec::new();
+        if self.registry {
+            changes.push(("registry", String::new()));
+        }
+        if self.invalidations.len() > MAX_INVALIDATIONS || self.invalidations.contains(&Invalidation::All) {
+            changes.push(("all", String::new()));
+        } else {
+            changes.extend(std::mem::take(&mut self.invalidations).into_iter().map(spell));
+        }
+        for (position, (kind, subject)) in (0_i64..).zip(changes) {
+            sqlx::query("INSERT INTO changes (revision, position, kind, subject) VALUES (?, ?, ?, ?)")
+                .bind(to_database(self.revision.0))
+                .bind(position)
+                .bind(kind)
+                .bind(subject)
+                .execute(&mut *self.transaction)
+                .await?;
+        }
+        Ok(())
+    }
+}
+
+fn spell(invalidation: Invalidation) -> (&'static str, String) {
+    match invalidation {
+        Invalidation::Member(id) => ("member", id),
+        Invalidation::Key(id) => ("key", id),
+        Invalidation::Workspace(id) => ("workspace", id),
+        Invalidation::Server(id) => ("server", id),
+        Invalidation::Connection(id) => ("connection", id),
+        Invalidation::All => ("all", String::new()),
+    }
+}
+
+pub(super) async fn current_revision(connection: &mut SqliteConnection) -> Result<Revision> {
+    let current: i64 = sqlx::query_scalar("SELECT current FROM revisions").fetch_one(connection).await?;
+    Ok(Revision(from_database(current)))
+}
+
+/// SQLite gives its other files the mode of this one.
+fn create_private(path: &Path) -> Result<()> {
+    use std::os::unix::fs::OpenOptionsExt as _;
+    let opened = std::fs::OpenOptions::new().append(true).create(true).mode(0o600).open(path);
+    let unavailable = |error| StoreError::Unavailable { problem: format!("{}: {error}", path.display()) };
+    opened.map(drop).map_err(unavailable)
+}
+
+async fn check_integrity(pool: &SqlitePool) -> Result<()> {
+    let mut connection = pool.acquire().await?;
+    connection.ping().await?;
+    let verdict: String = sqlx::query_scalar("PRAGMA quick_check(1)").fetch_one(&mut *connection).await?;
+    if verdict == "ok" {
+        Ok(())
+    } else {
+        Err(StoreError::Unavailable { problem: format!("the database file is damaged: {verdict}") })
+    }
+}

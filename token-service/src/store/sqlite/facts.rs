@@ -1,0 +1,102 @@
+//! The facts about a lease request, from one snapshot.
+
+use std::collections::BTreeSet;
+
+use portcullis_wire::lease::{CallerProof, LeaseRequest};
+use sqlx::sqlite::SqliteConnection;
+
+use super::connection::current_revision;
+use super::convert::{RowName, to_json};
+use super::{issuers, keys, members, policies, servers, workspaces};
+use crate::domain::ids::{KeyId, WorkspaceId};
+use crate::domain::people::{Identity, KeyOwner, Workspace};
+use crate::domain::resolve::{CallerFacts, KeyFacts, LeaseFacts, Membership, ServerFacts, TokenFacts};
+use crate::store::Result;
+
+pub(super) async fn lease_facts(
+    connection: &mut SqliteConnection,
+    request: &LeaseRequest,
+) -> Result<LeaseFacts> {
+    let revision = current_revision(connection).await?;
+    let caller = match &request.proof {
+        CallerProof::ApiKey { id, .. } => CallerFacts::ApiKey(key(connection, &id.as_str().into()).await?),
+        CallerProof::Jwt { issuer, subject, workspace_claim, .. } => {
+            let identity = Identity { issuer: issuer.clone(), subject: subject.clone() };
+            CallerFacts::Token(token(connection, &identity, workspace_claim.as_deref()).await?)
+        }
+    };
+    let server = server(connection, request, &caller).await?;
+    Ok(LeaseFacts { revision, caller, server })
+}
+
+async fn key(connection: &mut SqliteConnection, id: &KeyId) -> Result<Option<KeyFacts>> {
+    let Some(key) = keys::by_id(connection, id).await? else { return Ok(None) };
+    let member = match &key.owner {
+        KeyOwner::Member(member) => members::by_id(connection, member).await?,
+        KeyOwner::Service => None,
+    };
+    let workspace = existing_workspace(connection, &key.workspace).await?;
+    Ok(Some(KeyFacts { key, workspace, member }))
+}
+
+async fn token(
+    connection: &mut SqliteConnection,
+    identity: &Identity,
+    claim: Option<&str>,
+) -> Result<TokenFacts> {
+    let issuer = issuers::find(connection, &identity.issuer).await?;
+    let mut memberships = Vec::new();
+    for member in members::of_identity(connection, identity).await? {
+        let workspace = existing_workspace(connection, &member.workspace).await?;
+        memberships.push(Membership { workspace, member });
+    }
+    let mapped = match issuer.as_ref().and_then(|issuer| issuer.mapped_workspace(claim)) {
+        Some(slug) => workspaces::by_slug(connection, &slug).await?,
+        None => None,
+    };
+    Ok(TokenFacts { issuer, memberships, mapped })
+}
+
+/// A workspace that a foreign key vouches for.
+async fn existing_workspace(connection: &mut SqliteConnection, id: &WorkspaceId) -> Result<Workspace> {
+    let found = workspaces::by_id(connection, id).await?;
+    found.ok_or_else(|| {
+        RowName { table: "workspaces", row: id.as_str() }.corrupt("it is referred to and missing")
+    })
+}
+
+async fn server(
+    connection: &mut SqliteConnection,
+    request: &LeaseRequest,
+    caller: &CallerFacts,
+) -> Result<Option<ServerFacts>> {
+    let Some(server) = servers::by_slug(connection, &request.server).await? else { return Ok(None) };
+    let mut workspaces: Vec<&str> = Vec::new();
+    let mut members: Vec<&str> = Vec::new();
+    let mut key = None;
+    match caller {
+        CallerFacts::ApiKey(facts) => {
+            if let Some(facts) = facts {
+                workspaces.push(facts.workspace.id.as_str());
+                members.extend(facts.member.iter().map(|member| member.id.as_str()));
+                key = Some(facts.key.id.as_str());
+            }
+        }
+        CallerFacts::Token(facts) => {
+            workspaces.extend(facts.mapped.iter().map(|workspace| workspace.id.as_str()));
+            workspaces.extend(facts.memberships.iter().map(|membership| membership.workspace.id.as_str()));
+            members.extend(facts.memberships.iter().map(|membership| membership.member.id.as_str()));
+        }
+    }
+    let provisioned: Vec<String> = sqlx::query_scalar(
+        "SELECT workspace_id FROM provisions
+         WHERE server_id = ? AND workspace_id IN (SELECT value FROM json_each(?))",
+    )
+    .bind(server.id.as_str())
+    .bind(to_json(&workspaces))
+    .fetch_all(&mut *connection)
+    .await?;
+    let provisioned: BTreeSet<WorkspaceId> = provisioned.into_iter().map(WorkspaceId::from).collect();
+    let policies = policies::on_server(connection, &server.id, &workspaces, &members, key).await?;
+    Ok(Some(ServerFacts { server, provisioned, policies }))
+}

@@ -1,0 +1,159 @@
+//! API keys.
+
+use portcullis_wire::watch::Invalidation;
+use sqlx::sqlite::SqliteConnection;
+
+use super::connection::Write;
+use super::convert::{RowName, constraint, from_database, revision, to_database};
+use crate::clock::Timestamp;
+use crate::domain::Revision;
+use crate::domain::ids::{KeyId, MemberId, WorkspaceId};
+use crate::domain::people::{ApiKeyRecord, KeyOwner, KeySettings};
+use crate::store::{NewKey, Result, StoreError};
+
+#[derive(sqlx::FromRow)]
+struct KeyRow {
+    id: String,
+    digest: String,
+    workspace_id: String,
+    member_id: Option<String>,
+    name: String,
+    expires_at: Option<i64>,
+    disabled: bool,
+    created_at: i64,
+    last_used_at: Option<i64>,
+    revision: i64,
+}
+
+impl KeyRow {
+    fn read(self) -> Result<ApiKeyRecord> {
+        let row = RowName { table: "api_keys", row: &self.id };
+        Ok(ApiKeyRecord {
+            digest: row.digest(&self.digest)?,
+            workspace: self.workspace_id.into(),
+            owner: self.member_id.map_or(KeyOwner::Service, |id| KeyOwner::Member(id.into())),
+            settings: KeySettings {
+                name: self.name,
+                expires_at: self.expires_at.map(|time| Timestamp(from_database(time))),
+                disabled: self.disabled,
+            },
+            created_at: Timestamp(from_database(self.created_at)),
+            last_used_at: self.last_used_at.map(|time| Timestamp(from_database(time))),
+            revision: revision(self.revision),
+            id: self.id.into(),
+        })
+    }
+}
+
+pub(super) async fn page(
+    connection: &mut SqliteConnection,
+    workspace: &WorkspaceId,
+    after: Option<&KeyId>,
+    limit: u32,
+) -> Result<Vec<ApiKeyRecord>> {
+    let rows: Vec<KeyRow> =
+        sqlx::query_as("SELECT * FROM api_keys WHERE workspace_id = ? AND id > ? ORDER BY id LIMIT ?")
+            .bind(workspace.as_str())
+            .bind(after.map_or("", KeyId::as_str))
+            .bind(limit)
+            .fetch_all(connection)
+            .await?;
+    rows.into_iter().map(KeyRow::read).collect()
+}
+
+pub(super) async fn by_id(connection: &mut SqliteConnection, id: &KeyId) -> Result<Option<ApiKeyRecord>> {
+    let row: Option<KeyRow> = sqlx::query_as("SELECT * FROM api_keys WHERE id = ?")
+        .bind(id.as_str())
+        .fetch_optional(connection)
+        .await?;
+    row.map(KeyRow::read).transpose()
+}
+
+pub(super) async fn create(write: &mut Write, new: &NewKey) -> Result<ApiKeyRecord> {
+    let (member, refers_to) = match &new.owner {
+        KeyOwner::Member(id) => (Some(MemberId::as_str(id)), "workspace or member of it"),
+        KeyOwner::Service => (None, "workspace"),
+    };
+    sqlx::query(
+        "INSERT INTO api_keys
+             (id, digest, workspace_id, member_id, name, expires_at, disabled, created_at, revision)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+    )
+    .bind(new.id.as_str())
+    .bind(new.digest.to_string())
+    .bind(new.workspace.as_str())
+    .bind(member)
+    .bind(&new.settings.name)
+    .bind(new.settings.expires_at.map(|time| to_database(time.0)))
+    .bind(new.settings.disabled)
+    .bind(to_database(new.created_at.0))
+    .bind(to_database(write.revision.0))
+    .execute(write.connection())
+    .await
+    .map_err(|error| constraint(error, "API key", new.id.as_str(), refers_to))?;
+    write.record("key.create", &new.id);
+    // A filter may remember that this key was unknown.
+    write.invalidate(Invalidation::Key(new.id.to_string()));
+    reread(write, &new.id).await
+}
+
+pub(super) async fn change(
+    write: &mut Write,
+    id: &KeyId,
+    settings: &KeySettings,
+    expected: Option<Revision>,
+) -> Result<Option<ApiKeyRecord>> {
+    let Some(key) = by_id(write.connection(), id).await? else { return Ok(None) };
+    if expected.is_some_and(|expected| expected != key.revision) {
+        return Err(StoreError::Stale);
+    }
+    if key.settings == *settings {
+        return Ok(Some(key));
+    }
+    sqlx::query("UPDATE api_keys SET name = ?, expires_at = ?, disabled = ?, revision = ? WHERE id = ?")
+        .bind(&settings.name)
+        .bind(settings.expires_at.map(|time| to_database(time.0)))
+        .bind(settings.disabled)
+        .bind(to_database(write.revision.0))
+        .bind(id.as_str())
+        .execute(write.connection())
+        .await?;
+    write.record("key.change", id);
+    write.invalidate(Invalidation::Key(id.to_string()));
+    reread(write, id).await.map(Some)
+}
+
+async fn reread(write: &mut Write, id: &KeyId) -> Result<ApiKeyRecord> {
+    let found = by_id(write.connection(), id).await?;
+    found.ok_or_else(|| {
+        RowName { table: "api_keys", row: id.as_str() }.corrupt("it was written and is not there")
+    })
+}
+
+/// Not a commit: it takes no revision.
+pub(super) async fn record_uses(
+    connection: &mut SqliteConnection,
+    uses: &[(KeyId, Timestamp)],
+) -> Result<()> {
+    for (id, at) in uses {
+        sqlx::query("UPDATE api_keys SET last_used_at = max(coalesce(last_used_at, 0), ?) WHERE id = ?")
+            .bind(to_database(at.0))
+            .bind(id.as_str())
+            .execute(&mut *connection)
+            .await?;
+    }
+    Ok(())
+}
+
+pub(super) async fn delete(write: &mut Write, id: &KeyId) -> Result<Option<Revision>> {
+    let deleted = sqlx::query("DELETE FROM api_keys WHERE id = ?")
+        .bind(id.as_str())
+        .execute(write.connection())
+        .await?;
+    if deleted.rows_affected() == 0 {
+        return Ok(None);
+    }
+    write.record("key.delete", id);
+    write.invalidate(Invalidation::Key(id.to_string()));
+    Ok(Some(write.outcome()))
+}

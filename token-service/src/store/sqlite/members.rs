@@ -1,0 +1,190 @@
+//! Members.
+
+use portcullis_wire::watch::Invalidation;
+use sqlx::sqlite::SqliteConnection;
+
+use super::connection::Write;
+use super::convert::{RowName, changeable, constraint, revision, to_database};
+use crate::domain::ids::{MemberId, WorkspaceId};
+use crate::domain::people::{Identity, Member};
+use crate::domain::{Origin, Revision};
+use crate::store::{MemberChange, NewMember, Result};
+
+#[derive(sqlx::FromRow)]
+struct MemberRow {
+    id: String,
+    workspace_id: String,
+    issuer: String,
+    subject: String,
+    name: String,
+    disabled: bool,
+    origin: String,
+    revision: i64,
+}
+
+impl MemberRow {
+    fn read(self) -> Result<Member> {
+        let row = RowName { table: "members", row: &self.id };
+        Ok(Member {
+            origin: row.origin(&self.origin)?,
+            workspace: self.workspace_id.into(),
+            identity: Identity { issuer: self.issuer, subject: self.subject },
+            name: self.name,
+            disabled: self.disabled,
+            revision: revision(self.revision),
+            id: self.id.into(),
+        })
+    }
+}
+
+pub(super) async fn page(
+    connection: &mut SqliteConnection,
+    workspace: &WorkspaceId,
+    after: Option<&MemberId>,
+    limit: u32,
+) -> Result<Vec<Member>> {
+    let rows: Vec<MemberRow> =
+        sqlx::query_as("SELECT * FROM members WHERE workspace_id = ? AND id > ? ORDER BY id LIMIT ?")
+            .bind(workspace.as_str())
+            .bind(after.map_or("", MemberId::as_str))
+            .bind(limit)
+            .fetch_all(connection)
+            .await?;
+    rows.into_iter().map(MemberRow::read).collect()
+}
+
+pub(super) async fn by_id(connection: &mut SqliteConnection, id: &MemberId) -> Result<Option<Member>> {
+    let row: Option<MemberRow> = sqlx::query_as("SELECT * FROM members WHERE id = ?")
+        .bind(id.as_str())
+        .fetch_optional(connection)
+        .await?;
+    row.map(MemberRow::read).transpose()
+}
+
+pub(super) async fn by_identity(
+    connection: &mut SqliteConnection,
+    workspace: &WorkspaceId,
+    identity: &Identity,
+) -> Result<Option<Member>> {
+    let row: Option<MemberRow> =
+        sqlx::query_as("SELECT * FROM members WHERE issuer = ? AND subject = ? AND workspace_id = ?")
+            .bind(&identity.issuer)
+            .bind(&identity.subject)
+            .bind(workspace.as_str())
+            .fetch_optional(connection)
+            .await?;
+    row.map(MemberRow::read).transpose()
+}
+
+/// Every membership of one identity.
+pub(super) async fn of_identity(
+    connection: &mut SqliteConnection,
+    identity: &Identity,
+) -> Result<Vec<Member>> {
+    let rows: Vec<MemberRow> =
+        sqlx::query_as("SELECT * FROM members WHERE issuer = ? AND subject = ? ORDER BY id")
+            .bind(&identity.issuer)
+            .bind(&identity.subject)
+            .fetch_all(connection)
+            .await?;
+    rows.into_iter().map(MemberRow::read).collect()
+}
+
+/// All that `portcullis.yaml` has declared.
+pub(super) async fn declared(connection: &mut SqliteConnection) -> Result<Vec<MemberId>> {
+    let ids: Vec<String> = sqlx::query_scalar("SELECT id FROM members WHERE origin = 'config' ORDER BY id")
+        .fetch_all(connection)
+        .await?;
+    Ok(ids.into_iter().map(MemberId::from).collect())
+}
+
+pub(super) async fn provision(write: &mut Write, new: &NewMember) -> Result<Member> {
+    match by_identity(write.connection(), &new.workspace, &new.identity).await? {
+        Some(member) => Ok(member),
+        None => create(write, new, Origin::Api).await,
+    }
+}
+
+pub(super) async fn create(write: &mut Write, new: &NewMember, origin: Origin) -> Result<Member> {
+    let member = Member {
+        id: new.id.clone(),
+        workspace: new.workspace.clone(),
+        identity: new.identity.clone(),
+        name: new.name.clone(),
+        disabled: false,
+        origin,
+        revision: write.revision,
+    };
+    sqlx::query(
+        "INSERT INTO members (id, workspace_id, issuer, subject, name, disabled, origin, revision)
+         VALUES (?, ?, ?, ?, ?, 0, ?, ?)",
+    )
+    .bind(member.id.as_str())
+    .bind(member.workspace.as_str())
+    .bind(&member.identity.issuer)
+    .bind(&member.identity.subject)
+    .bind(&member.name)
+    .bind(origin.as_str())
+    .bind(to_database(member.revision.0))
+    .execute(write.connection())
+    .await
+    .map_err(|error| constraint(error, "member", &member.identity.subject, "workspace"))?;
+    write.record("member.create", &member.id);
+    Ok(member)
+}
+
+pub(super) async fn change(
+    write: &mut Write,
+    id: &MemberId,
+    change: &MemberChange,
+    expected: Option<Revision>,
+) -> Result<Option<Member>> {
+    let Some(member) = by_id(write.connection(), id).await? else { return Ok(None) };
+    changeable("member", member.origin, member.revision, expected)?;
+    replace(write, member, change, Origin::Api).await.map(Some)
+}
+
+/// Writes the change, if it is one.
+pub(super) async fn replace(
+    write: &mut Write,
+    member: Member,
+    change: &MemberChange,
+    origin: Origin,
+) -> Result<Member> {
+    if member.name == change.name && member.disabled == change.disabled && member.origin == origin {
+        return Ok(member);
+    }
+    let member = Member {
+        name: change.name.clone(),
+        disabled: change.disabled,
+        origin,
+        revision: write.revision,
+        ..member
+    };
+    sqlx::query("UPDATE members SET name = ?, disabled = ?, origin = ?, revision = ? WHERE id = ?")
+        .bind(&member.name)
+        .bind(member.disabled)
+        .bind(origin.as_str())
+        .bind(to_database(member.revision.0))
+        .bind(member.id.as_str())
+        .execute(write.connection())
+        .await?;
+    write.record("member.change", &member.id);
+    write.invalidate(Invalidation::Member(member.id.to_string()));
+    Ok(member)
+}
+
+pub(super) async fn delete(write: &mut Write, id: &MemberId) -> Result<Option<Revision>> {
+    let Some(member) = by_id(write.connection(), id).await? else { return Ok(None) };
+    changeable("member", member.origin, member.revision, None)?;
+    remove(write, id).await?;
+    Ok(Some(write.outcome()))
+}
+
+pub(super) async fn remove(write: &mut Write, id: &MemberId) -> Result<()> {
+    sqlx::query("DELETE FROM members WHERE id = ?").bind(id.as_str()).execute(write.connection()).await?;
+    write.record("member.delete", id);
+    // Leases through the member's keys name the member too.
+    write.invalidate(Invalidation::Member(id.to_string()));
+    Ok(())
+}

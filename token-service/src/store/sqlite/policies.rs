@@ -1,0 +1,244 @@
+//! Policies: one row per target and server.
+
+use portcullis_wire::watch::Invalidation;
+use sqlx::sqlite::SqliteConnection;
+
+use super::connection::Write;
+use super::convert::{RowName, changeable, constraint, revision, to_database, to_json};
+use crate::domain::ids::{KeyId, MemberId, ServerId, WorkspaceId};
+use crate::domain::policy::{PolicyEntry, PolicyTarget, ServerRules};
+use crate::domain::{Origin, Revision};
+use crate::store::{Result, StoreError};
+
+#[derive(sqlx::FromRow)]
+struct PolicyRow {
+    server_id: String,
+    workspace_id: Option<String>,
+    member_id: Option<String>,
+    key_id: Option<String>,
+    rules: String,
+    origin: String,
+    revision: i64,
+}
+
+impl PolicyRow {
+    fn read(self) -> Result<PolicyEntry> {
+        let row = RowName { table: "policies", row: &self.server_id };
+        let target = match (self.workspace_id, self.member_id, self.key_id) {
+            (None, None, None) => PolicyTarget::Organization,
+            (Some(id), None, None) => PolicyTarget::Workspace(id.into()),
+            (None, Some(id), None) => PolicyTarget::Member(id.into()),
+            (None, None, Some(id)) => PolicyTarget::Key(id.into()),
+            _ => return Err(row.corrupt("it has several targets")),
+        };
+        Ok(PolicyEntry {
+            rules: row.json(&self.rules)?,
+            origin: row.origin(&self.origin)?,
+            revision: revision(self.revision),
+            target,
+            server: self.server_id.into(),
+        })
+    }
+}
+
+/// The three columns of a target; empty texts where the table has nulls.
+struct Columns<'a> {
+    workspace: &'a str,
+    member: &'a str,
+    key: &'a str,
+}
+
+fn columns(target: &PolicyTarget) -> Columns<'_> {
+    let none = Columns { workspace: "", member: "", key: "" };
+    match target {
+        PolicyTarget::Organization => none,
+        PolicyTarget::Workspace(id) => Columns { workspace: WorkspaceId::as_str(id), ..none },
+        PolicyTarget::Member(id) => Columns { member: MemberId::as_str(id), ..none },
+        PolicyTarget::Key(id) => Columns { key: KeyId::as_str(id), ..none },
+    }
+}
+
+pub(super) async fn of_target(
+    connection: &mut SqliteConnection,
+    target: &PolicyTarget,
+) -> Result<Vec<PolicyEntry>> {
+    let columns = columns(target);
+    let rows: Vec<PolicyRow> = sqlx::query_as(
+        "SELECT * FROM policies
+         WHERE workspace_id IS nullif(?, '') AND member_id IS nullif(?, '') AND key_id IS nullif(?, '')
+         ORDER BY server_id",
+    )
+    .bind(columns.workspace)
+    .bind(columns.member)
+    .bind(columns.key)
+    .fetch_all(connection)
+    .await?;
+    rows.into_iter().map(PolicyRow::read).collect()
+}
+
+/// The organization's entry on a server, and those of the targets given, as JSON lists of ids.
+pub(super) async fn on_server(
+    connection: &mut SqliteConnection,
+    server: &ServerId,
+    workspaces: &[&str],
+    members: &[&str],
+    key: Option<&str>,
+) -> Result<Vec<PolicyEntry>> {
+    let rows: Vec<PolicyRow> = sqlx::query_as(
+        "SELECT * FROM policies
+         WHERE server_id = ?
+           AND ((workspace_id IS NULL AND member_id IS NULL AND key_id IS NULL)
+             OR workspace_id IN (SELECT value FROM json_each(?))
+             OR member_id IN (SELECT value FROM json_each(?))
+             OR key_id = ?)",
+    )
+    .bind(server.as_str())
+    .bind(to_json(&workspaces))
+    .bind(to_json(&members))
+    .bind(key)
+    .fetch_all(connection)
+    .await?;
+    rows.into_iter().map(PolicyRow::read).collect()
+}
+
+/// All that `portcullis.yaml` has declared.
+pub(super) async fn declared(connection: &mut SqliteConnection) -> Result<Vec<PolicyEntry>> {
+    let rows: Vec<PolicyRow> =
+        sqlx::query_as("SELECT * FROM policies WHERE origin = 'config'").fetch_all(connection).await?;
+    rows.into_iter().map(PolicyRow::read).collect()
+}
+
+async fn find(
+    connection: &mut SqliteConnection,
+    target: &PolicyTarget,
+    server: &ServerId,
+) -> Result<Option<PolicyEntry>> {
+    let columns = columns(target);
+    let row: Option<PolicyRow> = sqlx::query_as(
+        "SELECT * FROM policies
+         WHERE server_id = ? AND coalesce(workspace_id, '') = ? AND coalesce(member_id, '') = ?
+           AND coalesce(key_id, '') = ?",
+    )
+    .bind(server.as_str())
+    .bind(columns.workspace)
+    .bind(columns.member)
+    .bind(columns.key)
+    .fetch_optional(connection)
+    .await?;
+    row.map(PolicyRow::read).transpose()
+}
+
+pub(super) async fn set(
+    write: &mut Write,
+    target: &PolicyTarget,
+    server: &ServerId,
+    rules: &ServerRules,
+    expected: Option<Revision>,
+) -> Result<PolicyEntry> {
+    let old = find(write.connection(), target, server).await?;
+    match &old {
+        Some(old) => changeable("policy", old.origin, old.revision, expected)?,
+        // Whoever expected an entry has missed that it was deleted.
+        None if expected.is_some() => return Err(StoreError::Stale),
+        None => {}
+    }
+    replace(
+        write,
+        old,
+        PolicyEntry {
+            target: target.clone(),
+            server: server.clone(),
+            rules: rules.clone(),
+            origin: Origin::Api,
+            revision: write.revision,
+        },
+    )
+    .await
+}
+
+/// Writes an entry that was declared, whoever owned the one before.
+pub(super) async fn declare(write: &mut Write, entry: PolicyEntry) -> Result<PolicyEntry> {
+    let old = find(write.connection(), &entry.target, &entry.server).await?;
+    replace(write, old, entry).await
+}
+
+async fn replace(write: &mut Write, old: Option<PolicyEntry>, new: PolicyEntry) -> Result<PolicyEntry> {
+    if let Some(old) = old {
+        if old.rules == new.rules && old.origin == new.origin {
+            return Ok(old);
+        }
+        erase(write, &old.target, &old.server).await?;
+    }
+    let columns = columns(&new.target);
+    sqlx::query(
+        "INSERT INTO policies (server_id, workspace_id, member_id, key_id, rules, origin, revision)
+         VALUES (?, nullif(?, ''), nullif(?, ''), nullif(?, ''), ?, ?, ?)",
+    )
+    .bind(new.server.as_str())
+    .bind(columns.workspace)
+    .bind(columns.member)
+    .bind(columns.key)
+    .bind(to_json(&new.rules))
+    .bind(new.origin.as_str())
+    .bind(to_database(new.revision.0))
+    .execute(write.connection())
+    .await
+    .map_err(|error| constraint(error, "policy", new.server.as_str(), "server or target"))?;
+    write.record("policy.set", spell(&new.target, &new.server));
+    invalidate(write, &new.target, &new.server);
+    Ok(new)
+}
+
+pub(super) async fn delete(
+    write: &mut Write,
+    target: &PolicyTarget,
+    server: &ServerId,
+) -> Result<Option<Revision>> {
+    let Some(entry) = find(write.connection(), target, server).await? else { return Ok(None) };
+    changeable("policy", entry.origin, entry.revision, None)?;
+    remove(write, target, server).await?;
+    Ok(Some(write.outcome()))
+}
+
+pub(super) async fn remove(write: &mut Write, target: &PolicyTarget, server: &ServerId) -> Result<()> {
+    erase(write, target, server).await?;
+    write.record("policy.delete", spell(target, server));
+    invalidate(write, target, server);
+    Ok(())
+}
+
+/// As the audit log names an entry.
+fn spell(target: &PolicyTarget, server: &ServerId) -> String {
+    let object = match target {
+        PolicyTarget::Organization => "",
+        PolicyTarget::Workspace(id) => id.as_str(),
+        PolicyTarget::Member(id) => id.as_str(),
+        PolicyTarget::Key(id) => id.as_str(),
+    };
+    format!("{}:{object} {server}", target.level().as_str())
+}
+
+async fn erase(write: &mut Write, target: &PolicyTarget, server: &ServerId) -> Result<()> {
+    let columns = columns(target);
+    sqlx::query(
+        "DELETE FROM policies
+         WHERE server_id = ? AND coalesce(workspace_id, '') = ? AND coalesce(member_id, '') = ?
+           AND coalesce(key_id, '') = ?",
+    )
+    .bind(server.as_str())
+    .bind(columns.workspace)
+    .bind(columns.member)
+    .bind(columns.key)
+    .execute(write.connection())
+    .await?;
+    Ok(())
+}
+
+fn invalidate(write: &mut Write, target: &PolicyTarget, server: &ServerId) {
+    write.invalidate(match target {
+        PolicyTarget::Organization => Invalidation::Server(server.to_string()),
+        PolicyTarget::Workspace(id) => Invalidation::Workspace(id.to_string()),
+        PolicyTarget::Member(id) => Invalidation::Member(id.to_string()),
+        PolicyTarget::Key(id) => Invalidation::Key(id.to_string()),
+    });
+}

@@ -1,0 +1,333 @@
+//! Servers, their credential headers, and which workspaces have them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use portcullis_wire::names::Slug;
+use portcullis_wire::watch::{Invalidation, PayloadPolicy};
+use sqlx::sqlite::SqliteConnection;
+
+use super::connection::Write;
+use super::convert::{RowName, changeable, constraint, from_database, revision, to_database};
+use super::workspaces;
+use crate::domain::header::HeaderName;
+use crate::domain::ids::{ServerId, WorkspaceId};
+use crate::domain::server::{Sealed, SealedHeader, Server, ServerAuth, ServerSettings};
+use crate::domain::url::{PlainHttp, ServerUrl};
+use crate::domain::{Origin, Revision};
+use crate::store::{InitialWorkspaces, NewServer, Result, StoreError};
+
+#[derive(sqlx::FromRow)]
+struct ServerRow {
+    id: String,
+    slug: String,
+    name: String,
+    url: String,
+    auth: String,
+    payload: String,
+    provision_new_workspaces: bool,
+    origin: String,
+    revision: i64,
+}
+
+#[derive(sqlx::FromRow)]
+struct HeaderRow {
+    server_id: String,
+    name: String,
+    generation: i64,
+    value: Vec<u8>,
+}
+
+impl HeaderRow {
+    fn read(self) -> Result<SealedHeader> {
+        let row = RowName { table: "server_headers", row: &self.server_id };
+        let name = HeaderName::parse(&self.name).map_err(|error| row.corrupt(error))?;
+        Ok(SealedHeader { name, generation: from_database(self.generation), value: Sealed::new(self.value) })
+    }
+}
+
+impl ServerRow {
+    fn read(self, headers: Vec<SealedHeader>) -> Result<Server> {
+        let row = RowName { table: "servers", row: &self.id };
+        let auth = match self.auth.as_str() {
+            "none" => ServerAuth::None,
+            "headers" => ServerAuth::Headers(headers),
+            _ => return Err(row.corrupt("the auth type is unknown")),
+        };
+        let payload = match self.payload.as_str() {
+            "off" => PayloadPolicy::Off,
+            "digest" => PayloadPolicy::Digest,
+            "redacted" => PayloadPolicy::Redacted,
+            "full" => PayloadPolicy::Full,
+            _ => return Err(row.corrupt("the payload policy is unknown")),
+        };
+        // Whether plain http is allowed was decided when the row was written.
+        let url = ServerUrl::parse(&self.url, PlainHttp::Allowed).map_err(|error| row.corrupt(error))?;
+        Ok(Server {
+            slug: row.slug(&self.slug)?,
+            origin: row.origin(&self.origin)?,
+            revision: revision(self.revision),
+            settings: ServerSettings {
+                name: self.name,
+                url,
+                auth,
+                payload,
+                provision_new_workspaces: self.provision_new_workspaces,
+            },
+            id: self.id.into(),
+        })
+    }
+}
+
+fn payload_text(payload: PayloadPolicy) -> &'static str {
+    match payload {
+        PayloadPolicy::Off => "off",
+        PayloadPolicy::Digest => "digest",
+        PayloadPolicy::Redacted => "redacted",
+        PayloadPolicy::Full => "full",
+    }
+}
+
+pub(super) async fn all(connection: &mut SqliteConnection) -> Result<Vec<Server>> {
+    let rows: Vec<ServerRow> =
+        sqlx::query_as("SELECT * FROM servers ORDER BY slug").fetch_all(&mut *connection).await?;
+    let header_rows: Vec<HeaderRow> = sqlx::query_as(
+        "SELECT server_id, name, generation, value FROM server_headers ORDER BY server_id, position",
+    )
+    .fetch_all(connection)
+    .await?;
+    let mut headers: BTreeMap<String, Vec<SealedHeader>> = BTreeMap::new();
+    for row in header_rows {
+        headers.entry(row.server_id.clone()).or_default().push(row.read()?);
+    }
+    rows.into_iter()
+        .map(|row| {
+            let headers = headers.remove(&row.id).unwrap_or_default();
+            row.read(headers)
+        })
+        .collect()
+}
+
+pub(super) async fn by_id(connection: &mut SqliteConnection, id: &ServerId) -> Result<Option<Server>> {
+    let row = sqlx::query_as("SELECT * FROM servers WHERE id = ?")
+        .bind(id.as_str())
+        .fetch_optional(&mut *connection)
+        .await?;
+    with_headers(connection, row).await
+}
+
+pub(super) async fn by_slug(connection: &mut SqliteConnection, slug: &Slug) -> Result<Option<Server>> {
+    let row = sqlx::query_as("SELECT * FROM servers WHERE slug = ?")
+        .bind(slug.as_str())
+        .fetch_optional(&mut *connection)
+        .await?;
+    with_headers(connection, row).await
+}
+
+async fn with_headers(connection: &mut SqliteConnection, row: Option<ServerRow>) -> Result<Option<Server>> {
+    let Some(row) = row else { return Ok(None) };
+    let headers: Vec<HeaderRow> = sqlx::query_as(
+        "SELECT server_id, name, generation, value FROM server_headers WHERE server_id = ? ORDER BY position",
+    )
+    .bind(&row.id)
+    .fetch_all(connection)
+    .await?;
+    let headers = headers.into_iter().map(HeaderRow::read).collect::<Result<_>>()?;
+    row.read(headers).map(Some)
+}
+
+pub(super) async fn create(write: &mut Write, new: &NewServer) -> Result<Server> {
+    let server = Server {
+        id: new.id.clone(),
+        slug: new.slug.clone(),
+        settings: new.settings.clone(),
+        origin: Origin::Api,
+        revision: write.revision,
+    };
+    insert(write, &server).await?;
+    let workspaces = match &new.workspaces {
+        InitialWorkspaces::All => workspaces::ids(write.connection()).await?,
+        InitialWorkspaces::Only(only) => only.clone(),
+    };
+    for workspace in &workspaces {
+        add_provision(write, &server.id, workspace).await?;
+    }
+    Ok(server)
+}
+
+pub(super) async fn insert(write: &mut Write, server: &Server) -> Result<()> {
+    sqlx::query(
+        "INSERT INTO servers (id, slug, name, url, auth, payload, provision_new_workspaces, origin, revision)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+    )
+    .bind(server.id.as_str())
+    .bind(server.slug.as_str())
+    .bind(&server.settings.name)
+    .bind(server.settings.url.to_string())
+    .bind(server.settings.auth.as_str())
+    .bind(payload_text(server.settings.payload))
+    .bind(server.settings.provision_new_workspaces)
+    .bind(server.origin.as_str())
+    .bind(to_database(server.revision.0))
+    .execute(write.connection())
+    .await
+    .map_err(|error| constraint(error, "server", server.slug.as_str(), "server"))?;
+    insert_headers(write, server).await?;
+    write.record("server.create", &server.id);
+    write.touch_registry();
+    Ok(())
+}
+
+async fn insert_headers(write: &mut Write, server: &Server) -> Result<()> {
+    let ServerAuth::Headers(headers) = &server.settings.auth else { return Ok(()) };
+    for (position, header) in (0_i64..).zip(headers) {
+        sqlx::query(
+            "INSERT INTO server_headers (server_id, position, name, generation, value) VALUES (?, ?, ?, ?, ?)",
+        )
+        .bind(server.id.as_str())
+        .bind(position)
+        .bind(header.name.as_str())
+        .bind(to_database(header.generation))
+        .bind(header.value.as_bytes())
+        .execute(write.connection())
+        .await
+        .map_err(|error| constraint(error, "header", header.name.as_str(), "server"))?;
+    }
+    Ok(())
+}
+
+pub(super) async fn change(
+    write: &mut Write,
+    id: &ServerId,
+    settings: &ServerSettings,
+    expected: Option<Revision>,
+) -> Result<Option<Server>> {
+    let Some(server) = by_id(write.connection(), id).await? else { return Ok(None) };
+    changeable("server", server.origin, server.revision, expected)?;
+    replace(write, server, settings, Origin::Api).await.map(Some)
+}
+
+/// Writes new settings, if they are new.
+pub(super) async fn replace(
+    write: &mut Write,
+    server: Server,
+    settings: &ServerSettings,
+    origin: Origin,
+) -> Result<Server> {
+    if server.settings == *settings && server.origin == origin {
+        return Ok(server);
+    }
+    let server = Server { settings: settings.clone(), origin, revision: write.revision, ..server };
+    sqlx::query(
+        "UPDATE servers SET name = ?, url = ?, auth = ?, payload = ?, provision_new_workspaces = ?, origin = ?,
+             revision = ?
+         WHERE id = ?",
+    )
+    .bind(&server.settings.name)
+    .bind(server.settings.url.to_string())
+    .bind(server.settings.auth.as_str())
+    .bind(payload_text(server.settings.payload))
+    .bind(server.settings.provision_new_workspaces)
+    .bind(server.origin.as_str())
+    .bind(to_database(server.revision.0))
+    .bind(server.id.as_str())
+    .execute(write.connection())
+    .await?;
+    sqlx::query("DELETE FROM server_headers WHERE server_id = ?")
+        .bind(server.id.as_str())
+        .execute(write.connection())
+        .await?;
+    insert_headers(write, &server).await?;
+    write.record("server.change", &server.id);
+    write.touch_registry();
+    write.invalidate(Invalidation::Server(server.id.to_string()));
+    Ok(server)
+}
+
+pub(super) async fn delete(write: &mut Write, id: &ServerId) -> Result<Option<Revision>> {
+    let Some(server) = by_id(write.connection(), id).await? else { return Ok(None) };
+    changeable("server", server.origin, server.revision, None)?;
+    remove(write, id).await?;
+    Ok(Some(write.outcome()))
+}
+
+pub(super) async fn remove(write: &mut Write, id: &ServerId) -> Result<()> {
+    sqlx::query("DELETE FROM servers WHERE id = ?").bind(id.as_str()).execute(write.connection()).await?;
+    write.record("server.delete", id);
+    write.touch_registry();
+    write.invalidate(Invalidation::Server(id.to_string()));
+    Ok(())
+}
+
+pub(super) async fn provisions(
+    connection: &mut SqliteConnection,
+    id: &ServerId,
+) -> Result<BTreeSet<WorkspaceId>> {
+    let ids: Vec<String> = sqlx::query_scalar("SELECT workspace_id FROM provisions WHERE server_id = ?")
+        .bind(id.as_str())
+        .fetch_all(connection)
+        .await?;
+    Ok(ids.into_iter().map(WorkspaceId::from).collect())
+}
+
+pub(super) async fn set_provision(
+    write: &mut Write,
+    id: &ServerId,
+    workspace: &WorkspaceId,
+    provisioned: bool,
+) -> Result<Option<Revision>> {
+    let Some(server) = by_id(write.connection(), id).await? else { return Ok(None) };
+    if workspaces::by_id(write.connection(), workspace).await?.is_none() {
+        return Ok(None);
+    }
+    changeable("server", server.origin, server.revision, None)?;
+    if provisioned {
+        add_provision(write, id, workspace).await?;
+    } else {
+        remove_provision(write, id, workspace).await?;
+    }
+    Ok(Some(write.outcome()))
+}
+
+pub(super) async fn add_provision(write: &mut Write, id: &ServerId, workspace: &WorkspaceId) -> Result<()> {
+    let added =
+        sqlx::query("INSERT INTO provisions (server_id, workspace_id) VALUES (?, ?) ON CONFLICT DO NOTHING")
+            .bind(id.as_str())
+            .bind(workspace.as_str())
+            .execute(write.connection())
+            .await
+            .map_err(|error| constraint(error, "provision", id.as_str(), "workspace"))?;
+    if added.rows_affected() > 0 {
+        write.record("server.provision", format_args!("{id} {workspace}"));
+        write.invalidate(Invalidation::Workspace(workspace.to_string()));
+    }
+    Ok(())
+}
+
+pub(super) async fn remove_provision(
+    write: &mut Write,
+    id: &ServerId,
+    workspace: &WorkspaceId,
+) -> Result<()> {
+    let removed = sqlx::query("DELETE FROM provisions WHERE server_id = ? AND workspace_id = ?")
+        .bind(id.as_str())
+        .bind(workspace.as_str())
+        .execute(write.connection())
+        .await?;
+    if removed.rows_affected() > 0 {
+        write.record("server.withdraw", format_args!("{id} {workspace}"));
+        write.invalidate(Invalidation::Workspace(workspace.to_string()));
+    }
+    Ok(())
+}
+
+/// Gives a new workspace every server that asks for it.
+pub(super) async fn provision_new_workspace(write: &mut Write, workspace: &WorkspaceId) -> Result<()> {
+    sqlx::query(
+        "INSERT INTO provisions (server_id, workspace_id) SELECT id, ? FROM servers WHERE provision_new_workspaces",
+    )
+    .bind(workspace.as_str())
+    .execute(write.connection())
+    .await
+    .map_err(StoreError::from)?;
+    Ok(())
+}

@@ -1,0 +1,134 @@
+//! Workspaces.
+
+use std::collections::BTreeSet;
+
+use portcullis_wire::names::Slug;
+use portcullis_wire::watch::Invalidation;
+use sqlx::sqlite::SqliteConnection;
+
+use super::connection::Write;
+use super::convert::{RowName, changeable, constraint, revision, to_database};
+use super::servers;
+use crate::domain::ids::WorkspaceId;
+use crate::domain::people::Workspace;
+use crate::domain::{Origin, Revision};
+use crate::store::{NewWorkspace, Result};
+
+#[derive(sqlx::FromRow)]
+struct WorkspaceRow {
+    id: String,
+    slug: String,
+    name: String,
+    origin: String,
+    revision: i64,
+}
+
+impl WorkspaceRow {
+    fn read(self) -> Result<Workspace> {
+        let row = RowName { table: "workspaces", row: &self.id };
+        Ok(Workspace {
+            slug: row.slug(&self.slug)?,
+            origin: row.origin(&self.origin)?,
+            revision: revision(self.revision),
+            name: self.name,
+            id: self.id.into(),
+        })
+    }
+}
+
+pub(super) async fn all(connection: &mut SqliteConnection) -> Result<Vec<Workspace>> {
+    let rows: Vec<WorkspaceRow> =
+        sqlx::query_as("SELECT * FROM workspaces ORDER BY slug").fetch_all(connection).await?;
+    rows.into_iter().map(WorkspaceRow::read).collect()
+}
+
+pub(super) async fn ids(connection: &mut SqliteConnection) -> Result<BTreeSet<WorkspaceId>> {
+    let ids: Vec<String> = sqlx::query_scalar("SELECT id FROM workspaces").fetch_all(connection).await?;
+    Ok(ids.into_iter().map(WorkspaceId::from).collect())
+}
+
+pub(super) async fn by_id(connection: &mut SqliteConnection, id: &WorkspaceId) -> Result<Option<Workspace>> {
+    let row: Option<WorkspaceRow> = sqlx::query_as("SELECT * FROM workspaces WHERE id = ?")
+        .bind(id.as_str())
+        .fetch_optional(connection)
+        .await?;
+    row.map(WorkspaceRow::read).transpose()
+}
+
+pub(super) async fn by_slug(connection: &mut SqliteConnection, slug: &Slug) -> Result<Option<Workspace>> {
+    let row: Option<WorkspaceRow> = sqlx::query_as("SELECT * FROM workspaces WHERE slug = ?")
+        .bind(slug.as_str())
+        .fetch_optional(connection)
+        .await?;
+    row.map(WorkspaceRow::read).transpose()
+}
+
+pub(super) async fn create(write: &mut Write, new: &NewWorkspace, origin: Origin) -> Result<Workspace> {
+    let workspace = Workspace {
+        id: new.id.clone(),
+        slug: new.slug.clone(),
+        name: new.name.clone(),
+        origin,
+        revision: write.revision,
+    };
+    sqlx::query("INSERT INTO workspaces (id, slug, name, origin, revision) VALUES (?, ?, ?, ?, ?)")
+        .bind(workspace.id.as_str())
+        .bind(workspace.slug.as_str())
+        .bind(&workspace.name)
+        .bind(origin.as_str())
+        .bind(to_database(workspace.revision.0))
+        .execute(write.connection())
+        .await
+        .map_err(|error| constraint(error, "workspace", new.slug.as_str(), "workspace"))?;
+    servers::provision_new_workspace(write, &workspace.id).await?;
+    write.record("workspace.create", &workspace.id);
+    Ok(workspace)
+}
+
+pub(super) async fn rename(
+    write: &mut Write,
+    id: &WorkspaceId,
+    name: &str,
+    expected: Option<Revision>,
+) -> Result<Option<Workspace>> {
+    let Some(workspace) = by_id(write.connection(), id).await? else { return Ok(None) };
+    changeable("workspace", workspace.origin, workspace.revision, expected)?;
+    replace(write, workspace, name, Origin::Api).await.map(Some)
+}
+
+/// Writes a new name, if it is new.
+pub(super) async fn replace(
+    write: &mut Write,
+    workspace: Workspace,
+    name: &str,
+    origin: Origin,
+) -> Result<Workspace> {
+    if workspace.name == name && workspace.origin == origin {
+        return Ok(workspace);
+    }
+    let workspace = Workspace { name: name.to_owned(), origin, revision: write.revision, ..workspace };
+    sqlx::query("UPDATE workspaces SET name = ?, origin = ?, revision = ? WHERE id = ?")
+        .bind(&workspace.name)
+        .bind(origin.as_str())
+        .bind(to_database(workspace.revision.0))
+        .bind(workspace.id.as_str())
+        .execute(write.connection())
+        .await?;
+    // No lease holds the name, so there is nothing to forget.
+    write.record("workspace.change", &workspace.id);
+    Ok(workspace)
+}
+
+pub(super) async fn delete(write: &mut Write, id: &WorkspaceId) -> Result<Option<Revision>> {
+    let Some(workspace) = by_id(write.connection(), id).await? else { return Ok(None) };
+    changeable("workspace", workspace.origin, workspace.revision, None)?;
+    remove(write, id).await?;
+    Ok(Some(write.outcome()))
+}
+
+pub(super) async fn remove(write: &mut Write, id: &WorkspaceId) -> Result<()> {
+    sqlx::query("DELETE FROM workspaces WHERE id = ?").bind(id.as_str()).execute(write.connection()).await?;
+    write.record("workspace.delete", id);
+    write.invalidate(Invalidation::Workspace(id.to_string()));
+    Ok(())
+}

@@ -1,0 +1,217 @@
+//! Who watches, and how far each filter has come.
+//!
+//! The hub holds no truth: revisions live in the store, and a filter that reconnects starts from the cursor that it
+//! sends. What is here may be lost at any time and is rebuilt within one hold.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use serde::Serialize;
+use tokio::sync::watch;
+use utoipa::ToSchema;
+
+use crate::clock::{Clock, Timestamp};
+use crate::domain::Revision;
+
+/// How long after the end of its last watch a filter still counts as connected. By then the filter itself has gone
+/// *unverified* and stops serving when its staleness budget is over.
+pub const LAPSE: Duration = Duration::from_secs(3);
+
+/// How long a silent filter stays in the status report.
+const FORGET: Duration = Duration::from_mins(5);
+
+/// Far above any fleet; it keeps a peer that makes up filter ids from filling the memory.
+const MAX_FILTERS: usize = 10_000;
+
+/// Collects acknowledgements and wakes those who wait for them.
+#[derive(Debug, Default)]
+pub struct WatchHub {
+    filters: Mutex<HashMap<String, Seen>>,
+    /// Counts acknowledgements, so that waiters look again; the number itself means nothing.
+    acknowledgements: watch::Sender<u64>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Seen {
+    cursor: Revision,
+    at: Timestamp,
+    connected_until: Timestamp,
+}
+
+/// One filter as `GET /v1/status` shows it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct FilterStatus {
+    /// Chosen by the filter at start; one for each VM of each Envoy.
+    pub filter: String,
+    /// The last revision that it has applied.
+    #[schema(value_type = u64)]
+    pub cursor: Revision,
+    /// Milliseconds since the epoch.
+    pub last_seen_ms: u64,
+    pub connected: bool,
+}
+
+impl WatchHub {
+    /// Notes a watch that begins `now` and may be held for `hold`; its `cursor` acknowledges all up to it.
+    pub fn acknowledge(&self, filter: &str, cursor: Revision, now: Timestamp, hold: Duration) {
+        let mut filters = self.filters();
+        if filters.len() >= MAX_FILTERS && !filters.contains_key(filter) {
+            let longest_silent = filters.iter().min_by_key(|(_, seen)| seen.at);
+            if let Some(name) = longest_silent.map(|(name, _)| name.clone()) {
+                filters.remove(&name);
+            }
+        }
+        let connected_until = now.plus(hold).plus(LAPSE);
+        filters.insert(filter.to_owned(), Seen { cursor, at: now, connected_until });
+        drop(filters);
+        self.acknowledgements.send_modify(|count| *count = count.wrapping_add(1));
+    }
+
+    /// Every filter heard of lately, by name.
+    pub fn status(&self, now: Timestamp) -> Vec<FilterStatus> {
+        let mut filters = self.filters();
+        filters.retain(|_, seen| seen.at.until(now) < FORGET);
+        let mut status: Vec<_> = filters
+            .iter()
+            .map(|(filter, seen)| FilterStatus {
+                filter: filter.clone(),
+                cursor: seen.cursor,
+                last_seen_ms: seen.at.as_millis(),
+                connected: now < seen.connected_until,
+            })
+            .collect();
+        drop(filters);
+        status.sort_by(|one, other| one.filter.cmp(&other.filter));
+        status
+    }
+
+    /// Waits until every filter that is connected now has acknowledged `revision`; answers how many those are.
+    ///
+    /// # Errors
+    ///
+    /// The filters that have not, when `timeout` is over or all of them have fallen silent. A filter that falls silent
+    /// meanwhile is an error and not ignored: it may be cut off and still serve what it has cached.
+    pub async fn applied(
+        &self,
+        revision: Revision,
+        clock: &dyn Clock,
+        timeout: Duration,
+    ) -> Result<usize, Vec<String>> {
+        let connected: Vec<String> = self
+            .status(clock.now())
+            .into_iter()
+            .filter(|status| status.connected)
+            .map(|status| status.filter)
+            .collect();
+        let mut acknowledgements = self.acknowledgements.subscribe();
+        let deadline = tokio::time::Instant::now() + timeout;
+        loop {
+            acknowledgements.mark_unchanged();
+            let missing = self.missing(&connected, revision, clock.now());
+            if missing.filters.is_empty() {
+                return Ok(connected.len());
+            }
+            let Some(until_lapse) = missing.until_last_lapse else { return Err(missing.filters) };
+            let wake_at = deadline.min(tokio::time::Instant::now() + until_lapse);
+            let woken = tokio::time::timeout_at(wake_at, acknowledgements.changed()).await;
+            if woken.is_err() && tokio::time::Instant::now() >= deadline {
+                return Err(missing.filters);
+            }
+        }
+    }
+
+    fn missing(&self, expected: &[String], revision: Revision, now: Timestamp) -> Missing {
+        let filters = self.filters();
+        let mut missing = Missing { filters: Vec::new(), until_last_lapse: None };
+        for name in expected {
+            let seen = filters.get(name);
+            if seen.is_some_and(|seen| seen.cursor >= revision) {
+                continue;
+            }
+            missing.filters.push(name.clone());
+            let left = seen.map_or(Duration::ZERO, |seen| now.until(seen.connected_until));
+            if !left.is_zero() {
+                missing.until_last_lapse = missing.until_last_lapse.max(Some(left));
+            }
+        }
+        missing
+    }
+
+    fn filters(&self) -> MutexGuard<'_, HashMap<String, Seen>> {
+        // A panic while the lock was held leaves at worst one entry out of date.
+        self.filters.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+struct Missing {
+    filters: Vec<String>,
+    /// `None` if all of them have lapsed.
+    until_last_lapse: Option<Duration>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOLD: Duration = Duration::from_secs(1);
+    const PATIENCE: Duration = Duration::from_secs(10);
+    const START: Timestamp = Timestamp(0);
+
+    struct Fixed(Timestamp);
+
+    impl Clock for Fixed {
+        fn now(&self) -> Timestamp {
+            self.0
+        }
+    }
+
+    #[tokio::test]
+    async fn applied_when_all_connected_filters_have_acknowledged() {
+        let hub = WatchHub::default();
+        let clock = Fixed(START);
+        assert_eq!(hub.applied(Revision(2), &clock, PATIENCE).await, Ok(0), "nobody to wait for");
+
+        hub.acknowledge("a", Revision(1), START, HOLD);
+        hub.acknowledge("b", Revision(2), START, HOLD);
+        let waiting = hub.applied(Revision(2), &clock, PATIENCE);
+        let news = async { hub.acknowledge("a", Revision(2), START, HOLD) };
+        let (applied, ()) = tokio::join!(waiting, news);
+        assert_eq!(applied, Ok(2));
+    }
+
+    #[tokio::test]
+    async fn a_filter_that_keeps_an_old_cursor_is_named() {
+        let hub = WatchHub::default();
+        let clock = Fixed(START);
+        hub.acknowledge("behind", Revision(1), START, HOLD);
+        hub.acknowledge("done", Revision(2), START, HOLD);
+        let applied = hub.applied(Revision(2), &clock, Duration::ZERO).await;
+        assert_eq!(applied, Err(vec!["behind".to_owned()]));
+    }
+
+    #[tokio::test]
+    async fn a_silent_filter_is_connected_for_one_hold_and_the_lapse() {
+        let hub = WatchHub::default();
+        hub.acknowledge("a", Revision(1), START, HOLD);
+        let connected = |now| hub.status(now).iter().map(|status| status.connected).collect::<Vec<_>>();
+        let lapsed = START.plus(HOLD).plus(LAPSE);
+        assert_eq!(connected(Timestamp(lapsed.0 - 1)), [true]);
+        assert_eq!(connected(lapsed), [false]);
+        assert_eq!(
+            hub.applied(Revision(2), &Fixed(lapsed), PATIENCE).await,
+            Ok(0),
+            "it is not waited for any more"
+        );
+        assert!(hub.status(START.plus(FORGET)).is_empty(), "and forgotten in the end");
+    }
+
+    #[test]
+    fn made_up_filters_do_not_fill_the_memory() {
+        let hub = WatchHub::default();
+        for number in 0..=MAX_FILTERS {
+            hub.acknowledge(&number.to_string(), Revision(1), START, HOLD);
+        }
+        assert_eq!(hub.status(START).len(), MAX_FILTERS);
+    }
+}
