@@ -179,6 +179,8 @@ impl Stream {
                 Ok(()) => Action::Continue,
                 Err(_) => self.fail(),
             },
+            // Envoy shows the body all the same, because the plugin's configuration allows a head to wait.
+            ResponseHead::Hold => Action::Pause,
             ResponseHead::Reply(reply) => self.answer(&reply),
         }
     }
@@ -189,9 +191,11 @@ impl Stream {
             return Action::Continue;
         }
         let Ok(chunk) = host::buffer(Buffer::ResponseBody, size) else { return self.cut() };
-        let ResponseChunk::Replace(bytes) = self.exchange.on_response_body(&chunk, end_of_stream) else {
-            return Action::Continue;
-        };
+        let chunk = self.exchange.on_response_body(&chunk, end_of_stream);
+        if self.send_head().is_err() {
+            return self.cut();
+        }
+        let ResponseChunk::Replace(bytes) = chunk else { return Action::Continue };
         if host::set_buffer(Buffer::ResponseBody, &bytes).is_err() {
             return self.cut();
         }
@@ -205,13 +209,25 @@ impl Stream {
             return Action::Continue;
         }
         self.response_ended = true;
-        if let ResponseChunk::Replace(bytes) = self.exchange.on_response_body(&[], true)
+        let chunk = self.exchange.on_response_body(&[], true);
+        if self.send_head().is_err() {
+            return self.cut();
+        }
+        if let ResponseChunk::Replace(bytes) = chunk
             && !bytes.is_empty()
             && host::set_buffer(Buffer::ResponseBody, &bytes).is_err()
         {
             return self.cut();
         }
         Action::Continue
+    }
+
+    /// Puts the head in place that was held back, if it may go now.
+    fn send_head(&mut self) -> host::HostResult<()> {
+        match self.exchange.take_response_head() {
+            Some(headers) => host::set_headers(Map::ResponseHeaders, &headers),
+            None => Ok(()),
+        }
     }
 
     /// Ends a response that can be neither judged nor taken back.

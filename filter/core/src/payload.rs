@@ -19,7 +19,7 @@ use redact::redact;
 pub const DEFAULT_LIMIT: usize = 4096;
 
 /// How much of a payload that comes in chunks is kept for reading it.
-const KEPT: usize = 256 * 1024;
+pub const KEPT: usize = 256 * 1024;
 
 /// What the log may hold of `payload`, at most `limit` bytes of text; `None` for nothing.
 pub fn excerpt(policy: PayloadPolicy, payload: &[u8], limit: usize) -> Option<String> {
@@ -64,6 +64,20 @@ impl Capture {
         }
         let room = KEPT.saturating_sub(self.prefix.len()).min(chunk.len());
         self.prefix.extend_from_slice(chunk.get(..room).unwrap_or_default());
+    }
+
+    /// The bytes of everything that came.
+    pub fn len(&self) -> usize {
+        self.total
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.total == 0
+    }
+
+    /// The first bytes of it.
+    pub fn kept(&self) -> &[u8] {
+        &self.prefix
     }
 
     /// The payload, if it was short enough to keep.

@@ -6,6 +6,7 @@
 use serde_json::json;
 
 use crate::mcp::error_body;
+use crate::step::Headers;
 
 /// JSON-RPC error codes. Those from -32099 to -32000 belong to MCP, and the gateway's own lie outside of JSON-RPC's
 /// reserved range, as MCP 2026-07-28 (basic/index) asks.
@@ -57,6 +58,14 @@ impl LocalReply {
             ("cache-control".to_owned(), "no-store".to_owned()),
         ];
         Self { status, headers, body, details: format!("portcullis_{reason}"), code }
+    }
+
+    /// The header map of the response, for where it is not the host that makes it.
+    pub fn header_map(&self) -> Headers {
+        let status = (":status".to_owned(), self.status.to_string());
+        let length = ("content-length".to_owned(), self.body.len().to_string());
+        let all = [status, length].into_iter().chain(self.headers.iter().cloned());
+        all.map(|(name, value)| (name.into_bytes(), value.into_bytes())).collect()
     }
 
     #[must_use]

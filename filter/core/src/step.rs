@@ -25,6 +25,9 @@ pub enum ResponseHead {
     Keep,
     /// Replace the response's header map by this one.
     Replace(Headers),
+    /// Keep it and the body back until [`crate::exchange::Exchange::take_response_head`] has a head to send. That is at
+    /// the body's end, or earlier.
+    Hold,
     /// Drop the upstream's response and send this one.
     Reply(LocalReply),
 }

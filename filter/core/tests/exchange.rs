@@ -283,3 +283,105 @@ fn what_an_upstream_says_to_sign_in_stays_here() {
     assert_eq!((reply.status, body_of(&reply)["id"].clone()), (502, json!(1)));
     assert_eq!(gateway.record(stream)["decision"], "allow");
 }
+
+/// A call that was let go, and its stream.
+fn let_go(gateway: &mut Gateway, request: &Request) -> u32 {
+    let stream = gateway.open(request);
+    assert!(matches!(gateway.send_body(stream, &request.body), Step::Forward(_)));
+    stream
+}
+
+const JSON: (&str, &str) = ("content-type", "application/json");
+const UNKNOWN: &[u8] = br#"{"jsonrpc":"2.0","id":1,"error":{"code":-32602,"message":"tool not found"}}"#;
+const REWORDED: &str = r#"{"jsonrpc":"2.0","id":1,"error":{"code":-32602,"message":"Unknown tool: search"}}"#;
+
+#[wasm_bindgen_test(unsupported = test)]
+fn an_unknown_tool_is_answered_as_a_denied_one() {
+    let mut strict = Gateway::with_lease(&denying("search"));
+    let request = call("search");
+    let stream = strict.open(&request);
+    let denied = reply(strict.send_body(stream, &request.body));
+    for chunks in [vec![UNKNOWN], vec![&UNKNOWN[..9], &UNKNOWN[9..], b""], vec![UNKNOWN, b""]] {
+        let mut gateway = Gateway::with_lease(&[]);
+        let stream = let_go(&mut gateway, &request);
+        let head = [(":status", "400"), JSON, ("content-length", "76"), ("mcp-session-id", "s")];
+        assert_eq!(gateway.respond(stream, &head), ResponseHead::Hold);
+        let (last, first) = chunks.split_last().expect("a chunk");
+        for chunk in first {
+            assert_eq!(gateway.response_body(stream, chunk, false), ResponseChunk::Replace(vec![]));
+            assert_eq!(gateway.take_head(stream), None);
+        }
+        let ResponseChunk::Replace(body) = gateway.response_body(stream, last, true) else {
+            panic!("replaced")
+        };
+        assert_eq!(String::from_utf8(body).expect("text"), REWORDED);
+        let length = REWORDED.len().to_string();
+        let head = gateway.take_head(stream).expect("the head");
+        assert_eq!(
+            (header(&head, ":status"), header(&head, "content-length")),
+            (Some("200"), Some(&*length))
+        );
+        for (name, value) in &denied.headers {
+            assert_eq!(header(&head, name), Some(value.as_str()));
+        }
+        assert_eq!(head.len(), denied.headers.len() + 2, "nothing of the upstream's head is left");
+        assert_eq!(gateway.take_head(stream), None, "it goes once");
+        assert_eq!(denied.body, REWORDED.as_bytes());
+        let record = gateway.record(stream);
+        assert_eq!((&*record["decision"], &*record["error_code"]), ("allow", "-32602"));
+        assert_eq!(record["response"], REWORDED);
+    }
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn other_answers_keep_the_head_that_waited() {
+    let answer: &[u8] = br#"{"jsonrpc":"2.0","id":1,"result":{"content":[]}}"#;
+    for (chunks, last) in [
+        (vec![answer], ResponseChunk::Keep),
+        (vec![&answer[..5], &answer[5..]], ResponseChunk::Replace(answer.to_vec())),
+        (vec![b"<html>".as_slice()], ResponseChunk::Keep),
+    ] {
+        let mut gateway = Gateway::with_lease(&[]);
+        let stream = let_go(&mut gateway, &call("search"));
+        let head = [(":status", "404"), JSON, ("mcp-session-id", "s")];
+        assert_eq!(gateway.respond(stream, &head), ResponseHead::Hold);
+        let (end, before) = chunks.split_last().expect("a chunk");
+        for chunk in before {
+            assert_eq!(gateway.response_body(stream, chunk, false), ResponseChunk::Replace(vec![]));
+        }
+        assert_eq!(gateway.response_body(stream, end, true), last);
+        let head = gateway.take_head(stream).expect("the head");
+        assert_eq!((header(&head, ":status"), header(&head, "mcp-session-id")), (Some("404"), Some("s")));
+    }
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn a_body_too_long_for_such_an_answer_waits_no_longer() {
+    let mut gateway = Gateway::with_lease(&[]);
+    let stream = let_go(&mut gateway, &call("search"));
+    let declared = [(":status", "200"), JSON, ("content-length", "70000")];
+    assert!(matches!(gateway.respond(stream, &declared), ResponseHead::Replace(_)));
+    let stream = let_go(&mut gateway, &call("search"));
+    assert_eq!(gateway.respond(stream, &[(":status", "200"), JSON]), ResponseHead::Hold);
+    let (first, second) = (vec![b' '; 40_000], vec![b'\n'; 300_000]);
+    assert_eq!(gateway.response_body(stream, &first, false), ResponseChunk::Replace(vec![]));
+    assert_eq!(gateway.take_head(stream), None);
+    let both = [first, second].concat();
+    assert_eq!(gateway.response_body(stream, &both[40_000..], false), ResponseChunk::Replace(both));
+    assert!(gateway.take_head(stream).is_some());
+    assert_eq!(gateway.response_body(stream, UNKNOWN, true), ResponseChunk::Keep);
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn only_answers_about_one_name_wait() {
+    for (request, head) in [
+        (Request::new("tools/list", &json!({})), [(":status", "200"), JSON]),
+        (Request::new("server/discover", &json!({})), [(":status", "404"), JSON]),
+        (call("search"), [(":status", "200"), ("content-type", "text/event-stream")]),
+        (call("search"), [(":status", "404"), ("content-type", "text/html")]),
+    ] {
+        let mut gateway = Gateway::with_lease(&[]);
+        let stream = let_go(&mut gateway, &request);
+        assert!(matches!(gateway.respond(stream, &head), ResponseHead::Replace(_)), "{head:?}");
+    }
+}

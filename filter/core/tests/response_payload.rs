@@ -180,3 +180,14 @@ fn a_payload_in_chunks_is_bounded() {
     assert_eq!(digest.excerpt().as_deref(), Some(million));
     assert_eq!(Capture::new(Off, 100).excerpt(), None);
 }
+
+#[wasm_bindgen_test(unsupported = test)]
+fn texts_made_to_be_slow_are_not() {
+    for piece in
+        ["a-", "-", "eyJ-", "eyJa.", "sk-", "token=1 ", "{\\\"", "-----BEGIN ", "Bearer ", "[", "\\\\"]
+    {
+        let payload = format!(r#"["{}"]"#, piece.repeat(200_000));
+        let shown = excerpt(Redacted, payload.as_bytes(), DEFAULT_LIMIT).expect("not empty");
+        assert!(shown.len() <= DEFAULT_LIMIT, "{piece}: {}", shown.len());
+    }
+}

@@ -2,13 +2,15 @@
 
 use std::sync::Arc;
 
-use portcullis_filter_core::mcp::ListKind;
+use portcullis_filter_core::mcp::{ListKind, Target};
+use portcullis_filter_core::reply::LocalReply;
 use portcullis_filter_core::response::headers::BodyPlan;
 use portcullis_filter_core::response::list::ListContext;
 use portcullis_filter_core::response::needles::Needles;
-use portcullis_filter_core::response::pipeline::{Bounds, ResponsePipeline, Subject};
+use portcullis_filter_core::response::pipeline::{Bounds, Observed, ResponsePipeline, Subject};
+use portcullis_filter_core::response::unknown::Asked;
 use portcullis_filter_core::step::ResponseChunk;
-use portcullis_wire::policy::{Level, LevelRules, NameRules, Pattern, Policy};
+use portcullis_wire::policy::{Kind, Level, LevelRules, NameRules, Pattern, Policy};
 use portcullis_wire::watch::PayloadPolicy;
 use wasm_bindgen_test::wasm_bindgen_test;
 
@@ -145,7 +147,7 @@ fn an_event_too_long_to_judge_ends_a_list_but_not_a_call() {
     let (output, ended) = run(tools());
     assert!(output.starts_with(": hello\n\ndata: {\"jsonrpc\":\"2.0\",\"id\":\"r\",\"error\""), "{output}");
     assert!(ended && output.ends_with("}}\n\n") && !output.contains("secret"));
-    assert_eq!(run(Subject::Call), (body.clone(), false));
+    assert_eq!(run(Subject::Call(None)), (body.clone(), false));
 }
 
 #[wasm_bindgen_test(unsupported = test)]
@@ -155,10 +157,10 @@ fn tool_results_pass_and_are_observed() {
         (r#"{"id":1,"result":{"isError":false}}"#, None, false),
         (r#"{"id":1,"error":{"code":-32602,"message":"no"}}"#, Some(-32602), false),
     ] {
-        let (output, json) = run_all(BodyPlan::Json, &Subject::Call, body);
+        let (output, json) = run_all(BodyPlan::Json, &Subject::Call(None), body);
         assert_eq!(output, body);
         let stream = format!("data: {{\"method\":\"x\"}}\n\ndata: {body}\n\n: bye\n\n");
-        let (output, events) = run_all(BodyPlan::Sse, &Subject::Call, &stream);
+        let (output, events) = run_all(BodyPlan::Sse, &Subject::Call(None), &stream);
         assert_eq!(output, stream);
         for observed in [json.observed(), events.observed()] {
             assert_eq!((observed.error_code, observed.tool_error), (code, tool_error));
@@ -167,9 +169,9 @@ fn tool_results_pass_and_are_observed() {
     }
     // Strange, but nothing that the gateway has a say in.
     let strange = r#"{"result":{"a":1,"a":2}}"#;
-    assert_eq!(run_all(BodyPlan::Json, &Subject::Call, strange).0, strange);
+    assert_eq!(run_all(BodyPlan::Json, &Subject::Call(None), strange).0, strange);
     let strange = format!("data: {strange}\n\ndata: [DONE]\n\n");
-    assert_eq!(run_all(BodyPlan::Sse, &Subject::Call, &strange).0, strange);
+    assert_eq!(run_all(BodyPlan::Sse, &Subject::Call(None), &strange).0, strange);
 }
 
 #[wasm_bindgen_test(unsupported = test)]
@@ -180,7 +182,7 @@ fn updates_of_denied_resources_do_not_show() {
         )
     };
     let body = format!("{}{}", update("secret://x"), update("open://x"));
-    for subject in [Subject::Stream, Subject::Call] {
+    for subject in [Subject::Stream, Subject::Call(None)] {
         assert_eq!(run_all(BodyPlan::Sse, &subject, &body).0, format!("id: 3\n\n{}", update("open://x")));
     }
 }
@@ -197,13 +199,13 @@ fn an_echoed_credential_shows_neither_to_the_client_nor_in_the_log() {
         r#"{"id":1,"result":{"content":[{"text":"you sent Bearer canary-token/1, or canary-token\/1"}]}}"#;
     let masked =
         r#"{"id":1,"result":{"content":[{"text":"you sent *********************, or ***************"}]}}"#;
-    let (output, pipeline) = run_all(BodyPlan::Json, &Subject::Call, echo);
+    let (output, pipeline) = run_all(BodyPlan::Json, &Subject::Call(None), echo);
     assert_eq!(output, masked);
     assert_eq!(pipeline.observed().excerpt.as_deref(), Some(masked));
     assert!(pipeline.observed().credential_echoed);
-    let (output, _) = run_all(BodyPlan::Sse, &Subject::Call, &format!("data: {echo}\n\n"));
+    let (output, _) = run_all(BodyPlan::Sse, &Subject::Call(None), &format!("data: {echo}\n\n"));
     assert_eq!(output, format!("data: {masked}\n\n"));
-    let (output, _) = run_all(BodyPlan::Pass, &Subject::Call, "<b>canary-token/1</b>");
+    let (output, _) = run_all(BodyPlan::Pass, &Subject::Call(None), "<b>canary-token/1</b>");
     assert_eq!(output, "<b>**************</b>");
     let list = r#"{"result":{"tools":[{"name":"a","description":"canary-token/1"}]}}"#;
     assert!(!run_all(BodyPlan::Json, &tools(), list).0.contains("canary"));
@@ -222,8 +224,39 @@ fn short_and_public_header_values_are_no_needles() {
 
 #[wasm_bindgen_test(unsupported = test)]
 fn other_bodies_are_logged_as_what_they_are() {
-    let mut html = pipeline(BodyPlan::Pass, Subject::Call);
+    let mut html = pipeline(BodyPlan::Pass, Subject::Call(None));
     assert_eq!(run(&mut html, "<html>", 2), "<html>");
     let digest = html.observed().excerpt.clone().expect("a digest");
     assert!(digest.starts_with("sha256:") && digest.ends_with(" 6"), "{digest}");
+}
+
+fn asking(tool: &str) -> Subject {
+    let target = Target { kind: Kind::Tool, name: tool.to_owned() };
+    let denial = LocalReply::with_body(200, -32602, b"{\"denied\":1}".to_vec(), "policy_denied");
+    Subject::Call(Some(Box::new(Asked { target, denial })))
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn an_answer_that_a_name_is_unknown_is_replaced() {
+    let unknown = r#"{"jsonrpc":"2.0","id":"r","result":{"content":[{"type":"text","text":"Tool x not found"}],"isError":true}}"#;
+    let observed = Observed {
+        excerpt: Some("{\"denied\":1}".to_owned()),
+        error_code: Some(-32602),
+        reworded: true,
+        ..Observed::default()
+    };
+    let (output, json) = run_all(BodyPlan::HeldJson, &asking("x"), unknown);
+    assert_eq!((output.as_str(), json.observed()), ("{\"denied\":1}", &observed));
+    let progress = "data: {\"method\":\"notifications/progress\",\"params\":{}}\n\n";
+    let (output, events) =
+        run_all(BodyPlan::Sse, &asking("x"), &format!("{progress}id: 2\ndata: {unknown}\n\n"));
+    assert_eq!(
+        (output, events.observed()),
+        (format!("{progress}id: 2\ndata: {{\"denied\":1}}\n\n"), &observed)
+    );
+    let (output, _) = run_all(BodyPlan::HeldJson, &asking("y"), unknown);
+    assert_eq!(output, unknown);
+    // What has passed in part cannot be replaced any more.
+    let (output, json) = run_all(BodyPlan::Json, &asking("x"), unknown);
+    assert_eq!((output.as_str(), json.observed().tool_error), (unknown, true));
 }

@@ -1,6 +1,6 @@
 //! A denied name is absent from lists, refused when called, and told from an unknown one by nobody.
 
-use portcullis_tests::mcp::Era;
+use portcullis_tests::mcp::{Agent, Era};
 use portcullis_tests::stack::{SAMPLE, Stack};
 use serde_json::json;
 
@@ -62,4 +62,35 @@ async fn a_denied_tool_is_answered_as_the_specification_answers_an_unknown_one()
         assert_eq!(record["name"], "delete_issue", "{record}");
         assert!(record["rule"].to_string().contains("workspace"), "{record}");
     }
+}
+
+#[tokio::test]
+async fn an_unknown_name_gets_the_answer_of_a_denied_one() {
+    let stack = Stack::start().await;
+    // The first is denied; the second is not, but does not exist.
+    let cases = [
+        ("tools/call", "name", "delete_issue", "derail_issue"),
+        ("prompts/get", "name", "delete_stale_issues", "derail_stale_issues"),
+        ("resources/read", "uri", "secret://minutes", "sacred://minutes"),
+    ];
+    for agent in [stack.legacy_agent(SAMPLE).await, stack.agent(SAMPLE, Era::Modern)] {
+        for (method, key, denied, unknown) in cases {
+            stack.sample.journal.clear();
+            let denied = visible(&agent, method, key, denied).await;
+            assert!(stack.sample.journal.entries().is_empty());
+            let unknown = visible(&agent, method, key, unknown).await;
+            assert_eq!(stack.sample.journal.entries().len(), 1, "the upstream was asked");
+            assert_eq!(denied, unknown, "{method}, {agent:?}");
+        }
+    }
+    assert!(stack.filter_never_trapped().await, "the filter has trapped");
+}
+
+/// All that a caller sees of an answer, but for what differs from one request to the next.
+async fn visible(agent: &Agent, method: &str, key: &str, name: &str) -> (u16, Vec<String>, String) {
+    let reply = agent.call(method, json!({ key: name })).await;
+    let headers = reply.headers.iter().filter(|(name, _)| *name != "date" && *name != "x-request-id");
+    let mut headers: Vec<String> = headers.map(|(name, value)| format!("{name}: {value:?}")).collect();
+    headers.sort();
+    (reply.status, headers, reply.body.replace(name, "NAME"))
 }

@@ -11,10 +11,11 @@ use crate::config::Config;
 use crate::mcp::{Era, Request, error_body};
 use crate::payload;
 use crate::reply::{LocalReply, code};
-use crate::response::headers::{self, Head, Refusal};
+use crate::response::headers::{self, BodyPlan, Head, Refusal};
 use crate::response::list::ListContext;
 use crate::response::needles::Needles;
-use crate::response::pipeline::{Bounds, ResponsePipeline, Subject};
+use crate::response::pipeline::{Bounds, HELD_LIMIT, ResponsePipeline, Subject};
+use crate::response::unknown::Asked;
 use crate::step::{Headers, ResponseChunk, ResponseHead};
 
 /// How long a client may keep a filtered list: a change of policy reaches it no later.
@@ -30,12 +31,14 @@ pub(super) struct Forwarded {
     request: Option<Request>,
     needles: Arc<Needles>,
     pipeline: Option<ResponsePipeline>,
+    /// The head that waits for its body.
+    held: Option<Headers>,
 }
 
 impl Forwarded {
     pub(super) fn new(server: Rc<ServerEntry>, lease: Rc<Lease>, request: Option<Request>) -> Self {
         let needles = Arc::new(Needles::of_headers(&lease.credential_headers));
-        Self { lease, server, request, needles, pipeline: None }
+        Self { lease, server, request, needles, pipeline: None, held: None }
     }
 
     /// Judges the head. `end_of_stream` says that there is no body.
@@ -53,15 +56,26 @@ impl Forwarded {
         match headers::judge(headers, inspected, &self.needles) {
             Head::Refuse(refusal) => ResponseHead::Reply(self.refuse(refusal)),
             Head::Forward { headers, plan } => {
+                let may_be_replaced = matches!(subject, Subject::Call(Some(_)));
+                let hold = may_be_replaced
+                    && plan == BodyPlan::Json
+                    && !end_of_stream
+                    && !headers::is_longer(&headers, HELD_LIMIT);
+                let plan = if hold { BodyPlan::HeldJson } else { plan };
                 let bounds = Bounds {
                     json: config.max_list_bytes,
+                    held: HELD_LIMIT,
                     event: config.max_event_bytes,
                     excerpt: payload::DEFAULT_LIMIT,
                 };
                 let needles = Arc::clone(&self.needles);
                 let payload = self.server.payload;
                 self.pipeline = Some(ResponsePipeline::with_bounds(plan, subject, needles, payload, bounds));
-                ResponseHead::Replace(headers)
+                if !hold {
+                    return ResponseHead::Replace(headers);
+                }
+                self.held = Some(headers);
+                ResponseHead::Hold
             }
         }
     }
@@ -75,7 +89,7 @@ impl Forwarded {
                 modern: request.era == Era::Modern,
                 ttl_cap_ms: LIST_TTL_CAP_MS,
             }),
-            _ => Subject::Call,
+            _ => Subject::Call(Asked::by(request).map(Box::new)),
         }
     }
 
@@ -99,6 +113,14 @@ impl Forwarded {
             Some(pipeline) => pipeline.push(&self.lease.policy, chunk, end_of_stream),
             None => ResponseChunk::Keep,
         }
+    }
+
+    /// The head that was held, or the one of the answer in its place, once the body is decided.
+    pub(super) fn take_head(&mut self) -> Option<Headers> {
+        let pipeline = self.pipeline.as_ref().filter(|pipeline| !pipeline.is_holding())?;
+        let head = self.held.take()?;
+        let replaced = pipeline.reworded().map(LocalReply::header_map);
+        Some(replaced.unwrap_or(head))
     }
 
     /// Puts what is known of the response into the access log.

@@ -153,6 +153,13 @@ impl Exchange {
         chunk
     }
 
+    /// The head to send in place of one that [`ResponseHead::Hold`] holds back, after a chunk of the body that ends the
+    /// wait; `None` as long as it lasts, and for heads that are not held.
+    pub fn take_response_head(&mut self) -> Option<Headers> {
+        let State::Forwarded(forwarded) = &mut self.state else { return None };
+        forwarded.take_head()
+    }
+
     /// The fields of the access-log record that are new or changed since the last call: filter-state keys (without
     /// the `portcullis.` prefix) and values.
     pub fn take_record(&mut self) -> Vec<(&'static str, String)> {

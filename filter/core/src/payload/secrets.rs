@@ -36,20 +36,27 @@ const OPEN_KEYS: [&str; 2] = ["progresstoken", "tokentype"];
 
 /// Judges a key, whatever its case and separators.
 pub(super) fn key_secrecy(key: &str) -> Secrecy {
-    let plain: String = key
-        .chars()
-        .filter(|character| !matches!(character, '_' | '-' | '.' | ' '))
-        .map(|character| character.to_ascii_lowercase())
+    let plain: Vec<u8> = key
+        .bytes()
+        .filter(|byte| !matches!(byte, b'_' | b'-' | b'.' | b' '))
+        .map(|byte| byte.to_ascii_lowercase())
         .collect();
-    if OPEN_KEYS.contains(&plain.as_str()) {
+    if OPEN_KEYS.iter().any(|open| open.as_bytes() == plain) {
         Secrecy::Open
-    } else if SECRET_KEYS.iter().any(|part| plain.contains(part)) {
+    } else if holds_one_of(&plain, &SECRET_KEYS) {
         Secrecy::Everything
-    } else if SECRET_TEXT_KEYS.iter().any(|part| plain.contains(part)) {
+    } else if holds_one_of(&plain, &SECRET_TEXT_KEYS) {
         Secrecy::Text
     } else {
         Secrecy::Open
     }
+}
+
+/// For keys of a few letters, quicker than one search for each part.
+fn holds_one_of(text: &[u8], parts: &[&str]) -> bool {
+    (0..text.len()).filter_map(|at| text.get(at..)).any(|rest| {
+        parts.iter().any(|part| rest.first() == part.as_bytes().first() && rest.starts_with(part.as_bytes()))
+    })
 }
 
 /// Prefixes of credentials and how many more characters there must be at least.
@@ -77,6 +84,12 @@ const PREFIXES: [(&[u8], usize); 22] = [
     (b"AKIA", 16),
     (b"ASIA", 16),
 ];
+
+/// Base64 of JSON that is longer than this is taken for a token even if it is no JSON Web Token; what is shorter may be
+/// a pagination cursor.
+const LONGEST_CURSOR: usize = 1024;
+
+const LONGEST_KEY: usize = 64;
 
 /// `text` with everything in it that looks like a credential masked; `None` if nothing does. `cut` says that the text
 /// goes on: what reaches its end may be the start of a credential.
@@ -139,7 +152,7 @@ fn credential(text: &[u8], cut: bool) -> Option<usize> {
     } else {
         // Header, payload and signature.
         let parts = text.get(..length).unwrap_or_default().split(|byte| *byte == b'.').count();
-        length >= 20 && parts >= 3
+        length >= LONGEST_CURSOR || (length >= 20 && parts >= 3)
     };
     (long_enough || goes_on).then_some(length)
 }
@@ -169,12 +182,9 @@ fn private_key(text: &[u8]) -> Option<Range<usize>> {
 
 /// The value in `password=x`, `"api_key": "x"`, `Authorization: Basic x`, `?access_token=x&` and the like.
 fn assignment(text: &[u8]) -> Option<Range<usize>> {
-    let word_length = run(text, |byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-');
-    let word = std::str::from_utf8(text.get(..word_length.min(64))?).ok()?;
-    let secrecy = key_secrecy(word);
-    if secrecy == Secrecy::Open {
-        return None;
-    }
+    // Longer words are no keys, and measuring each to its end would take quadratic time.
+    let start = text.get(..LONGEST_KEY).unwrap_or(text);
+    let word_length = run(start, |byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-');
     let is_quote = |byte: u8| matches!(byte, b'"' | b'\'' | b'`' | b'\\');
     let mut at = word_length;
     let mut skip = |belongs: &dyn Fn(u8) -> bool| {
@@ -186,10 +196,15 @@ fn assignment(text: &[u8]) -> Option<Range<usize>> {
     if skip(&|byte| byte == b':' || byte == b'=') == 0 {
         return None;
     }
+    let word = std::str::from_utf8(text.get(..word_length)?).ok()?;
+    let secrecy = key_secrecy(word);
+    if secrecy == Secrecy::Open {
+        return None;
+    }
     skip(&|byte| is_quote(byte) || byte == b' ');
     let value = text.get(at..)?;
-    let is_header =
-        word.to_ascii_lowercase().ends_with("authorization") || word.to_ascii_lowercase().ends_with("cookie");
+    let lower = word.to_ascii_lowercase();
+    let is_header = lower.ends_with("authorization") || lower.ends_with("cookie");
     let length = if is_header {
         run(value, |byte| !is_quote(byte) && byte >= b' ')
     } else {

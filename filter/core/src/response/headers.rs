@@ -15,6 +15,8 @@ pub enum BodyPlan {
     Pass,
     /// One JSON document.
     Json,
+    /// One JSON document, whose head waits until it is read. Never chosen by [`judge`].
+    HeldJson,
     /// A stream of server-sent events.
     Sse,
 }
@@ -128,6 +130,12 @@ fn passes(name: &[u8], may_change: bool) -> bool {
         // `mcp-session-id`, `mcp-protocol-version`, and what later versions add.
         _ => name.starts_with(b"mcp-"),
     }
+}
+
+/// Whether a body says beforehand that it is longer than `limit` bytes.
+pub fn is_longer(headers: &Headers, limit: usize) -> bool {
+    let length = |value| std::str::from_utf8(value).ok()?.parse::<usize>().ok();
+    values(headers, b"content-length").any(|value| length(value).is_none_or(|length| length > limit))
 }
 
 fn status(headers: &Headers) -> Option<u16> {

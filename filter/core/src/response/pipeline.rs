@@ -10,8 +10,10 @@ use super::list::{self, ListContext, READ_LIMITS, Verdict};
 use super::mask::Mask;
 use super::needles::Needles;
 use super::sse::{EventEdit, EventStream, Overlong};
+use super::unknown::{Asked, says_unknown};
 use crate::json::{Document, Value};
 use crate::payload::{self, Capture};
+use crate::reply::LocalReply;
 use crate::reply::code::RESPONSE_REJECTED;
 use crate::step::ResponseChunk;
 
@@ -23,18 +25,23 @@ pub enum Subject {
     /// The GET stream of legacy versions: carries messages of any kind, also responses to requests made elsewhere.
     /// Nothing passes that was not read.
     Stream,
-    /// Any other request. What cannot be read passes, because nothing is taken out of it.
-    Call,
+    /// Any other request. What cannot be read passes, because nothing is taken out of it. If it asks for one name, the
+    /// answer that the name is unknown is replaced.
+    Call(Option<Box<Asked>>),
 }
 
 impl Subject {
     /// Whether the body has to be read before the client may see it; see [`super::headers::judge`].
     pub fn is_inspected(&self) -> bool {
-        !matches!(self, Self::Call)
+        !matches!(self, Self::Call(_))
     }
 
     fn list(&self) -> Option<&ListContext> {
         if let Self::List(list) = self { Some(list) } else { None }
+    }
+
+    fn asked(&self) -> Option<&Asked> {
+        if let Self::Call(asked) = self { asked.as_deref() } else { None }
     }
 
     fn request_id(&self) -> Option<&str> {
@@ -42,11 +49,17 @@ impl Subject {
     }
 }
 
+/// [`Bounds::held`]: far more than an error takes.
+pub const HELD_LIMIT: usize = 64 * 1024;
+const _: () = assert!(HELD_LIMIT <= payload::KEPT, "what is held is kept by the capture");
+
 /// What one response may take of the VM's memory, in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Bounds {
     /// A JSON body that has to be read whole.
     pub json: usize,
+    /// What is held back of a body by [`BodyPlan::HeldJson`].
+    pub held: usize,
     /// One event of a stream.
     pub event: usize,
     /// The excerpt for the log.
@@ -55,7 +68,7 @@ pub struct Bounds {
 
 impl Default for Bounds {
     fn default() -> Self {
-        Self { json: 8 * 1024 * 1024, event: 1024 * 1024, excerpt: payload::DEFAULT_LIMIT }
+        Self { json: 8 * 1024 * 1024, held: HELD_LIMIT, event: 1024 * 1024, excerpt: payload::DEFAULT_LIMIT }
     }
 }
 
@@ -71,6 +84,8 @@ pub struct Observed {
     pub tool_error: bool,
     /// The upstream sent the injected credential back; it was masked.
     pub credential_echoed: bool,
+    /// The upstream said that the name is unknown, and the gateway's words for it were put in place.
+    pub reworded: bool,
     /// The stream was ended because of an event that is too long to be read.
     pub ended: bool,
 }
@@ -89,6 +104,8 @@ enum Body {
     Through {
         capture: Capture,
         is_json: bool,
+        /// Nothing passes yet: it may be replaced. What came is in the capture.
+        held: bool,
     },
     /// Held until it is complete.
     Whole(Vec<u8>),
@@ -119,10 +136,14 @@ impl ResponsePipeline {
         bounds: Bounds,
     ) -> Self {
         let overlong = if subject.is_inspected() { Overlong::End } else { Overlong::Pass };
-        let through = |is_json| Body::Through { capture: Capture::new(capture, bounds.excerpt), is_json };
+        let through = |is_json, held| {
+            let capture = Capture::new(capture, bounds.excerpt);
+            Body::Through { capture, is_json, held }
+        };
         let body = match plan {
-            BodyPlan::Pass => through(false),
-            BodyPlan::Json if !subject.is_inspected() => through(true),
+            BodyPlan::Pass => through(false, false),
+            BodyPlan::Json if !subject.is_inspected() => through(true, false),
+            BodyPlan::HeldJson => through(true, true),
             BodyPlan::Json => Body::Whole(Vec::new()),
             BodyPlan::Sse => Body::Events(EventStream::new(bounds.event, overlong)),
         };
@@ -142,12 +163,22 @@ impl ResponsePipeline {
         };
         let reader = &mut self.reader;
         let answer = match &mut self.body {
-            Body::Through { capture, is_json } => {
+            Body::Through { capture, is_json, held } => {
+                let before = capture.len();
                 capture.push(bytes);
-                if end {
-                    reader.observe_through(capture, *is_json);
+                if *held && !end && capture.len() <= reader.bounds.held {
+                    return ResponseChunk::Replace(Vec::new());
                 }
-                ResponseChunk::Keep
+                let was_held = std::mem::take(held);
+                let answer = if end { reader.read_through(capture, *is_json, was_held) } else { None };
+                match answer {
+                    Some(answer) => ResponseChunk::Replace(answer),
+                    None if was_held && before > 0 => {
+                        let held = capture.kept().get(..before).unwrap_or_default();
+                        ResponseChunk::Replace([held, bytes].concat())
+                    }
+                    None => ResponseChunk::Keep,
+                }
             }
             Body::Whole(held) if held.len().saturating_add(bytes.len()) > reader.bounds.json => {
                 self.body = Body::Refused;
@@ -174,6 +205,16 @@ impl ResponsePipeline {
         if answer == ResponseChunk::Keep { masked } else { answer }
     }
 
+    /// Whether the body is still held back, as [`BodyPlan::HeldJson`] asks.
+    pub fn is_holding(&self) -> bool {
+        matches!(self.body, Body::Through { held: true, .. })
+    }
+
+    /// The answer that was put in the body's place.
+    pub fn reworded(&self) -> Option<&LocalReply> {
+        self.reader.subject.asked().filter(|_| self.reader.observed.reworded).map(|asked| &asked.denial)
+    }
+
     /// What is known so far; complete once `push` was called with `end`.
     pub fn observed(&self) -> &Observed {
         &self.reader.observed
@@ -194,12 +235,30 @@ impl Reader {
         self.observed.excerpt = payload::excerpt(self.capture, message, self.bounds.excerpt);
     }
 
-    fn observe_through(&mut self, capture: &Capture, is_json: bool) {
+    /// Reads a body that has come to its end; what goes in its place, if nothing of it has passed.
+    fn read_through(&mut self, capture: &Capture, is_json: bool, held: bool) -> Option<Vec<u8>> {
         let message = capture.whole().filter(|_| is_json);
         if let Some(document) = message.and_then(|message| Document::read(message, &READ_LIMITS).ok()) {
-            self.observe(&document.root());
+            let root = document.root();
+            if let Some(denial) = held.then(|| self.reword(&root)).flatten() {
+                return Some(denial);
+            }
+            self.observe(&root);
         }
         self.observed.excerpt = capture.excerpt();
+        None
+    }
+
+    /// What a caller gets in place of a message that says that a name is unknown.
+    fn reword(&mut self, message: &Value<'_, '_>) -> Option<Vec<u8>> {
+        let asked = self.subject.asked().filter(|asked| says_unknown(message, &asked.target))?;
+        let denial = &asked.denial;
+        let (code, body) = (denial.code, denial.body.clone());
+        self.observed.error_code = Some(i64::from(code));
+        self.observed.tool_error = false;
+        self.observed.reworded = true;
+        self.log(&body);
+        Some(body)
     }
 
     /// Notes whether a message is an error.
@@ -231,6 +290,9 @@ impl Reader {
     fn read_event(&mut self, policy: &Policy, data: &[u8]) -> EventEdit {
         let Ok(document) = Document::read(data, &READ_LIMITS) else { return self.refuse_event(data) };
         let root = document.root();
+        if let Some(denial) = self.reword(&root) {
+            return EventEdit::Replace(denial);
+        }
         let is_response = root.get("result").or_else(|| root.get("error")).is_some();
         let edit = match list::judge(&document, policy, self.subject.list()) {
             Verdict::Keep => EventEdit::Keep,
@@ -248,7 +310,7 @@ impl Reader {
     /// An event that could not be judged.
     fn refuse_event(&mut self, data: &[u8]) -> EventEdit {
         match self.subject {
-            Subject::Call => EventEdit::Keep,
+            Subject::Call(_) => EventEdit::Keep,
             // It may be the response, and the client waits for one.
             Subject::List(_) if data.trim_ascii_start().starts_with(b"{") => {
                 EventEdit::Replace(self.reject())

@@ -328,6 +328,10 @@ impl Gateway {
         self.exchanges.get_mut(&stream).expect("an open stream").on_response_body(chunk, end_of_stream)
     }
 
+    pub(crate) fn take_head(&mut self, stream: u32) -> Option<Headers> {
+        self.exchanges.get_mut(&stream).expect("an open stream").take_response_head()
+    }
+
     /// Ends a stream, whatever its state.
     pub(crate) fn leave(&mut self, stream: u32) {
         let mut exchange = self.exchanges.remove(&stream).expect("an open stream");

@@ -261,14 +261,22 @@ pub(crate) fn response_body(id: u32, chunk: &[u8], end_of_stream: bool) -> u32 {
     // SAFETY: see `create_root`.
     let action = enter(id, || unsafe { proxy_on_response_body(id, size, end_of_stream) });
     if action == CONTINUE {
-        with(|host| host.stream(id).response_body.clear());
+        // A head that waited goes with it.
+        with(|host| {
+            host.stream(id).response_body.clear();
+            host.stream(id).response_headers = None;
+        });
     }
     action
 }
 
 pub(crate) fn response_trailers(id: u32) -> u32 {
     // SAFETY: see `create_root`.
-    enter(id, || unsafe { proxy_on_response_trailers(id, 1) })
+    let action = enter(id, || unsafe { proxy_on_response_trailers(id, 1) });
+    if action == CONTINUE {
+        with(|host| host.stream(id).response_headers = None);
+    }
+    action
 }
 
 /// Answers a call: `None` is a reset, which comes without headers.
