@@ -34,10 +34,14 @@ impl Budget {
 }
 
 impl Share {
+    /// How much the stream can hold in all.
+    pub fn room(&self) -> usize {
+        self.budget.left().saturating_add(self.held)
+    }
+
     /// Says that the stream now holds `bytes` in all. `false`, and nothing is changed, if that is more than is left.
     pub fn hold(&mut self, bytes: usize) -> bool {
-        let available = self.budget.left().saturating_add(self.held);
-        let Some(left) = available.checked_sub(bytes) else { return false };
+        let Some(left) = self.room().checked_sub(bytes) else { return false };
         self.budget.0.set(left);
         self.held = bytes;
         true

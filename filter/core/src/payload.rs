@@ -57,12 +57,13 @@ impl Capture {
         Self { policy, limit, prefix: Vec::new(), total: 0, hasher }
     }
 
-    pub fn push(&mut self, chunk: &[u8]) {
+    /// Takes the next chunk and keeps what it may: `room` bytes in all, at most.
+    pub fn push(&mut self, chunk: &[u8], room: usize) {
         self.total = self.total.saturating_add(chunk.len());
         if let Some(hasher) = &mut self.hasher {
             hasher.update(chunk);
         }
-        let room = KEPT.saturating_sub(self.prefix.len()).min(chunk.len());
+        let room = KEPT.min(room).saturating_sub(self.prefix.len()).min(chunk.len());
         self.prefix.extend_from_slice(chunk.get(..room).unwrap_or_default());
     }
 

@@ -15,6 +15,7 @@ use crate::config::Config;
 use crate::exchange::Surroundings;
 use crate::identity::{Credential, Expectations, Fault, Presented, VerifiedTokens};
 use crate::leases::{Flights, Joined, Known, LeaseCache, LeaseKey, Refused};
+use crate::memory::Budget;
 use crate::registry::Registry;
 use crate::step::{CallOutcome, Effect};
 use crate::watch::{Freshness, Watch};
@@ -34,6 +35,7 @@ pub struct Worker {
     landings: HashMap<u32, LeaseState>,
     /// Streams that came before the first registry, and until when they wait.
     early: HashMap<u32, u64>,
+    held: Budget,
     /// What an operator should read in the log; the shell takes it.
     notices: Vec<String>,
     swept_ms: u64,
@@ -81,6 +83,7 @@ impl Worker {
             calls: Calls::default(),
             landings: HashMap::new(),
             early: HashMap::new(),
+            held: Budget::new(config.max_held_bytes),
             notices: Vec::new(),
             swept_ms: 0,
             config,
@@ -92,6 +95,8 @@ impl Worker {
     pub fn reconfigure(&mut self, configuration: &[u8]) -> Result<(), String> {
         self.config = Config::read(configuration).map_err(|problems| problems.to_string())?;
         self.watch.set_staleness_budget(self.config.staleness_budget_ms);
+        // What older responses hold is counted in the budget that they began with.
+        self.held = Budget::new(self.config.max_held_bytes);
         self.leases.set_capacity(self.config.max_leases);
         self.verified.set_bounds(self.config.max_verified_tokens, self.config.verifications_per_second);
         Ok(())
@@ -99,6 +104,11 @@ impl Worker {
 
     pub fn config(&self) -> &Config {
         &self.config
+    }
+
+    /// What the responses under way hold back together.
+    pub fn held(&self) -> &Budget {
+        &self.held
     }
 
     /// The cluster that calls go to.

@@ -162,11 +162,11 @@ fn a_payload_in_chunks_is_bounded() {
     let mut json = Capture::new(Redacted, 100);
     let mut noise = Capture::new(Redacted, 100);
     let mut digest = Capture::new(Digest, 100);
-    json.push(b"[");
+    json.push(b"[", usize::MAX);
     for _ in 0..400 {
-        json.push(&b"1234567,".repeat(128));
-        noise.push(&[0xFF; 1024]);
-        digest.push(&[b'a'; 2500]);
+        json.push(&b"1234567,".repeat(128), usize::MAX);
+        noise.push(&[0xFF; 1024], usize::MAX);
+        digest.push(&[b'a'; 2500], usize::MAX);
     }
     assert!(json.whole().is_none());
     let shown = json.excerpt().expect("not empty");

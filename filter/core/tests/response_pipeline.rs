@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use portcullis_filter_core::mcp::{ListKind, Target};
+use portcullis_filter_core::memory::{Budget, Share};
 use portcullis_filter_core::reply::LocalReply;
 use portcullis_filter_core::response::headers::BodyPlan;
 use portcullis_filter_core::response::list::ListContext;
@@ -118,11 +119,54 @@ fn errors_and_empty_bodies_pass() {
     assert_eq!(empty.push(&policy(), b"", true), ResponseChunk::Keep);
 }
 
+/// A share of a budget that nobody else uses and that does not end.
+fn alone() -> Share {
+    Budget::new(usize::MAX).share()
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn who_comes_when_the_worker_is_full_is_refused_and_it_empties_again() {
+    let budget = Budget::new(LIST.len() + 10);
+    let bounds = Bounds::default();
+    let open = |plan, subject| {
+        ResponsePipeline::with_bounds(
+            plan,
+            subject,
+            Arc::default(),
+            PayloadPolicy::Full,
+            bounds,
+            budget.share(),
+        )
+    };
+    let mut first = open(BodyPlan::Json, tools());
+    assert_eq!(first.push(&policy(), LIST.as_bytes(), false), ResponseChunk::Replace(Vec::new()));
+    for plan in [BodyPlan::Json, BodyPlan::Sse] {
+        let mut refused = open(plan, tools());
+        let output = run(&mut refused, &format!("data: {LIST}\n\n"), 16);
+        assert!(output.contains("-31005") && !output.contains("secret"), "{output}");
+    }
+    let mut call = open(BodyPlan::Json, Subject::Call(None));
+    assert_eq!(
+        run(&mut call, LIST, 16),
+        LIST,
+        "a call's result passes, though the log cannot show all of it"
+    );
+    drop((first, call));
+    assert_eq!(budget.left(), LIST.len() + 10);
+    assert!(!run(&mut open(BodyPlan::Json, tools()), LIST, 16).contains("-31005"));
+}
+
 #[wasm_bindgen_test(unsupported = test)]
 fn a_list_too_long_to_hold_becomes_an_error() {
     let bounds = Bounds { json: 70, ..Bounds::default() };
-    let mut pipeline =
-        ResponsePipeline::with_bounds(BodyPlan::Json, tools(), Arc::default(), PayloadPolicy::Off, bounds);
+    let mut pipeline = ResponsePipeline::with_bounds(
+        BodyPlan::Json,
+        tools(),
+        Arc::default(),
+        PayloadPolicy::Off,
+        bounds,
+        alone(),
+    );
     let output = run(&mut pipeline, LIST, 10);
     assert!(output.contains("-31005") && !output.contains("secret"), "{output}");
     assert_eq!(output.matches("jsonrpc").count(), 1);
@@ -140,6 +184,7 @@ fn an_event_too_long_to_judge_ends_a_list_but_not_a_call() {
             Arc::default(),
             PayloadPolicy::Full,
             bounds,
+            alone(),
         );
         let output = run(&mut pipeline, &body, 11);
         (output, pipeline.observed().ended)

@@ -7,7 +7,6 @@ use portcullis_wire::lease::Lease;
 use portcullis_wire::watch::ServerEntry;
 
 use super::record::Record;
-use crate::config::Config;
 use crate::mcp::{Era, Request, error_body};
 use crate::payload;
 use crate::reply::{LocalReply, code};
@@ -17,6 +16,7 @@ use crate::response::needles::Needles;
 use crate::response::pipeline::{Bounds, HELD_LIMIT, ResponsePipeline, Subject};
 use crate::response::unknown::Asked;
 use crate::step::{Headers, ResponseChunk, ResponseHead};
+use crate::worker::Worker;
 
 /// How long a client may keep a filtered list: a change of policy reaches it no later.
 const LIST_TTL_CAP_MS: u64 = 60_000;
@@ -44,7 +44,7 @@ impl Forwarded {
     /// Judges the head. `end_of_stream` says that there is no body.
     pub(super) fn on_headers(
         &mut self,
-        config: &Config,
+        worker: &Worker,
         headers: &Headers,
         end_of_stream: bool,
     ) -> ResponseHead {
@@ -62,6 +62,7 @@ impl Forwarded {
                     && !end_of_stream
                     && !headers::is_longer(&headers, HELD_LIMIT);
                 let plan = if hold { BodyPlan::HeldJson } else { plan };
+                let config = worker.config();
                 let bounds = Bounds {
                     json: config.max_list_bytes,
                     held: HELD_LIMIT,
@@ -70,7 +71,9 @@ impl Forwarded {
                 };
                 let needles = Arc::clone(&self.needles);
                 let payload = self.server.payload;
-                self.pipeline = Some(ResponsePipeline::with_bounds(plan, subject, needles, payload, bounds));
+                let share = worker.held().share();
+                let pipeline = ResponsePipeline::with_bounds(plan, subject, needles, payload, bounds, share);
+                self.pipeline = Some(pipeline);
                 if !hold {
                     return ResponseHead::Replace(headers);
                 }

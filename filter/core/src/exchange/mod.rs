@@ -131,7 +131,7 @@ impl Exchange {
         end_of_stream: bool,
     ) -> ResponseHead {
         let State::Forwarded(forwarded) = &mut self.state else { return ResponseHead::Keep };
-        let head = forwarded.on_headers(worker.config(), headers, end_of_stream);
+        let head = forwarded.on_headers(worker, headers, end_of_stream);
         if let ResponseHead::Reply(reply) = &head {
             self.record.response_refused(reply);
             self.state = State::Closed;

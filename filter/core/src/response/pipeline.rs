@@ -12,6 +12,7 @@ use super::needles::Needles;
 use super::sse::{EventEdit, EventStream, Overlong};
 use super::unknown::{Asked, says_unknown};
 use crate::json::{Document, Value};
+use crate::memory::{Budget, Share};
 use crate::payload::{self, Capture};
 use crate::reply::LocalReply;
 use crate::reply::code::RESPONSE_REJECTED;
@@ -73,6 +74,7 @@ impl Default for Bounds {
 }
 
 /// What the access log wants to know of a response.
+#[expect(clippy::struct_excessive_bools, reason = "each is an observation of its own, in any combination")]
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Observed {
     /// The JSON-RPC response as the client got it, as far as the payload policy lets it be logged. Of a body that is no
@@ -96,6 +98,8 @@ pub struct ResponsePipeline {
     mask: Mask,
     reader: Reader,
     body: Body,
+    /// Of what all streams hold together.
+    share: Share,
 }
 
 #[derive(Debug)]
@@ -124,8 +128,10 @@ struct Reader {
 }
 
 impl ResponsePipeline {
+    /// With the default bounds, and a budget for this response alone.
     pub fn new(plan: BodyPlan, subject: Subject, needles: Arc<Needles>, capture: PayloadPolicy) -> Self {
-        Self::with_bounds(plan, subject, needles, capture, Bounds::default())
+        let bounds = Bounds::default();
+        Self::with_bounds(plan, subject, needles, capture, bounds, Budget::new(bounds.json).share())
     }
 
     pub fn with_bounds(
@@ -134,6 +140,7 @@ impl ResponsePipeline {
         needles: Arc<Needles>,
         capture: PayloadPolicy,
         bounds: Bounds,
+        share: Share,
     ) -> Self {
         let overlong = if subject.is_inspected() { Overlong::End } else { Overlong::Pass };
         let through = |is_json, held| {
@@ -149,7 +156,7 @@ impl ResponsePipeline {
         };
         let observed = Observed::default();
         let reader = Reader { subject, capture, bounds, observed };
-        Self { mask: Mask::new(needles), reader, body }
+        Self { mask: Mask::new(needles), reader, body, share }
     }
 
     /// Takes the next chunk. `end` comes with the last one, which may be empty; a body that is cut short never gets it,
@@ -165,8 +172,10 @@ impl ResponsePipeline {
         let answer = match &mut self.body {
             Body::Through { capture, is_json, held } => {
                 let before = capture.len();
-                capture.push(bytes);
-                if *held && !end && capture.len() <= reader.bounds.held {
+                capture.push(bytes, self.share.room());
+                self.share.hold(capture.kept().len());
+                let is_whole = capture.whole().is_some();
+                if *held && !end && is_whole && capture.len() <= reader.bounds.held {
                     return ResponseChunk::Replace(Vec::new());
                 }
                 let was_held = std::mem::take(held);
@@ -180,8 +189,11 @@ impl ResponsePipeline {
                     None => ResponseChunk::Keep,
                 }
             }
-            Body::Whole(held) if held.len().saturating_add(bytes.len()) > reader.bounds.json => {
+            Body::Whole(held)
+                if !fits(held.len().saturating_add(bytes.len()), reader.bounds.json, &mut self.share) =>
+            {
                 self.body = Body::Refused;
+                self.share.hold(0);
                 ResponseChunk::Replace(reader.reject())
             }
             Body::Whole(held) if held.is_empty() && end => {
@@ -198,7 +210,9 @@ impl ResponsePipeline {
             Body::Refused => ResponseChunk::Replace(Vec::new()),
             Body::Events(events) => {
                 let was_ended = events.ended();
+                events.set_limit(reader.bounds.event.min(self.share.room()));
                 let answer = events.push(bytes, end, &mut |data| reader.read_event(policy, data));
+                self.share.hold(events.held());
                 if events.ended() && !was_ended { reader.end_stream(answer) } else { answer }
             }
         };
@@ -219,6 +233,11 @@ impl ResponsePipeline {
     pub fn observed(&self) -> &Observed {
         &self.reader.observed
     }
+}
+
+/// Whether so many bytes may be held, by the response's own bound and by what is left for all.
+fn fits(bytes: usize, bound: usize, share: &mut Share) -> bool {
+    bytes <= bound && share.hold(bytes)
 }
 
 impl Reader {

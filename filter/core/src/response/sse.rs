@@ -114,6 +114,16 @@ impl EventStream {
         }
     }
 
+    /// Bytes that are held back.
+    pub fn held(&self) -> usize {
+        self.held.len()
+    }
+
+    /// Changes the limit for what comes next.
+    pub fn set_limit(&mut self, limit: usize) {
+        self.limit = limit;
+    }
+
     /// Whether the stream was ended because of an overlong event. What comes after is swallowed.
     pub fn ended(&self) -> bool {
         self.ended
