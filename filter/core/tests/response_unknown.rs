@@ -48,6 +48,21 @@ fn errors_of_the_official_sdks_are_recognised() {
 }
 
 #[wasm_bindgen_test(unsupported = test)]
+fn an_error_that_only_repeats_the_uri_is_that_of_an_unknown_resource() {
+    let with_data = |data: Value| {
+        let mut message = error(-32602, "no such thing");
+        message["error"]["data"] = data;
+        message
+    };
+    let good = with_data(json!({"uri": "x"}));
+    assert!(judge(&good, Kind::Resource, "x"));
+    assert!(!judge(&good, Kind::Tool, "x"));
+    for data in [json!({"uri": "y"}), json!({"uri": "x", "line": 3}), json!({}), json!("x"), json!(["x"])] {
+        assert!(!judge(&with_data(data), Kind::Resource, "x"));
+    }
+}
+
+#[wasm_bindgen_test(unsupported = test)]
 fn results_of_the_official_sdks_are_recognised() {
     for text in ["MCP error -32602: Tool x not found", "Tool x not found", "Unknown tool: x"] {
         assert!(judge(&tool_error(text), Kind::Tool, "x"), "{text}");

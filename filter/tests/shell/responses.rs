@@ -106,11 +106,11 @@ fn held_answer(id: u32, length: usize) {
 }
 
 fn status_sent(id: u32) -> Option<String> {
-    let heads = events(id).into_iter().filter_map(|event| match event {
+    let mut heads = events(id).into_iter().filter_map(|event| match event {
         Event::ResponseHeaders(headers) => Some(headers),
         _ => None,
     });
-    let status = heads.last()?.into_iter().find(|(name, _)| name == b":status")?.1;
+    let status = heads.next_back()?.into_iter().find(|(name, _)| name == b":status")?.1;
     Some(String::from_utf8(status).expect("text"))
 }
 

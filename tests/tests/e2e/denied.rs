@@ -1,7 +1,11 @@
 //! A denied name is absent from lists, refused when called, and told from an unknown one by nobody.
 
-use portcullis_tests::mcp::{Agent, Era};
-use portcullis_tests::stack::{SAMPLE, Stack};
+use std::collections::BTreeMap;
+
+use portcullis_tests::everything::Everything;
+use portcullis_tests::mcp::{Agent, Era, LATEST_LEGACY, Reply};
+use portcullis_tests::seed::{self, Server};
+use portcullis_tests::stack::{SAMPLE, SCRIPTED, Stack};
 use serde_json::json;
 
 #[tokio::test]
@@ -74,23 +78,122 @@ async fn an_unknown_name_gets_the_answer_of_a_denied_one() {
         ("resources/read", "uri", "secret://minutes", "sacred://minutes"),
     ];
     for agent in [stack.legacy_agent(SAMPLE).await, stack.agent(SAMPLE, Era::Modern)] {
+        let session = agent.session();
         for (method, key, denied, unknown) in cases {
             stack.sample.journal.clear();
-            let denied = visible(&agent, method, key, denied).await;
+            let denied = agent.call(method, json!({ key: denied })).await.renamed(denied);
             assert!(stack.sample.journal.entries().is_empty());
-            let unknown = visible(&agent, method, key, unknown).await;
+            let unknown = agent.call(method, json!({ key: unknown })).await.renamed(unknown);
             assert_eq!(stack.sample.journal.entries().len(), 1, "the upstream was asked");
-            assert_eq!(denied, unknown, "{method}, {agent:?}");
+            assert_eq!(denied.answer(), unknown.answer(), "{method}, {session:?}");
+            assert_eq!(denied.status, unknown.status, "{method}, {session:?}");
         }
     }
     assert!(stack.filter_never_trapped().await, "the filter has trapped");
 }
 
-/// All that a caller sees of an answer, but for what differs from one request to the next.
-async fn visible(agent: &Agent, method: &str, key: &str, name: &str) -> (u16, Vec<String>, String) {
-    let reply = agent.call(method, json!({ key: name })).await;
-    let headers = reply.headers.iter().filter(|(name, _)| *name != "date" && *name != "x-request-id");
-    let mut headers: Vec<String> = headers.map(|(name, value)| format!("{name}: {value:?}")).collect();
-    headers.sort();
-    (reply.status, headers, reply.body.replace(name, "NAME"))
+#[tokio::test]
+async fn a_json_answer_that_a_name_is_unknown_is_replaced_head_and_all() {
+    let stack = Stack::start().await;
+    let not_found = error("tool not found");
+    let length = not_found.len().to_string();
+    let heads = [
+        (200, vec![JSON]),
+        (400, vec![JSON, ("content-length", length.as_str()), ("mcp-session-id", "s")]),
+        (404, vec![JSON, ("content-length", length.as_str())]),
+    ];
+    for era in [Era::Legacy(LATEST_LEGACY), Era::Modern] {
+        let agent = stack.agent(SCRIPTED, era);
+        let denied = agent.call_tool("denied_1", json!({})).await.renamed("denied_1");
+        assert_eq!(denied.status, 200, "{denied:?}");
+        for (status, headers) in &heads {
+            let unknown = call_scripted(&stack, &agent, *status, headers, &not_found).await;
+            assert_eq!(unknown.status, denied.status, "{status}, {era:?}");
+            assert_eq!(unknown.body, denied.body, "{status}, {era:?}");
+            assert_eq!(lasting_headers(&unknown), lasting_headers(&denied), "{status}, {era:?}");
+        }
+    }
+    assert!(stack.filter_never_trapped().await, "the filter has trapped");
+}
+
+#[tokio::test]
+async fn other_errors_keep_their_head_and_words() {
+    let stack = Stack::start().await;
+    let agent = stack.agent(SCRIPTED, Era::Modern);
+    let other = error("there is no city of that name");
+    for status in [200, 400, 404] {
+        let reply = call_scripted(&stack, &agent, status, &[JSON, ("mcp-session-id", "s")], &other).await;
+        assert_eq!((reply.status, &reply.body), (status, &other));
+        assert_eq!(reply.header("mcp-session-id"), Some("s"));
+    }
+}
+
+const JSON: (&str, &str) = ("content-type", "application/json");
+
+fn error(message: &str) -> String {
+    json!({"jsonrpc": "2.0", "id": 1, "error": {"code": -32602, "message": message}}).to_string()
+}
+
+/// Calls a tool that no rule denies; the upstream answers with `body`, in two pieces.
+async fn call_scripted(
+    stack: &Stack,
+    agent: &Agent,
+    status: u16,
+    headers: &[(&str, &str)],
+    body: &str,
+) -> Reply {
+    let (reply, ()) = tokio::join!(agent.call_tool("absent_1", json!({})), async {
+        let answer = stack.scripted.next_request().await.begin(status, headers);
+        let (first, last) = body.split_at(body.len() / 2);
+        answer.send(first).await;
+        answer.send(last).await;
+    });
+    reply.renamed("absent_1")
+}
+
+#[tokio::test]
+async fn unknown_names_of_server_everything_get_the_answer_of_denied_ones() -> anyhow::Result<()> {
+    let Some(everything) = Everything::start().await? else { return Ok(()) };
+    let stack = Stack::start().await;
+    let server = Server {
+        slug: "everything",
+        url: everything.url(),
+        headers: Vec::new(),
+        allowed_tool: "echo",
+        denied_tool: "get-env",
+        denied_prompts: vec!["args-prompt"],
+        denied_resources: vec!["demo://resource/static/document/startup.md"],
+        payload: "redacted",
+    };
+    seed::register(stack.admin(), &stack.seeded.workspace, &server).await?;
+    let agent = stack.legacy_agent(server.slug).await;
+    for (method, key, denied, unknown) in [
+        ("tools/call", "name", "get-env", "get-fun"),
+        ("prompts/get", "name", "args-prompt", "args-punned"),
+        ("resources/read", "uri", "demo://resource/static/document/startup.md", "demo://resource/nothing"),
+    ] {
+        let denied = agent.call(method, json!({ key: denied })).await.renamed(denied);
+        let unknown = agent.call(method, json!({ key: unknown })).await.renamed(unknown);
+        assert_eq!((denied.status, denied.answer()), (unknown.status, unknown.answer()), "{method}");
+    }
+    Ok(())
+}
+
+trait Renamed {
+    /// The same with another name in its body.
+    fn renamed(self, name: &str) -> Self;
+}
+
+impl Renamed for Reply {
+    fn renamed(mut self, name: &str) -> Self {
+        self.body = self.body.replace(name, "NAME");
+        self
+    }
+}
+
+/// All headers but for what differs from one request to the next.
+fn lasting_headers(reply: &Reply) -> BTreeMap<String, String> {
+    let passing = ["date", "x-request-id"];
+    let headers = reply.headers.iter().filter(|(name, _)| !passing.contains(&name.as_str()));
+    headers.map(|(name, value)| (name.to_string(), format!("{value:?}"))).collect()
 }

@@ -86,8 +86,6 @@ pub struct Observed {
     pub tool_error: bool,
     /// The upstream sent the injected credential back; it was masked.
     pub credential_echoed: bool,
-    /// The upstream said that the name is unknown, and the gateway's words for it were put in place.
-    pub reworded: bool,
     /// The stream was ended because of an event that is too long to be read.
     pub ended: bool,
 }
@@ -125,6 +123,8 @@ struct Reader {
     capture: PayloadPolicy,
     bounds: Bounds,
     observed: Observed,
+    /// The upstream said that the name is unknown, and the gateway's words for it were put in place.
+    reworded: bool,
 }
 
 impl ResponsePipeline {
@@ -155,7 +155,7 @@ impl ResponsePipeline {
             BodyPlan::Sse => Body::Events(EventStream::new(bounds.event, overlong)),
         };
         let observed = Observed::default();
-        let reader = Reader { subject, capture, bounds, observed };
+        let reader = Reader { subject, capture, bounds, observed, reworded: false };
         Self { mask: Mask::new(needles), reader, body, share }
     }
 
@@ -226,7 +226,7 @@ impl ResponsePipeline {
 
     /// The answer that was put in the body's place.
     pub fn reworded(&self) -> Option<&LocalReply> {
-        self.reader.subject.asked().filter(|_| self.reader.observed.reworded).map(|asked| &asked.denial)
+        self.reader.subject.asked().filter(|_| self.reader.reworded).map(|asked| &asked.denial)
     }
 
     /// What is known so far; complete once `push` was called with `end`.
@@ -275,7 +275,7 @@ impl Reader {
         let (code, body) = (denial.code, denial.body.clone());
         self.observed.error_code = Some(i64::from(code));
         self.observed.tool_error = false;
-        self.observed.reworded = true;
+        self.reworded = true;
         self.log(&body);
         Some(body)
     }

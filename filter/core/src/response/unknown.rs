@@ -53,8 +53,7 @@ pub fn says_unknown(message: &Value<'_, '_>, target: &Target) -> bool {
 
 fn is_unknown_error(error: &Value<'_, '_>, target: &Target) -> bool {
     let number = error.get("code").and_then(|number| number.as_number_text()?.parse().ok());
-    if number == Some(code::RESOURCE_NOT_FOUND) && target.kind == Kind::Resource {
-        // Legacy versions have this code for nothing else (MCP 2025-11-25, server/resources).
+    if target.kind == Kind::Resource && is_unknown_resource(error, number, &target.name) {
         return true;
     }
     let text = error.get("message").and_then(|message| message.as_str());
@@ -65,6 +64,20 @@ fn is_unknown_error(error: &Value<'_, '_>, target: &Target) -> bool {
             matches!(number, Some(code::INVALID_PARAMS | code::METHOD_NOT_FOUND | code::RESOURCE_NOT_FOUND))
         }
         None => false,
+    }
+}
+
+/// Whether an error has the shape that MCP gives to an unknown resource, whatever its words: legacy versions have a
+/// code of their own for it (2025-11-25, server/resources), the modern one repeats the URI and nothing else.
+fn is_unknown_resource(error: &Value<'_, '_>, number: Option<i32>, uri: &str) -> bool {
+    match number {
+        Some(code::RESOURCE_NOT_FOUND) => true,
+        Some(code::INVALID_PARAMS) => error.get("data").is_some_and(|data| {
+            let mut members = data.members();
+            let only = members.next().filter(|_| members.next().is_none());
+            only.is_some_and(|(key, value)| key == "uri" && value.is_str(uri))
+        }),
+        _ => false,
     }
 }
 
