@@ -41,14 +41,10 @@ impl Head {
         Ok(Self { verb, path, headers })
     }
 
-    /// The one value of a header; `None` if it is absent.
+    /// The first value of a header; `None` if it is absent.
     pub(super) fn value(&self, name: &str) -> Option<&[u8]> {
-        self.values(name).next()
-    }
-
-    pub(super) fn values<'head>(&'head self, name: &str) -> impl Iterator<Item = &'head [u8]> {
-        let name = name.as_bytes().to_vec();
-        self.headers.iter().filter(move |(header, _)| *header == name).map(|(_, value)| value.as_slice())
+        let found = self.headers.iter().find(|(header, _)| header == name.as_bytes());
+        found.map(|(_, value)| value.as_slice())
     }
 
     /// What `Content-Length` says, where it says something.

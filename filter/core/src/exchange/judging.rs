@@ -235,10 +235,6 @@ fn read_headers(head: &Head, record: &mut Record, limit: usize) -> Result<McpHea
         mcp::read_bodiless(&mcp).map_err(|fault| fault.reply())?;
         return Ok(mcp);
     }
-    if head.values("content-encoding").any(|value| !value.eq_ignore_ascii_case(b"identity")) {
-        let message = "The request body is encoded. Send it without Content-Encoding.";
-        return Err(LocalReply::error(415, code::INVALID_REQUEST, message, "request_encoded"));
-    }
     mcp::check_media_type(&head.headers).map_err(|fault| fault.reply())?;
     if head.content_length().is_some_and(|length| length > limit) {
         return Err(LocalReply::too_large(limit));

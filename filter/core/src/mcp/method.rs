@@ -107,9 +107,4 @@ impl Method {
             _ => None,
         }
     }
-
-    /// Whether a modern answer may ask the client for input first (MCP 2026-07-28, "Multi Round-Trip Requests").
-    pub fn may_require_input(self) -> bool {
-        matches!(self, Self::ToolsCall | Self::PromptsGet | Self::ResourcesRead)
-    }
 }
