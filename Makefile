@@ -144,6 +144,7 @@ clean: ## Remove everything that was built or fetched
 .PHONY: need-rust need-python need-node
 need-rust:
 	@$(need) cargo cc
+	@tests/tools/rust.sh
 need-python:
 	@$(need) python
 need-node:
