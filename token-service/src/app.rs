@@ -13,6 +13,7 @@ use crate::clock::{Clock, Entropy};
 use crate::config::{
     Config, InternalListener, Listeners, Problems, RootKeyConfig, ServiceConfig, StoreConfig,
 };
+use crate::egress::EgressClient;
 use crate::http;
 use crate::http::listen::{ListenError, Listener};
 use crate::jobs::{self, Follower};
@@ -57,6 +58,8 @@ pub enum StartError {
     Store(#[from] StoreError),
     #[error("the secrets cannot be opened")]
     Vault(#[from] VaultError),
+    #[error("no way out to upstream servers: {0}")]
+    Egress(String),
     #[error(transparent)]
     Listen(#[from] ListenError),
     #[error("a listener failed")]
@@ -160,9 +163,12 @@ async fn open(
     let vault = Vault::open_with_file(root_key, &*store, Arc::clone(&entropy)).await?;
     let admin_token = AdminToken::establish(admin_token_file, &*store, &*entropy).await?;
     tracing::info!(file = %admin_token_file.display(), "the admin token is in this file");
+    let egress = EgressClient::new(&config.service.egress).map_err(StartError::Egress)?;
     let settings = Settings {
         lease_ttl: config.service.lease_ttl,
         watch_hold: config.service.watch_hold,
+        public_url: config.service.public_url.clone(),
+        development_sign_in: config.service.development_sign_in,
         applied_timeout: APPLIED_TIMEOUT,
         key_environment: config.service.api_key_environment.clone(),
         config_file: file.display().to_string(),
@@ -176,6 +182,7 @@ async fn open(
         entropy,
         admin_token,
         shutdown: Shutdown::default(),
+        egress,
         settings,
     }))
 }

@@ -51,7 +51,7 @@ pub fn seal(
 /// The sealed headers of a server; none for those without.
 pub fn sealed(auth: &ServerAuth) -> &[SealedHeader] {
     match auth {
-        ServerAuth::None => &[],
+        ServerAuth::None | ServerAuth::OAuth(_) | ServerAuth::ClientCredentials(_) => &[],
         ServerAuth::Headers(headers) => headers,
     }
 }

@@ -78,6 +78,7 @@ impl Service {
             server_id: grant.server.id.to_string(),
             // A shared header is the server's own: an invalidation of the server covers it.
             connection_id: None,
+            credential_generation: 0,
             policy: grant.policy,
             credential_headers,
             ttl_ms: ttl_ms(now, grant.not_after, self.settings.lease_ttl),

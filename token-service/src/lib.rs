@@ -8,6 +8,9 @@
 //! - [`vault`]: the root key, the data keys, and sealing; API keys and the admin token.
 //! - [`config`]: `portcullis.yaml`, read strictly and checked whole.
 //! - [`credentials`]: sealing and opening a server's credential headers.
+//! - [`egress`]: the one way out to addresses that others choose.
+//! - [`oauth`]: being an OAuth client of upstream servers.
+//! - [`broker`]: a usable credential for a caller and a server, whatever it takes.
 //! - [`watch_hub`], [`key_use`], [`shutdown`]: what a running service keeps in memory.
 //! - [`state`]: all of these together, as handlers share them.
 //! - [`lease`]: deciding on a lease.
@@ -18,14 +21,17 @@
 
 pub mod app;
 pub mod apply;
+pub mod broker;
 pub mod clock;
 pub mod config;
 pub mod credentials;
 pub mod domain;
+pub mod egress;
 pub mod http;
 mod jobs;
 pub mod key_use;
 pub mod lease;
+pub mod oauth;
 pub mod shutdown;
 pub mod state;
 pub mod store;

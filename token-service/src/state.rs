@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::clock::{Clock, Entropy};
+use crate::egress::EgressClient;
 use crate::http::error::ApiError;
 use crate::key_use::KeyUse;
 use crate::shutdown::Shutdown;
@@ -24,6 +25,7 @@ pub struct Service {
     pub entropy: Arc<dyn Entropy>,
     pub admin_token: AdminToken,
     pub shutdown: Shutdown,
+    pub egress: EgressClient,
     pub settings: Settings,
 }
 
@@ -36,6 +38,10 @@ pub struct Settings {
     pub watch_hold: Duration,
     /// How long `?wait=applied` waits.
     pub applied_timeout: Duration,
+    /// The gateway's own origin, as clients and browsers know it.
+    pub public_url: String,
+    /// Whether people sign in by choosing who they are; for a laptop only.
+    pub development_sign_in: bool,
     /// The second part of new API keys, such as `live`.
     pub key_environment: String,
     /// Where the objects that are read-only here are declared, as told to people.

@@ -211,6 +211,7 @@ impl Worker {
                     LeaseState::Unavailable { retry_after_ms: RETRY_AFTER_MS }
                 }
             },
+            LeaseReply::ConnectRequired(_) => LeaseState::Unavailable { retry_after_ms: RETRY_AFTER_MS },
             LeaseReply::Denied { reason } => {
                 self.leases.deny(pending.key.clone(), reason, now_ms);
                 LeaseState::Denied(reason)

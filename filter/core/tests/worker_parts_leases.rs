@@ -35,6 +35,7 @@ fn lease(credential: &str, server: &str, revision: u64) -> Lease {
         workspace: WorkspaceRef { id: "w1".into(), slug: slug("core") },
         server_id: server.into(),
         connection_id: Some(format!("c-{credential}-{server}")),
+        credential_generation: 0,
         policy: Policy::default(),
         credential_headers: vec![CredentialHeader {
             name: "authorization".into(),

@@ -23,6 +23,7 @@ use secrecy::SecretString;
 pub use self::problems::{Problem, Problems};
 use self::reader::{At, Context};
 use self::registry::Names;
+use crate::egress::EgressPolicy;
 use crate::domain::header::HeaderName;
 use crate::domain::issuer::Issuer;
 use crate::domain::people::Identity;
@@ -51,6 +52,10 @@ pub struct ServiceConfig {
     pub lease_ttl: Duration,
     /// How long a watch without news is held.
     pub watch_hold: Duration,
+    /// What may be reached besides public addresses.
+    pub egress: EgressPolicy,
+    /// People sign in by choosing who they are. Only with a loopback `public_url`.
+    pub development_sign_in: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use url::{Host, Url};
 
+use crate::egress::EgressPolicy;
+
 use super::reader::{At, Fields};
 use super::{InternalListener, InternalTls, Listeners, RootKeyConfig, ServiceConfig, StoreConfig};
 
@@ -44,6 +46,8 @@ pub(super) fn read(sections: &Fields<'_>) -> Option<ServiceConfig> {
         api_key_environment: environment?,
         lease_ttl: lease_ttl?,
         watch_hold: watch_hold?,
+        egress: EgressPolicy::default(),
+        development_sign_in: false,
     })
 }
 

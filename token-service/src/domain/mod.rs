@@ -2,11 +2,14 @@
 //!
 //! - [`ids`]: one type per kind of id.
 //! - [`server`], [`url`], [`header`]: a registered MCP server, where it is, and the credential headers it gets.
+//! - [`connection`], [`connecting`]: upstream credentials that come and go, and how a member gets one.
 //! - [`people`]: workspaces, members and API keys.
 //! - [`policy`]: what each level takes away.
 //! - [`issuer`], [`jwks`]: whose tokens are accepted, and their keys.
 //! - [`resolve`]: all of it together, turned into a lease or a reason why not.
 
+pub mod connecting;
+pub mod connection;
 pub mod header;
 pub mod ids;
 pub mod issuer;

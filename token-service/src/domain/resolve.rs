@@ -82,6 +82,8 @@ pub enum Resolution {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Grant {
     pub caller: Caller,
+    /// Who the caller is; `None` for a service key.
+    pub member: Option<Member>,
     pub workspace: WorkspaceRef,
     pub server: Server,
     pub policy: Policy,
@@ -248,6 +250,7 @@ fn finish(standing: Standing<'_>, facts: &LeaseFacts) -> Result<Resolution, Deny
             let policy = effective_policy(server, known.workspace, known.member, known.key)?;
             Ok(Resolution::Granted(Box::new(Grant {
                 caller: known.caller,
+                member: known.member.cloned(),
                 workspace: known.workspace.reference(),
                 server: server.server.clone(),
                 policy,

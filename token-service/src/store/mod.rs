@@ -20,9 +20,11 @@
 //! **Untrusted.** The store keeps sealed bytes and digests, never a secret.
 
 mod audit;
+pub mod browsers;
 pub mod changes;
 #[cfg(test)]
 mod conformance;
+pub mod connections;
 pub mod declaration;
 mod error;
 pub mod sqlite;
@@ -37,7 +39,9 @@ use portcullis_wire::names::Slug;
 use tokio::sync::watch;
 
 pub use self::audit::{Actor, AuditEntry};
+pub use self::browsers::BrowserStore;
 pub use self::changes::{ChangeSet, Since};
+pub use self::connections::ConnectionStore;
 pub use self::declaration::{Declaration, DeclaredPolicy, DeclaredServer, DeclaredWorkspaces};
 pub use self::error::StoreError;
 pub use self::sqlite::SqliteStore;
@@ -54,7 +58,7 @@ pub type Result<T> = std::result::Result<T, StoreError>;
 
 /// Whatever keeps the registry, the people, the policies and the sealed credentials.
 #[async_trait]
-pub trait Store: Send + Sync + 'static {
+pub trait Store: ConnectionStore + BrowserStore + Send + Sync + 'static {
     // === Deciding ===
 
     /// All that is known about a lease request, from one snapshot. Unknown names are `None` inside the facts.

@@ -1,7 +1,10 @@
 //! What a sealed value is bound to.
 
+use portcullis_wire::digest::Digest;
+
+use crate::domain::connection::{Connection, ConnectionOwner};
 use crate::domain::header::HeaderName;
-use crate::domain::ids::ServerId;
+use crate::domain::ids::{MemberId, ServerId};
 use crate::domain::url::ServerUrl;
 
 /// Where a secret is kept and whose it is. A sealed value opens in the very place it was sealed for.
@@ -33,6 +36,38 @@ impl Place {
     pub fn server_header(server: &ServerId, url: &ServerUrl, name: &HeaderName, generation: u64) -> Self {
         let row = vec![server.to_string(), name.to_string()];
         Self::new("server_headers", "value", row, url.origin(), generation)
+    }
+
+    /// The secret or private key of a server's OAuth client. As with headers, its owner is the origin of the server's
+    /// URL.
+    pub fn client_secret(server: &ServerId, url: &ServerUrl, generation: u64) -> Self {
+        Self::new("server_secrets", "value", vec![server.to_string()], url.origin(), generation)
+    }
+
+    /// One of a connection's tokens; `column` is `access_token` or `refresh_token`. Its owner is all that it may be
+    /// used for: whoever moves the row to another member, server, origin, issuer or client cannot open it.
+    pub fn connection(connection: &Connection, column: &'static str, generation: u64) -> Self {
+        let Connection { id, server, owner, binding, .. } = connection;
+        let member = match owner {
+            ConnectionOwner::Member(member) => member.as_str(),
+            ConnectionOwner::Shared => "",
+        };
+        let owner = [server.as_str(), member, &binding.origin, &binding.issuer, &binding.client_id];
+        // JSON keeps the parts apart.
+        let owner = serde_json::json!(owner).to_string();
+        Self::new("connections", column, vec![id.to_string()], owner, generation)
+    }
+
+    /// What a flow needs to be finished.
+    pub fn flow(state: &Digest, member: &MemberId, server: &ServerId) -> Self {
+        let owner = serde_json::json!([member.as_str(), server.as_str()]).to_string();
+        Self::new("oauth_flows", "sealed", vec![state.to_string()], owner, 1)
+    }
+
+    /// The secret of a client that the gateway registered itself.
+    pub fn registered_client(server: &ServerId, issuer: &str, generation: u64) -> Self {
+        let row = vec![server.to_string(), issuer.to_owned()];
+        Self::new("oauth_clients", "sealed", row, issuer.to_owned(), generation)
     }
 
     /// Every part preceded by its length (64 bits, big endian), so that no two places read alike.

@@ -160,6 +160,7 @@ impl Judging {
             server: self.route.server.clone(),
             workspace: self.route.workspace.clone(),
             proof: proof.clone(),
+            rejected: None,
         };
         match worker.lease(stream, &key, request, around.now_ms) {
             LeaseState::Granted(lease) => Ok(Some(lease)),
@@ -294,6 +295,12 @@ fn denied(reason: DenyReason) -> LocalReply {
             code::UNAVAILABLE,
             "The gateway holds no usable credential for this server. An administrator has to set it.",
             "credential_unavailable",
+        ),
+        DenyReason::MemberRequired => LocalReply::error(
+            403,
+            code::POLICY_DENIED,
+            "This server needs an account of each person, and no person is behind a service key. Use the key of a member.",
+            "member_required",
         ),
     }
 }

@@ -14,6 +14,7 @@ mod members;
 mod policies;
 mod servers;
 mod start;
+mod stubs;
 mod workspaces;
 
 use std::collections::BTreeSet;

@@ -1,0 +1,34 @@
+//! From a server's URL to its authorization server.
+
+use super::{AuthorizationServer, Discovered};
+use super::challenge::BearerChallenge;
+use crate::domain::server::AuthorizationServerSettings;
+use crate::domain::url::ServerUrl;
+use crate::egress::{EgressClient, EgressError};
+
+/// Why a server cannot be connected to. Each says what an administrator can do.
+#[derive(Debug, thiserror::Error)]
+pub enum DiscoveryError {
+    #[error("{0}")]
+    Refused(String),
+    #[error(transparent)]
+    Egress(#[from] EgressError),
+}
+
+/// Finds out how `url` wants to be authorised. Without a challenge the server is asked for one.
+pub async fn discover(
+    _egress: &EgressClient,
+    _url: &ServerUrl,
+    _settings: &AuthorizationServerSettings,
+    _challenge: Option<&BearerChallenge>,
+) -> Result<Discovered, DiscoveryError> {
+    todo!()
+}
+
+/// The metadata of one issuer.
+pub async fn authorization_server(
+    _egress: &EgressClient,
+    _issuer: &str,
+) -> Result<AuthorizationServer, DiscoveryError> {
+    todo!()
+}

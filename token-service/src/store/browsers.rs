@@ -1,0 +1,37 @@
+//! The part of the contract about browsers: links, sessions, flows. Nothing here takes a revision.
+
+use async_trait::async_trait;
+use portcullis_wire::digest::Digest;
+
+use super::Result;
+use crate::clock::Timestamp;
+use crate::domain::connecting::{BrowserSession, Flow, Ticket};
+use crate::domain::ids::{MemberId, ServerId};
+
+/// How many links of one member and server are good at a time; a further one ends the oldest.
+pub const LIVE_TICKETS: u32 = 3;
+
+#[async_trait]
+pub trait BrowserStore: Send + Sync {
+    /// Keeps a ticket, and of those of the same member and server the newest [`LIVE_TICKETS`].
+    async fn create_ticket(&self, ticket: &Ticket) -> Result<()>;
+    /// A ticket that is neither used nor expired at `now`.
+    async fn ticket(&self, digest: &Digest, now: Timestamp) -> Result<Option<Ticket>>;
+    /// Uses it up: of several at once, one gets it.
+    async fn take_ticket(&self, digest: &Digest, now: Timestamp) -> Result<Option<Ticket>>;
+    /// How many tickets of this member and server were made after `since`, used or not.
+    async fn tickets_since(&self, member: &MemberId, server: &ServerId, since: Timestamp) -> Result<u32>;
+
+    async fn create_session(&self, session: &BrowserSession) -> Result<()>;
+    /// A session that is not over at `now`.
+    async fn session(&self, digest: &Digest, now: Timestamp) -> Result<Option<BrowserSession>>;
+    async fn touch_session(&self, digest: &Digest, seen: Timestamp, expires_at: Timestamp) -> Result<()>;
+    async fn delete_session(&self, digest: &Digest) -> Result<()>;
+
+    async fn create_flow(&self, flow: &Flow) -> Result<()>;
+    /// Uses it up: of several at once, one gets it. An expired one is gone.
+    async fn take_flow(&self, state: &Digest, now: Timestamp) -> Result<Option<Flow>>;
+
+    /// Forgets what is over at `now`: tickets, sessions, flows, upstream sessions a day old.
+    async fn sweep_browsers(&self, now: Timestamp) -> Result<()>;
+}
