@@ -6,6 +6,7 @@
 //! - [`domain`]: what there is (servers, workspaces, members, keys, policies) and who may have a lease. Pure.
 //! - [`store`]: the storage contract, and SQLite behind it.
 //! - [`vault`]: the root key, the data keys, and sealing; API keys and the admin token.
+//! - [`presets`]: what is known of well-known servers.
 //! - [`config`]: `portcullis.yaml`, read strictly and checked whole.
 //! - [`credentials`]: sealing and opening a server's credential headers.
 //! - [`egress`]: the one way out to addresses that others choose.
@@ -32,9 +33,11 @@ mod jobs;
 pub mod key_use;
 pub mod lease;
 pub mod oauth;
+pub mod presets;
 pub mod shutdown;
 pub mod state;
 pub mod store;
 pub mod telemetry;
+mod text;
 pub mod vault;
 pub mod watch_hub;
