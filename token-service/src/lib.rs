@@ -14,6 +14,7 @@
 //! - [`watch_hub`], [`key_use`], [`shutdown`]: what a running service keeps in memory.
 //! - [`state`]: all of these together, as handlers share them.
 //! - [`lease`]: deciding on a lease.
+//! - [`unconnected`]: MCP answers for members who have yet to connect an account.
 //! - [`apply`]: making the store say what `portcullis.yaml` says, at start and whenever the file changes.
 //! - [`http`]: the three listeners.
 //! - [`telemetry`]: the log, and what is never in it.
@@ -36,5 +37,6 @@ pub mod shutdown;
 pub mod state;
 pub mod store;
 pub mod telemetry;
+pub mod unconnected;
 pub mod vault;
 pub mod watch_hub;
