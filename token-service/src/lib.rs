@@ -15,6 +15,7 @@
 //! - [`watch_hub`], [`key_use`], [`shutdown`]: what a running service keeps in memory.
 //! - [`state`]: all of these together, as handlers share them.
 //! - [`lease`]: deciding on a lease.
+//! - [`unconnected`]: MCP answers for members who have yet to connect an account.
 //! - [`apply`]: making the store say what `portcullis.yaml` says, at start and whenever the file changes.
 //! - [`http`]: the three listeners.
 //! - [`telemetry`]: the log, and what is never in it.
@@ -39,5 +40,6 @@ pub mod state;
 pub mod store;
 pub mod telemetry;
 mod text;
+pub mod unconnected;
 pub mod vault;
 pub mod watch_hub;

@@ -1,12 +1,10 @@
 //! The sections that say what the service may reach, and how people sign in.
 
-use ipnet::IpNet;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
-use url::Host;
 
 use super::reader::{At, Fields};
-use crate::egress::{AllowedPrivate, EgressPolicy};
+use crate::egress::{AllowedPrivate, AllowedPrivateError, EgressPolicy};
 
 /// The section `egress`; without it public addresses only.
 pub(super) fn read(sections: &Fields<'_>) -> Option<EgressPolicy> {
@@ -35,22 +33,19 @@ pub(super) fn read(sections: &Fields<'_>) -> Option<EgressPolicy> {
 
 fn allowed(at: &At<'_>) -> Option<AllowedPrivate> {
     let fields = at.fields(&["host", "network"])?;
-    let host = fields.require("host").and_then(|at| {
-        let remedy = "write the host as it is in the URL, without scheme and port, such as mcp.internal";
-        at.parsed(remedy, |text| match Host::parse(text) {
-            Ok(host) if host.to_string() == text => Ok(text.to_owned()),
-            Ok(host) => Err(format!("it would be read as {host}")),
-            Err(_) => Err("not a host".to_owned()),
-        })
-    });
-    let network = fields.require("network").and_then(|at| {
-        at.parsed("write a network such as 10.1.0.0/16 or fd00:1::/64", |text| match text.parse::<IpNet>() {
-            Ok(network) if network.trunc() == network => Ok(text.to_owned()),
-            Ok(network) => Err(format!("it has bits outside of the network {}", network.trunc())),
-            Err(error) => Err(error.to_string()),
-        })
-    });
-    Some(AllowedPrivate { host: host?, network: network? })
+    let (host, network) = (fields.require("host"), fields.require("network"));
+    let (host, network) = (host?, network?);
+    match AllowedPrivate::parse(host.text()?, network.text()?) {
+        Ok(allowed) => Some(allowed),
+        Err(error @ AllowedPrivateError::Host) => {
+            host.report(error, "write the host as it is in the URL, such as mcp.internal");
+            None
+        }
+        Err(error @ AllowedPrivateError::Network) => {
+            network.report(error, "write the network that the host's addresses are in");
+            None
+        }
+    }
 }
 
 /// `sign_in: {development: …}`.

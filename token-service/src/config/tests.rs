@@ -5,6 +5,7 @@ use insta::assert_snapshot;
 use secrecy::ExposeSecret as _;
 
 use super::*;
+use crate::egress::AllowedPrivate;
 
 const EXAMPLE: &str = include_str!("../../portcullis.example.yaml");
 
@@ -61,7 +62,8 @@ fn the_example_loads() {
         panic!("client credentials")
     };
     assert_eq!(shared.token_parameters["audience"], "warehouse");
-    assert_eq!(config.service.egress.allowed[0].network, "10.1.0.0/16");
+    let warehouse = AllowedPrivate::parse("warehouse.internal", "10.1.0.0/16").expect("an entry");
+    assert_eq!(config.service.egress.allowed, [warehouse]);
     assert_eq!(declared.issuers[0].keys.len(), 1);
     assert_eq!(declared.policies[2].rules.enabled, Some(false));
 }
@@ -219,7 +221,7 @@ const BAD_AUTH: &str = r"
 egress:
   allow:
     - {host: 'https://mcp.internal', network: 10.1.0.0/16}
-    - {host: mcp.internal, network: 10.1.2.3/16}
+    - {host: mcp.internal, network: 10.1.2.3}
   trusted_ca: nowhere.pem
 servers:
   - slug: one
