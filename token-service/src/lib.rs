@@ -16,6 +16,7 @@
 //! - [`state`]: all of these together, as handlers share them.
 //! - [`lease`]: deciding on a lease.
 //! - [`unconnected`]: MCP answers for members who have yet to connect an account.
+//! - [`quarantine`]: connections whose server has moved to another origin.
 //! - [`apply`]: making the store say what `portcullis.yaml` says, at start and whenever the file changes.
 //! - [`http`]: the three listeners.
 //! - [`telemetry`]: the log, and what is never in it.
@@ -35,6 +36,7 @@ pub mod key_use;
 pub mod lease;
 pub mod oauth;
 pub mod presets;
+pub mod quarantine;
 pub mod shutdown;
 pub mod state;
 pub mod store;

@@ -6,8 +6,7 @@
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
-use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
+use serde::Deserialize;
 
 use crate::domain::auth_draft::{AuthDraft, AuthorizationServerDraft, ClientMethod, Fault, Field};
 use crate::text::did_you_mean;
@@ -43,7 +42,7 @@ pub struct Preset {
 }
 
 /// How the gateway becomes a client of the provider.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Registration {
     /// By itself.
@@ -53,7 +52,7 @@ pub enum Registration {
 }
 
 /// Something to be entered.
-#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Enter {
     pub field: String,
