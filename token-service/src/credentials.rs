@@ -59,6 +59,12 @@ pub fn sealed(auth: &ServerAuth) -> &[SealedHeader] {
     }
 }
 
+/// Whether there is anything to seal or open.
+pub fn has_secrets(auth: &ServerAuth) -> bool {
+    let secret = auth.client().and_then(|(client, _)| client.authentication.secret());
+    !sealed(auth).is_empty() || secret.is_some()
+}
+
 fn open_one(
     vault: &Vault,
     id: &ServerId,

@@ -53,8 +53,12 @@ impl Service {
         todo!()
     }
 
-    /// Removes a connection's tokens, and revokes them at the provider as far as it goes.
-    pub async fn disconnect(&self, _id: &ConnectionId) -> Result<bool, crate::store::StoreError> {
+    /// Removes a connection's tokens on behalf of `actor`, and revokes them at the provider as far as it goes.
+    pub async fn disconnect(
+        &self,
+        _id: &ConnectionId,
+        _actor: crate::store::Actor,
+    ) -> Result<bool, crate::store::StoreError> {
         todo!()
     }
 }

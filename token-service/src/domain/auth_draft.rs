@@ -46,7 +46,7 @@ pub struct ClientDraft<Secret> {
 }
 
 /// The name of a way to authenticate at the token endpoint (RFC 7591, `token_endpoint_auth_method`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ClientMethod {
     None,
@@ -121,7 +121,7 @@ impl ClientMethod {
         }
     }
 
-    fn takes_secret(self) -> bool {
+    pub fn takes_secret(self) -> bool {
         matches!(self, Self::ClientSecretBasic | Self::ClientSecretPost)
     }
 }
@@ -329,6 +329,13 @@ fn checked_client<Secret: GivenSecret>(
 }
 
 impl<Secret> CheckedAuth<Secret> {
+    pub fn client(&self) -> Option<&ClientSettings<Secret>> {
+        match self {
+            Self::OAuth(oauth) => oauth.client.as_ref(),
+            Self::ClientCredentials(shared) => Some(&shared.client),
+        }
+    }
+
     /// What the store keeps. `seal` is told whom the secret is for.
     pub fn try_seal<E>(
         self,
