@@ -13,7 +13,7 @@ use std::time::Duration;
 use portcullis_filter_core::step::{Call, CallOutcome, Effect};
 use portcullis_filter_core::worker::Worker;
 
-use crate::host;
+use crate::host::{self, Buffer, Map};
 use crate::stream::Stream;
 use crate::verify::Verifier;
 
@@ -56,6 +56,17 @@ struct ConfiguredRoot {
 struct CallInFlight {
     root: u32,
     id: u64,
+    /// The stream whose own call it is. The host ends it with the stream and tells nobody.
+    stream: Option<u32>,
+}
+
+/// What the host says of a reply before it is read.
+#[derive(Clone, Copy)]
+pub(crate) struct Announced {
+    /// 0 for a reset, which comes without headers.
+    pub(crate) header_count: usize,
+    /// Bytes.
+    pub(crate) body_size: usize,
 }
 
 impl Vm {
@@ -70,6 +81,7 @@ impl Vm {
 
     pub(crate) fn remove_stream(&mut self, id: u32) {
         self.streams.remove(&id);
+        self.calls.retain(|_, call| call.stream != Some(id));
     }
 
     /// Takes a root context's configuration. The error names every problem; then the VM goes on as it was.
@@ -128,8 +140,9 @@ impl Vm {
     }
 
     /// The reply to a call, or that there will be none.
-    pub(crate) fn on_call(&mut self, root: u32, token: u32, outcome: CallOutcome) {
+    pub(crate) fn on_call(&mut self, root: u32, token: u32, announced: Announced) {
         let Some(call) = self.calls.remove(&token) else { return };
+        let outcome = self.read_reply(&call, announced).unwrap_or(CallOutcome::Failed);
         let (Some(worker), Ok(now_ms)) = (&mut self.worker, host::now_ms()) else {
             self.lost.push(call.id);
             return;
@@ -137,6 +150,24 @@ impl Vm {
         let effects = worker.on_call(call.id, outcome, now_ms);
         self.carry_out(effects, root, now_ms);
         self.hurry_if_needed(root);
+    }
+
+    /// `None` for a reset, and where the host does not hand out what it announced. The host keeps the reply with the
+    /// context that the call was tied to.
+    fn read_reply(&self, call: &CallInFlight, announced: Announced) -> Option<CallOutcome> {
+        let Announced { header_count, body_size } = announced;
+        if header_count == 0 {
+            return None;
+        }
+        let Some(stream) = call.stream else { return read_reply(body_size) };
+        let limit = self.worker.as_ref().map_or(0, Worker::reply_limit);
+        if body_size > limit {
+            return Some(CallOutcome::TooLarge);
+        }
+        host::set_effective_context(stream).ok()?;
+        let outcome = read_reply(body_size);
+        return_to(call.root);
+        outcome
     }
 
     /// After a callback of `context`: if it left work for the root context, lets that tick at once.
@@ -195,10 +226,19 @@ impl Vm {
     /// Must run in a callback of `root`. A call that cannot be sent is reported at the next tick and not here, so that
     /// a worker which tries again at once cannot keep this loop going.
     fn dispatch(&mut self, call: &Call, root: u32) {
-        let cluster = self.worker.as_ref().map_or("", Worker::token_service_cluster);
-        match send(cluster, call) {
+        let cluster = self.worker.as_ref().map_or("", |worker| worker.cluster(call.destination));
+        let sent = match call.stream {
+            None => send(cluster, call),
+            // Tied to the stream, so that it ends with it: for an upstream that is how a client cancels.
+            Some(stream) => host::set_effective_context(stream).ok().and_then(|()| {
+                let sent = send(cluster, call);
+                return_to(root);
+                sent
+            }),
+        };
+        match sent {
             Some(token) => {
-                self.calls.insert(token, CallInFlight { root, id: call.id });
+                self.calls.insert(token, CallInFlight { root, id: call.id, stream: call.stream });
             }
             None => self.lost.push(call.id),
         }
@@ -220,6 +260,12 @@ fn return_to(context: u32) {
     if host::set_effective_context(context).is_err() {
         log::error!("the host does not know the context whose callback is running");
     }
+}
+
+fn read_reply(body_size: usize) -> Option<CallOutcome> {
+    let headers = host::headers(Map::CallHeaders).ok()?;
+    let body = host::buffer(Buffer::CallBody, body_size).ok()?;
+    (body.len() == body_size).then_some(CallOutcome::Replied { headers, body })
 }
 
 /// The host's token for the call; `None` if the host refuses it, for want of a cluster or of a healthy host in it.

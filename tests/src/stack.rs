@@ -118,6 +118,7 @@ impl Stack {
             gateway: gateway_address,
             admin: envoy_admin.address()?,
             token_service: internal.address()?,
+            pages: public.address()?,
             public_url,
             access_log: directory.join("access.jsonl"),
             concurrency: builder.concurrency,

@@ -41,6 +41,24 @@ pub fn excerpt(policy: PayloadPolicy, payload: &[u8], limit: usize) -> Option<St
     }
 }
 
+/// Masks what stands behind `/connect/` in a record of the token-service's words: such a link is a secret for as long as
+/// it lives.
+pub fn without_tickets(excerpt: &str) -> String {
+    let is_of_ticket = |character: char| character.is_ascii_alphanumeric() || "-._~%".contains(character);
+    let mut parts = excerpt.split(CONNECT_PATH);
+    let mut masked = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let rest = part.trim_start_matches(is_of_ticket);
+        masked.push_str(CONNECT_PATH);
+        masked.push_str(if rest.len() == part.len() { "" } else { "[ticket]" });
+        masked.push_str(rest);
+    }
+    masked
+}
+
+/// What precedes the ticket in a link.
+const CONNECT_PATH: &str = "/connect/";
+
 /// The same for a payload that comes in chunks.
 pub struct Capture {
     policy: PayloadPolicy,

@@ -35,13 +35,13 @@ fn the_first_call_asks_for_a_lease_and_the_second_does_not() {
     assert_eq!(request["server"], "demo");
     assert_eq!(request["proof"]["kind"], "api_key");
     assert_eq!(gateway.answer(id, &granted(&[])), [first]);
-    let Step::Forward(headers) = gateway.resume(first) else { panic!("forwarded") };
+    let Step::Forward { headers, .. } = gateway.resume(first) else { panic!("forwarded") };
     assert_eq!(header(&headers, "authorization"), Some("Bearer upstream-secret"));
     assert_eq!(header(&headers, ":authority"), Some("mcp.example"));
     assert_eq!(header(&headers, "x-portcullis-api-key"), None);
 
     let second = gateway.open(&call("search"));
-    assert!(matches!(gateway.send_body(second, &call("search").body), Step::Forward(_)));
+    assert!(matches!(gateway.send_body(second, &call("search").body), Step::Forward { .. }));
     assert!(gateway.tick().is_empty(), "no further call");
 }
 
@@ -56,7 +56,7 @@ fn requests_for_one_lease_join_and_a_client_that_leaves_takes_nothing_along() {
     gateway.leave(streams[0]);
     assert_eq!(gateway.answer(id, &granted(&[])), streams[1..]);
     for stream in &streams[1..] {
-        assert!(matches!(gateway.resume(*stream), Step::Forward(_)));
+        assert!(matches!(gateway.resume(*stream), Step::Forward { .. }));
     }
 }
 
@@ -68,7 +68,7 @@ fn nothing_is_forwarded_before_the_whole_body_is_judged() {
     for end in 0..request.body.len() {
         assert_eq!(gateway.send_part(stream, &request.body[..end]), Step::Wait, "{end}");
     }
-    assert!(matches!(gateway.send_body(stream, &request.body), Step::Forward(_)));
+    assert!(matches!(gateway.send_body(stream, &request.body), Step::Forward { .. }));
 }
 
 #[wasm_bindgen_test(unsupported = test)]
@@ -153,7 +153,7 @@ fn a_request_that_came_before_the_registry_goes_on_with_it() {
     assert_eq!(gateway.resume(stream), Step::Wait);
     let (id, _) = gateway.lease_call();
     gateway.answer(id, &granted(&[]));
-    assert!(matches!(gateway.resume(stream), Step::Forward(_)));
+    assert!(matches!(gateway.resume(stream), Step::Forward { .. }));
 }
 
 #[wasm_bindgen_test(unsupported = test)]
@@ -162,7 +162,7 @@ fn a_silent_token_service_leaves_cached_callers_for_the_budget_and_nobody_else()
     let request = call("search");
     gateway.pass_ms(10_000);
     let known = gateway.open(&request);
-    assert!(matches!(gateway.send_body(known, &request.body), Step::Forward(_)));
+    assert!(matches!(gateway.send_body(known, &request.body), Step::Forward { .. }));
     let other = call("search").with_key(1);
     let step = gateway.open_step(&other);
     assert_eq!(reply(step).status, 503);
@@ -221,7 +221,7 @@ fn get_and_delete_belong_to_legacy_sessions() {
         let mut gateway = Gateway::with_lease(&[]);
         let head = call("search").with(":method", method).without("mcp-method").without("mcp-name");
         let legacy = head.with("mcp-protocol-version", "2025-11-25").with("mcp-session-id", "abc");
-        let Step::Forward(headers) = gateway.open_bodiless(&legacy) else { panic!("forwarded") };
+        let Step::Forward { headers, .. } = gateway.open_bodiless(&legacy) else { panic!("forwarded") };
         assert_eq!(header(&headers, "mcp-session-id"), Some("abc"));
         assert_eq!(header(&headers, ":method"), Some(method));
         assert_eq!(reply(gateway.open_bodiless(&head)).status, 405, "modern has POST only");
@@ -242,7 +242,7 @@ fn lists_are_filtered_and_a_cut_list_never_passes() {
     let mut gateway = Gateway::with_lease(&denying("delete_*"));
     let request = Request::new("tools/list", &json!({}));
     let stream = gateway.open(&request);
-    assert!(matches!(gateway.send_body(stream, &request.body), Step::Forward(_)));
+    assert!(matches!(gateway.send_body(stream, &request.body), Step::Forward { .. }));
     let head = gateway
         .respond(stream, &[(":status", "200"), ("content-type", "application/json"), ("set-cookie", "a=b")]);
     let ResponseHead::Replace(headers) = head else { panic!("replaced: {head:?}") };
@@ -287,7 +287,7 @@ fn what_an_upstream_says_to_sign_in_stays_here() {
 /// A call that was let go, and its stream.
 fn let_go(gateway: &mut Gateway, request: &Request) -> u32 {
     let stream = gateway.open(request);
-    assert!(matches!(gateway.send_body(stream, &request.body), Step::Forward(_)));
+    assert!(matches!(gateway.send_body(stream, &request.body), Step::Forward { .. }));
     stream
 }
 

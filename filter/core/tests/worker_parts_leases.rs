@@ -1,6 +1,8 @@
 //! Leases: how long they live, what ends them early, and that nobody ever gets another's.
 
-use portcullis_filter_core::leases::{DENIAL_TTL_MS, Known, LeaseCache, LeaseKey, MAX_LEASE_TTL_MS, Refused};
+use portcullis_filter_core::leases::{
+    Access, DENIAL_TTL_MS, Known, LeaseCache, LeaseKey, MAX_LEASE_TTL_MS, Refused,
+};
 use portcullis_wire::digest::Digest;
 use portcullis_wire::lease::{Caller, CredentialHeader, CredentialKind, DenyReason, Lease, WorkspaceRef};
 use portcullis_wire::names::Slug;
@@ -53,11 +55,11 @@ fn grant(cache: &mut LeaseCache, credential: &str, server: &str) {
 
 fn holds(cache: &mut LeaseCache, credential: &str, server: &str) -> bool {
     match cache.look_up(&key(credential, server), NOW) {
-        Known::Granted(found) => {
+        Known::Held(Access::Granted(found)) => {
             assert_eq!(*found, lease(credential, server, 5), "the lease of this very caller and server");
             true
         }
-        Known::Denied(_) | Known::Nothing => false,
+        Known::Held(_) | Known::Denied(_) | Known::Nothing => false,
     }
 }
 
@@ -66,14 +68,14 @@ fn a_lease_serves_until_its_time_is_over() {
     let mut cache = LeaseCache::new(10);
     assert_eq!(cache.look_up(&key("a", "s1"), NOW), Known::Nothing);
     grant(&mut cache, "a", "s1");
-    assert!(matches!(cache.look_up(&key("a", "s1"), NOW + 59_999), Known::Granted(_)));
+    assert!(matches!(cache.look_up(&key("a", "s1"), NOW + 59_999), Known::Held(_)));
     assert_eq!(cache.look_up(&key("a", "s1"), NOW + 60_000), Known::Nothing);
     assert!(cache.is_empty(), "and is gone then, with its secret");
 
     let mut endless = lease("a", "s1", 5);
     endless.ttl_ms = u64::MAX;
     cache.grant(key("a", "s1"), endless, NOW).expect("granted");
-    assert!(matches!(cache.look_up(&key("a", "s1"), NOW + MAX_LEASE_TTL_MS - 1), Known::Granted(_)));
+    assert!(matches!(cache.look_up(&key("a", "s1"), NOW + MAX_LEASE_TTL_MS - 1), Known::Held(_)));
     assert_eq!(cache.look_up(&key("a", "s1"), NOW + MAX_LEASE_TTL_MS), Known::Nothing);
 }
 
@@ -81,7 +83,7 @@ fn a_lease_serves_until_its_time_is_over() {
 fn a_clock_put_back_does_not_lengthen_a_lease() {
     let mut cache = LeaseCache::new(10);
     grant(&mut cache, "a", "s1");
-    assert!(matches!(cache.look_up(&key("a", "s1"), NOW - 2_000), Known::Granted(_)));
+    assert!(matches!(cache.look_up(&key("a", "s1"), NOW - 2_000), Known::Held(_)));
     assert_eq!(cache.look_up(&key("a", "s1"), NOW - 2_001), Known::Nothing);
     assert_eq!(cache.look_up(&key("a", "s1"), NOW), Known::Nothing);
 }

@@ -3,12 +3,12 @@
 use portcullis_wire::lease::{CredentialHeader, Rejected};
 
 use crate::clock::Timestamp;
+use crate::domain::connection::ConnectionOwner;
 use crate::domain::connection::{ConnectionId, ReauthReason};
 use crate::domain::resolve::Grant;
-use crate::domain::connection::ConnectionOwner;
 use crate::domain::server::Server;
-use crate::oauth::{Client, Discovered};
 use crate::oauth::challenge::BearerChallenge;
+use crate::oauth::{Client, Discovered};
 use crate::state::Service;
 
 /// What goes to the upstream.

@@ -23,12 +23,12 @@ use secrecy::SecretString;
 pub use self::problems::{Problem, Problems};
 use self::reader::{At, Context};
 use self::registry::Names;
-use crate::egress::EgressPolicy;
 use crate::domain::header::HeaderName;
 use crate::domain::issuer::Issuer;
 use crate::domain::people::Identity;
 use crate::domain::policy::ServerRules;
 use crate::domain::url::ServerUrl;
+use crate::egress::EgressPolicy;
 
 /// The whole of `portcullis.yaml`. Paths are resolved against the directory it is in.
 #[derive(Clone, Debug)]

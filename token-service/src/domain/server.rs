@@ -109,7 +109,10 @@ pub enum ClientAuthentication {
     SecretBasic(SealedSecret),
     SecretPost(SealedSecret),
     /// RFC 7523, with a private key in PEM (PKCS #8): ES256 for a P-256 key, RS256 for an RSA key, EdDSA for Ed25519.
-    PrivateKeyJwt { key: SealedSecret, key_id: Option<String> },
+    PrivateKeyJwt {
+        key: SealedSecret,
+        key_id: Option<String>,
+    },
 }
 
 impl ClientAuthentication {

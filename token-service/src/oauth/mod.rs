@@ -42,7 +42,10 @@ pub enum Authentication {
     SecretBasic(SecretString),
     SecretPost(SecretString),
     /// The key in PEM.
-    PrivateKeyJwt { key: SecretString, key_id: Option<String> },
+    PrivateKeyJwt {
+        key: SecretString,
+        key_id: Option<String>,
+    },
 }
 
 /// What is known of a server before anybody is asked anything.

@@ -124,7 +124,10 @@ pub trait ConnectionStore: Send + Sync {
     async fn save_catalogue(&self, server: &ServerId, catalogue: &Catalogue) -> Result<()>;
 
     /// The upstream session behind one of our session ids (by its digest), if it was opened.
-    async fn upstream_session(&self, session: &portcullis_wire::digest::Digest) -> Result<Option<UpstreamSession>>;
+    async fn upstream_session(
+        &self,
+        session: &portcullis_wire::digest::Digest,
+    ) -> Result<Option<UpstreamSession>>;
     /// Keeps it unless there is one: answers the one that is kept. No revision.
     async fn save_upstream_session(
         &self,

@@ -236,6 +236,8 @@ impl Gateway {
             match effect {
                 Effect::Call(call) => self.pending.push(Call {
                     id: call.id,
+                    destination: call.destination,
+                    stream: call.stream,
                     headers: call.headers.clone(),
                     body: call.body.clone(),
                     timeout_ms: call.timeout_ms,
@@ -321,7 +323,8 @@ impl Gateway {
     pub(crate) fn respond(&mut self, stream: u32, headers: &[(&str, &str)]) -> ResponseHead {
         let headers = headers.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
         let exchange = self.exchanges.get_mut(&stream).expect("an open stream");
-        exchange.on_response_headers(&self.worker, &headers, false)
+        let now_ms = self.now_ms;
+        exchange.on_response_headers(&mut self.worker, &headers, false, &|| Some(now_ms))
     }
 
     pub(crate) fn response_body(&mut self, stream: u32, chunk: &[u8], end_of_stream: bool) -> ResponseChunk {
