@@ -99,6 +99,11 @@ impl App {
         Ok(Addresses { internal: self.internal.url()?, admin: self.admin.url()?, public: self.public.url()? })
     }
 
+    /// What the request handlers share.
+    pub fn service(&self) -> Shared {
+        Arc::clone(&self.shared)
+    }
+
     /// The switch that ends [`App::serve`].
     pub fn shutdown(&self) -> Shutdown {
         self.shared.shutdown.clone()
