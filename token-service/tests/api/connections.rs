@@ -1,118 +1,201 @@
-//! What a person has connected, and the document that tells providers about the gateway.
+//! Connections in the admin API: listing, ending, and deciding on quarantine.
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use insta::assert_snapshot;
+use portcullis_token_service::clock::SystemEntropy;
+use portcullis_token_service::domain::connection::{Binding, Connection, ConnectionOwner, SealedTokens};
+use portcullis_token_service::domain::ids::ServerId;
+use portcullis_token_service::store::connections::NewConnection;
+use portcullis_token_service::store::{ConnectionStore as _, SqliteStore};
+use portcullis_token_service::vault::{Place, Vault};
 use reqwest::StatusCode;
+use secrecy::{ExposeSecret as _, SecretString};
+use serde_json::{Value, json};
 
-use crate::browser::{Browser, Departure, GATEWAY, field};
-use crate::harness::Service;
-use crate::provider::{Provider, REFRESH_TOKEN};
+use crate::harness::{START, Service};
 
-async fn started() -> (Provider, Service) {
-    let provider = Provider::start().await;
-    let service = Service::start(&provider.configuration()).await;
-    (provider, service)
+const DECLARED: &str = "
+workspaces:
+  - slug: core
+    members:
+      - {issuer: 'https://idp.example', subject: ada, name: Ada}
+      - {issuer: 'https://idp.example', subject: bob, name: Bob}
+  - {slug: support, members: [{issuer: 'https://idp.example', subject: eve}]}
+";
+
+/// The database of a running service, as another replica of it sees it.
+struct Beside {
+    store: SqliteStore,
+    vault: Vault,
 }
 
-/// Connects `server` as Ada in the workspace of this slug.
-async fn connected(provider: &Provider, service: &Service, ada: &mut Browser, workspace: &str, server: &str) -> String {
-    let member = service.member_id(workspace, "ada").await;
-    let id = service.server_id(server).await;
-    let csrf = field(&ada.get("/connections").await.text, "csrf");
-    let form = [("csrf", csrf), ("member", member)];
-    let departure = Departure::read(&ada.post(&format!("/connections/{id}/connect"), &form).await);
-    let reply = ada.come_back(&id, &departure, &provider.url).await;
-    assert_eq!(reply.status, StatusCode::SEE_OTHER, "{}", reply.text);
-    reply.header("location").expect("a location").to_owned()
-}
-
-#[tokio::test]
-async fn every_membership_has_connections_of_its_own() {
-    let (provider, service) = started().await;
-    let mut ada = Browser::signed_in(&service, "Ada Lovelace").await;
-    let page = ada.get("/connections").await.text;
-    // Linear in Core, Notion in Core and in Support; the server that wants no account is not there.
-    assert_eq!(page.matches(">Not connected<").count(), 3, "{page}");
-    assert!(!page.contains("Open"), "{page}");
-    connected(&provider, &service, &mut ada, "support", "notion").await;
-    let page = ada.get("/connections").await.text;
-    assert_eq!((page.matches(">Connected<").count(), page.matches(">Not connected<").count()), (1, 2), "{page}");
-    let (_, support) = page.split_once("aria-label=\"Notion in Support\"").expect("the card");
-    assert!(support.split_once("</section>").expect("its end").0.contains(">Connected<"));
-    let page = Browser::signed_in(&service, "Eve Mallory").await.get("/connections").await.text;
-    assert_eq!((page.matches(">Connected<").count(), page.matches(">Not connected<").count()), (0, 2), "{page}");
-}
-
-#[tokio::test]
-async fn keeping_and_disconnecting() {
-    let (provider, service) = started().await;
-    let mut ada = Browser::signed_in(&service, "Ada Lovelace").await;
-    let location = connected(&provider, &service, &mut ada, "core", "linear").await;
-    let page = ada.get(&location).await.text;
-    let form = [("csrf", field(&page, "csrf")), ("member", field(&page, "member"))];
-    let server = service.server_id("linear").await;
-    let reply = ada.post(&format!("/connections/{server}/keep"), &form).await;
-    assert_eq!((reply.status, reply.header("location")), (StatusCode::SEE_OTHER, Some("/connections")));
-    assert!(ada.get("/connections").await.text.contains(">Connected<"));
-
-    let reply = ada.post(&format!("/connections/{server}/disconnect"), &form).await;
-    assert_eq!((reply.status, reply.header("location")), (StatusCode::SEE_OTHER, Some("/connections")));
-    assert!(!ada.get("/connections").await.text.contains(">Connected<"));
-    let revoked = provider.revocations();
-    assert!(revoked.iter().any(|form| form["token"] == REFRESH_TOKEN), "{revoked:?}");
-    // The page of a connection that is gone leads to the list; disconnecting twice does no harm.
-    assert_eq!(ada.get(&location).await.header("location"), Some("/connections"));
-    assert_eq!(ada.post(&format!("/connections/{server}/disconnect"), &form).await.status, StatusCode::SEE_OTHER);
-
-    connected(&provider, &service, &mut ada, "core", "linear").await;
-    assert!(ada.get("/connections").await.text.contains(">Connected<"));
-}
-
-#[tokio::test]
-async fn nobody_touches_the_connections_of_others() {
-    let (provider, service) = started().await;
-    let mut ada = Browser::signed_in(&service, "Ada Lovelace").await;
-    let location = connected(&provider, &service, &mut ada, "core", "linear").await;
-    let mut eve = Browser::signed_in(&service, "Eve Mallory").await;
-    let csrf = field(&eve.get("/connections").await.text, "csrf");
-    let form = [("csrf", csrf), ("member", service.member_id("core", "ada").await)];
-    let server = service.server_id("linear").await;
-    for action in ["connect", "disconnect"] {
-        let reply = eve.post(&format!("/connections/{server}/{action}"), &form).await;
-        assert_eq!(reply.status, StatusCode::FORBIDDEN, "{action}");
+impl Beside {
+    async fn open(service: &Service) -> Self {
+        let store = SqliteStore::open(&service.directory().path("portcullis.db")).await.expect("opens");
+        let root_key = service.directory().path("root.key");
+        let vault = Vault::open_with_file(&root_key, &store, Arc::new(SystemEntropy)).await.expect("opens");
+        Self { store, vault }
     }
-    assert_eq!(eve.get(&location).await.status, StatusCode::FORBIDDEN);
-    assert!(ada.get("/connections").await.text.contains(">Connected<"));
-    assert!(provider.revocations().is_empty());
-}
 
-#[tokio::test]
-async fn changes_need_the_token_of_the_page() {
-    let (provider, service) = started().await;
-    let mut ada = Browser::signed_in(&service, "Ada Lovelace").await;
-    connected(&provider, &service, &mut ada, "core", "linear").await;
-    let server = service.server_id("linear").await;
-    let member = service.member_id("core", "ada").await;
-    for action in ["connect", "keep", "disconnect"] {
-        let path = format!("/connections/{server}/{action}");
-        assert_eq!(ada.post(&path, &[("member", &member)]).await.status, StatusCode::FORBIDDEN, "{action}");
-        let signed_out = Browser::new(&service).post(&path, &[("csrf", "x"), ("member", &member)]).await;
-        assert_eq!(signed_out.status, StatusCode::FORBIDDEN, "{action}");
-        assert_eq!(ada.get(&path).await.status, StatusCode::METHOD_NOT_ALLOWED, "{action}");
+    /// What a finished consent leaves behind.
+    async fn connect(&self, server: &str, member: &str, origin: &str) -> Connection {
+        let (server, owner) = (ServerId::from(server), ConnectionOwner::Member(member.into()));
+        let binding = Binding {
+            origin: origin.into(),
+            issuer: "https://login.crm.example".into(),
+            client_id: "portcullis".into(),
+        };
+        let seal = |column, token: &str| {
+            let place = Place::tokens(&server, &owner, &binding, column, 1);
+            self.vault.seal(&place, &SecretString::from(format!("{token}-of-{member}")))
+        };
+        let tokens = SealedTokens {
+            access: seal("access_token", "access"),
+            refresh: Some(seal("refresh_token", "refresh")),
+            expires_at: Some(START),
+            refresh_at: Some(START),
+        };
+        let scopes = BTreeSet::from(["contacts.read".to_owned()]);
+        let account = Some("ada@crm.example".into());
+        let new = NewConnection { server, owner, binding, generation: 1, tokens, scopes, account, now: START };
+        self.store.connect(&new).await.expect("connects")
     }
-    assert!(ada.get("/connections").await.text.contains(">Connected<"));
+
+    /// The access token, if it opens where the connection now says that it belongs.
+    async fn access_token(&self, connection: &Connection) -> Option<String> {
+        let now = self.store.connection(&connection.id).await.expect("reads").expect("is there");
+        let place = Place::connection(&now, "access_token", now.generation);
+        let token = self.vault.unseal(&place, &now.tokens?.access).ok()?;
+        Some(token.expose_secret().to_owned())
+    }
+}
+
+async fn members(service: &Service, workspace: &str) -> Vec<String> {
+    let members = service.get(&format!("/v1/workspaces/{workspace}/members")).await.body;
+    let mut named: Vec<(String, String)> = members["members"]
+        .as_array()
+        .expect("members")
+        .iter()
+        .map(|it| (it["subject"].to_string(), it["id"].as_str().expect("an id").to_owned()))
+        .collect();
+    named.sort();
+    named.into_iter().map(|(_, id)| id).collect()
+}
+
+async fn crm(service: &Service) -> String {
+    let server = json!({
+        "slug": "crm", "url": "https://mcp.crm.example/mcp", "auth": {"type": "oauth"}, "workspaces": "all",
+    });
+    service.post("/v1/servers", server).await.id().to_owned()
+}
+
+fn ids(list: &Value) -> BTreeSet<&str> {
+    let connections = list["connections"].as_array().expect("connections");
+    connections.iter().map(|it| it["id"].as_str().expect("an id")).collect()
+}
+
+async fn states(service: &Service) -> BTreeSet<String> {
+    let list = service.get("/v1/connections").await.body;
+    let connections = list["connections"].as_array().expect("connections");
+    connections.iter().map(|it| it["state"].as_str().expect("a state").to_owned()).collect()
 }
 
 #[tokio::test]
-async fn the_client_document_is_the_same_for_everybody() {
-    let (_provider, service) = started().await;
-    let server = service.server_id("linear").await;
-    let mut browser = Browser::new(&service);
-    let path = format!("/oauth/client/{server}");
-    let request = browser.request(reqwest::Method::GET, &path).header("host", "evil.example");
-    let reply = browser.send(request.header("x-forwarded-host", "evil.example")).await;
-    assert_eq!((reply.status, reply.header("content-type")), (StatusCode::OK, Some("application/json")));
-    assert_eq!(reply.body["client_id"], format!("{GATEWAY}{path}"));
-    assert_eq!(reply.body["redirect_uris"], serde_json::json!([format!("{GATEWAY}/callback/{server}")]));
-    assert!(reply.text.len() < 5000 && !reply.text.contains("evil") && !reply.text.contains("secret"), "{}", reply.text);
-    let open = service.server_id("open").await;
-    assert_eq!(browser.get(&format!("/oauth/client/{open}")).await.status, StatusCode::NOT_FOUND);
+async fn everybody_s_connections_are_listed_and_no_token() {
+    let service = Service::start(DECLARED).await;
+    let server = crm(&service).await;
+    let beside = Beside::open(&service).await;
+    let (core, support) = (members(&service, "core").await, members(&service, "support").await);
+    let mut made = BTreeSet::new();
+    for member in core.iter().chain(&support) {
+        made.insert(beside.connect(&server, member, "https://mcp.crm.example").await.id.to_string());
+    }
+
+    let all = service.get("/v1/connections").await;
+    assert_eq!(ids(&all.body), made.iter().map(String::as_str).collect());
+    assert!(!all.text.contains("access") && !all.text.contains("-of-mem"), "{}", all.text);
+    for (query, count) in [
+        ("server=crm".to_owned(), 3),
+        (format!("server={server}&workspace=core"), 2),
+        ("workspace=support".to_owned(), 1),
+        (format!("member={}", core[0]), 1),
+        (format!("workspace=support&member={}", core[0]), 0),
+    ] {
+        let list = service.get(&format!("/v1/connections?{query}")).await.body;
+        assert_eq!(ids(&list).len(), count, "{query}");
+    }
+    for query in ["server=nowhere", "workspace=nowhere", "member=nobody"] {
+        let reply = service.get(&format!("/v1/connections?{query}")).await;
+        assert_eq!(reply.status, StatusCode::NOT_FOUND, "{query}");
+    }
+    let first = service.get("/v1/connections?limit=2").await.body;
+    let rest = format!("/v1/connections?limit=2&after={}", first["next"].as_str().expect("more"));
+    let rest = service.get(&rest).await.body;
+    assert_eq!((ids(&first).len(), ids(&rest).len()), (2, 1));
+    assert!(ids(&first).is_disjoint(&ids(&rest)) && rest.get("next").is_none());
+
+    let of_member = service.get(&format!("/v1/members/{}/connections", core[0])).await.body;
+    let path = format!("/v1/connections/{}", ids(&of_member).first().expect("a connection"));
+    let shown = service.get(&path).await;
+    let shown = shown.shown().replace(path.trim_start_matches("/v1/connections/"), "con_1");
+    assert_snapshot!(shown, @"");
+    assert_eq!(service.get("/v1/connections/con_0").await.status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn a_connection_is_ended() {
+    let service = Service::start(DECLARED).await;
+    let server = crm(&service).await;
+    let beside = Beside::open(&service).await;
+    let ada = members(&service, "core").await.remove(0);
+    let connection = beside.connect(&server, &ada, "https://mcp.crm.example").await;
+    let path = format!("/v1/connections/{}", connection.id);
+    let ended = service.delete(&format!("{path}?wait=applied")).await;
+    assert_eq!(ended.status, StatusCode::NO_CONTENT, "{}", ended.text);
+    let shown = service.get(&path).await;
+    assert_eq!(shown.body["state"], "disconnected");
+    assert_eq!(ended.header("x-portcullis-revision"), Some(shown.body["revision"].to_string().as_str()));
+    assert_eq!(beside.access_token(&connection).await, None);
+    let again = service.delete(&path).await;
+    assert_eq!(again.status, StatusCode::NO_CONTENT);
+    assert_eq!(again.header("x-portcullis-revision"), ended.header("x-portcullis-revision"));
+    assert_eq!(service.delete("/v1/connections/con_0").await.status, StatusCode::NOT_FOUND);
+    let audit = service.get("/v1/audit").await;
+    assert!(audit.text.contains("connection.disconnect") && audit.text.contains("admin_token"), "{}", audit.text);
+}
+
+#[tokio::test]
+async fn tokens_follow_a_moved_server_only_when_an_administrator_says_so() {
+    let service = Service::start(DECLARED).await;
+    let server = crm(&service).await;
+    let beside = Beside::open(&service).await;
+    let ada = members(&service, "core").await.remove(0);
+    let connection = beside.connect(&server, &ada, "https://mcp.crm.example").await;
+    let token = beside.access_token(&connection).await.expect("a token");
+
+    let moved = service.patch("/v1/servers/crm", json!({"url": "https://mcp.crm.app/mcp"})).await;
+    assert_eq!(moved.status, StatusCode::OK, "{}", moved.text);
+    assert_eq!(states(&service).await, BTreeSet::from(["quarantined".to_owned()]));
+
+    let unclear = service.post("/v1/servers/crm/quarantine", json!({"decision": "keep"})).await;
+    assert_eq!(unclear.status, StatusCode::UNPROCESSABLE_ENTITY);
+    let released = service.post("/v1/servers/crm/quarantine", json!({"decision": "release"})).await;
+    assert_eq!((released.status, &released.body), (StatusCode::OK, &json!({"decided": 1})));
+    assert_eq!(states(&service).await, BTreeSet::from(["active".to_owned()]));
+    assert_eq!(beside.access_token(&connection).await, Some(token), "it opens for the new origin");
+    let shown = service.get(&format!("/v1/connections/{}", connection.id)).await.body;
+    assert_eq!((&shown["origin"], &shown["generation"]), (&json!("https://mcp.crm.app"), &json!(2)));
+    let again = service.post("/v1/servers/crm/quarantine", json!({"decision": "release"})).await;
+    assert_eq!(again.body, json!({"decided": 0}));
+
+    service.patch("/v1/servers/crm", json!({"url": "https://elsewhere.example/mcp"})).await;
+    let discarded = service.post("/v1/servers/crm/quarantine", json!({"decision": "discard"})).await;
+    assert_eq!(discarded.body, json!({"decided": 1}));
+    assert_eq!(states(&service).await, BTreeSet::from(["disconnected".to_owned()]));
+    let audit = service.get("/v1/audit").await.text;
+    for action in ["connection.quarantine", "connection.release", "connection.disconnect"] {
+        assert!(audit.contains(action), "{action}");
+    }
 }

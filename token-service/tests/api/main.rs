@@ -3,12 +3,14 @@
 mod access;
 mod admin_api;
 mod audit;
+mod authorization;
 mod browser;
 mod callback;
 mod command_line;
 mod configuration;
 mod connect_link;
 mod connections;
+mod connections_page;
 mod harness;
 mod lease_identity;
 mod leases;
