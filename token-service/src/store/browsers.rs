@@ -1,4 +1,5 @@
-//! The part of the contract about browsers: links, sessions, flows. Nothing here takes a revision.
+//! The part of the contract about browsers: links, sessions, flows. But for [`BrowserStore::burn_ticket`], nothing here
+//! takes a revision.
 
 use std::time::Duration;
 
@@ -27,6 +28,9 @@ pub trait BrowserStore: Send + Sync {
     async fn ticket(&self, digest: &Digest, now: Timestamp) -> Result<Option<Ticket>>;
     /// Uses it up: of several at once, one gets it.
     async fn take_ticket(&self, digest: &Digest, now: Timestamp) -> Result<Option<Ticket>>;
+    /// Uses it up because somebody else has shown it, audited as `connect.wrong_person` of its member. `false` if it is
+    /// used or over already.
+    async fn burn_ticket(&self, digest: &Digest, now: Timestamp) -> Result<bool>;
     /// How many tickets of this member and server were made after `since`, used or not. Those that ended more than
     /// [`TICKETS_COUNTED_FOR`] ago may be missing.
     async fn tickets_since(&self, member: &MemberId, server: &ServerId, since: Timestamp) -> Result<u32>;

@@ -1,10 +1,11 @@
-//! Links, browser sessions and flows. Nothing here is a commit: it takes no revision.
+//! Links, browser sessions and flows. Nothing here but a link that somebody else has shown is a commit.
 
 use std::time::Duration;
 
 use portcullis_wire::digest::Digest;
 use sqlx::sqlite::SqliteConnection;
 
+use super::connection::Write;
 use super::convert::{RowName, constraint, from_database, timestamp, to_database};
 use crate::clock::Timestamp;
 use crate::domain::connecting::{BrowserSession, Flow, Ticket};
@@ -152,6 +153,12 @@ pub(super) async fn take_ticket(
     .fetch_optional(connection)
     .await?;
     row.map(TicketRow::read).transpose()
+}
+
+pub(super) async fn burn_ticket(write: &mut Write, digest: &Digest, now: Timestamp) -> Result<bool> {
+    let Some(ticket) = take_ticket(write.connection(), digest, now).await? else { return Ok(false) };
+    write.record("connect.wrong_person", &ticket.member);
+    Ok(true)
 }
 
 pub(super) async fn tickets_since(

@@ -162,6 +162,10 @@ impl BrowserStore for SqliteStore {
         housekeeping!(self, browsers::take_ticket, digest, now)
     }
 
+    async fn burn_ticket(&self, digest: &Digest, now: Timestamp) -> Result<bool> {
+        writing!(self, browsers::burn_ticket, digest, now)
+    }
+
     async fn tickets_since(&self, member: &MemberId, server: &ServerId, since: Timestamp) -> Result<u32> {
         browsers::tickets_since(&mut *self.read().await?, member, server, since).await
     }
