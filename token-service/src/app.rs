@@ -123,6 +123,7 @@ impl App {
                 jobs::look_for_commits(&shared),
                 jobs::write_key_uses(&shared),
                 jobs::prune_changes(&shared),
+                jobs::sweep_browsers(&shared),
             )
         };
         let (served, _) = tokio::join!(drained(&mut listeners, &shutdown), jobs);
