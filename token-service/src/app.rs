@@ -99,6 +99,11 @@ impl App {
         Ok(Addresses { internal: self.internal.url()?, admin: self.admin.url()?, public: self.public.url()? })
     }
 
+    /// What the request handlers share.
+    pub fn service(&self) -> Shared {
+        Arc::clone(&self.shared)
+    }
+
     /// The switch that ends [`App::serve`].
     pub fn shutdown(&self) -> Shutdown {
         self.shared.shutdown.clone()
@@ -118,6 +123,7 @@ impl App {
                 jobs::look_for_commits(&shared),
                 jobs::write_key_uses(&shared),
                 jobs::prune_changes(&shared),
+                jobs::sweep_browsers(&shared),
             )
         };
         let (served, _) = tokio::join!(drained(&mut listeners, &shutdown), jobs);

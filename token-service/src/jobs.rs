@@ -16,6 +16,9 @@ use crate::store::StoreError;
 /// How late a commit of another process on the same database is noticed at most.
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 
+/// How often links, sessions and flows that are over are forgotten.
+const SWEEP_INTERVAL: Duration = Duration::from_mins(10);
+
 /// How often old changes are forgotten, and how many are kept: a filter that is further behind starts over.
 const PRUNE_INTERVAL: Duration = Duration::from_hours(1);
 const KEPT_CHANGES: u64 = 100_000;
@@ -45,6 +48,12 @@ async fn write_once(service: &Service) -> Result<(), StoreError> {
         service.key_use.put_back(uses);
     }
     outcome
+}
+
+pub(crate) async fn sweep_browsers(service: &Service) {
+    while pause(service, SWEEP_INTERVAL).await {
+        report(service.store.sweep_browsers(service.clock.now()).await);
+    }
 }
 
 pub(crate) async fn prune_changes(service: &Service) {

@@ -10,8 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::access::Access;
 use super::depart::binding;
-use super::tokens::Destination;
-use crate::broker::{Provider, ProviderError};
+use crate::broker::{Provider, ProviderError, TokenPlace};
 use crate::domain::connecting::Flow;
 use crate::domain::connection::{Connection, ConnectionId, ConnectionOwner};
 use crate::oauth::token::{self, Grant, TokenError, TokenRequest, Tokens};
@@ -159,9 +158,9 @@ impl Service {
     ) -> NewConnection {
         let Returned { flow, sealed } = returned;
         let now = self.clock.now();
-        let to = Destination { server: &flow.server, owner, binding: &flow.binding, generation };
+        let place = TokenPlace { server: &flow.server, owner, binding: &flow.binding, generation };
         NewConnection {
-            tokens: super::tokens::seal(&self.vault, &to, tokens, now),
+            tokens: place.seal(&self.vault, &*self.entropy, tokens, now),
             server: flow.server.clone(),
             owner: owner.clone(),
             binding: flow.binding.clone(),

@@ -16,6 +16,7 @@ use crate::connect::Access;
 use crate::domain::connection::{Connection, ConnectionId, ConnectionOwner, ConnectionState, ReauthReason};
 use crate::domain::ids::{MemberId, ServerId};
 use crate::state::{Service, Shared};
+use crate::store::Actor;
 
 /// Which of a person's memberships is meant.
 #[derive(Deserialize)]
@@ -91,7 +92,7 @@ pub(super) async fn disconnect(
     Posted { from, form }: Posted<MemberForm>,
 ) -> Result<Response, PageError> {
     let id = own_connection(&app, &from, &form.member, &server).await?;
-    app.disconnect(&id).await?;
+    app.disconnect(&id, Actor::Member).await?;
     Ok(page::see_other(&Next::Connections.path()))
 }
 
