@@ -86,7 +86,13 @@ impl Broker {
         }
     }
 
-    async fn try_once(&self, id: &ConnectionId, generation: u64, server: &Server, failures: u32) -> Tried {
+    async fn try_once(
+        self: &Arc<Self>,
+        id: &ConnectionId,
+        generation: u64,
+        server: &Server,
+        failures: u32,
+    ) -> Tried {
         match self.begin(id, generation, failures).await {
             // Should the store fail, the lock runs out by itself, and what was sent by then is known to have been.
             Ok(Begun::Owned(owned)) => self
@@ -98,12 +104,7 @@ impl Broker {
         }
     }
 
-    async fn begin(
-        &self,
-        id: &ConnectionId,
-        generation: u64,
-        failures: u32,
-    ) -> Result<Begun, StoreError> {
+    async fn begin(&self, id: &ConnectionId, generation: u64, failures: u32) -> Result<Begun, StoreError> {
         // Tokens of ours that are newer than the database's come first.
         if let Some(pending) = self.unsaved.get(id)
             && !self.settle(&pending).await
@@ -124,7 +125,7 @@ impl Broker {
         })
     }
 
-    async fn carry_out(&self, owned: Owned, server: &Server) -> Result<Tried, StoreError> {
+    async fn carry_out(self: &Arc<Self>, owned: Owned, server: &Server) -> Result<Tried, StoreError> {
         let prepared = match self.prepare(&owned.connection, server).await {
             Ok(prepared) => prepared,
             Err(not_prepared) => return self.give_up(&owned, not_prepared, server).await,
@@ -189,7 +190,7 @@ impl Broker {
         let (id, issuer) = (connection.id.as_str(), connection.binding.issuer.as_str());
         tracing::warn!(connection = id, issuer, %error, verdict = ?verdict.failure, "a token was not renewed");
         if matches!(error, TokenError::Refused { code } if code == "invalid_client") {
-            self.forget_client(server, prepared).await?;
+            self.forget_client(server, &prepared.provider).await?;
         }
         self.fail(owned, verdict.failure, verdict.misconfigured).await
     }
@@ -205,12 +206,10 @@ impl Broker {
             NotPrepared::Paused(pause) => self.fail(owned, self.not_done(owned, Some(pause)), false).await,
             NotPrepared::Misconfigured => self.fail(owned, self.not_done(owned, None), true).await,
             NotPrepared::Lost(reason) => self.fail(owned, RefreshFailure::Refused(reason), false).await,
-            NotPrepared::Elsewhere => {
-                match self.make_shared(server, Some(&owned.connection)).await {
-                    Ok(connection) => Ok(Tried::Remade(connection.generation)),
-                    Err(_) => self.fail(owned, self.not_done(owned, None), false).await,
-                }
-            }
+            NotPrepared::Elsewhere => match self.make_shared(server, Some(&owned.connection)).await {
+                Ok(connection) => Ok(Tried::Remade(connection.generation)),
+                Err(_) => self.fail(owned, self.not_done(owned, None), false).await,
+            },
         }
     }
 
@@ -290,7 +289,11 @@ impl Broker {
     }
 
     fn store_failed(&self, id: &ConnectionId, error: &StoreError) -> Ended {
-        tracing::error!(connection = id.as_str(), error = error_chain(error), "the store failed in a renewal");
+        tracing::error!(
+            connection = id.as_str(),
+            error = error_chain(error),
+            "the store failed in a renewal"
+        );
         let failure = Failure { retry_in: self.timings.rest, misconfigured: false };
         Ended { latest: None, failure: Some(failure) }
     }

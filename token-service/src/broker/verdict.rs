@@ -38,7 +38,9 @@ pub(super) fn verdict(error: &TokenError, circumstances: Circumstances) -> Verdi
         TokenError::Ambiguous => (RefreshFailure::Ambiguous { retry_in: rest }, false),
         TokenError::Refused { .. } => (not_done, true),
         TokenError::InvalidGrant | TokenError::Unusable(_) if shared => (not_done, true),
-        TokenError::InvalidGrant if unanswered => (RefreshFailure::Refused(ReauthReason::LostRotation), false),
+        TokenError::InvalidGrant if unanswered => {
+            (RefreshFailure::Refused(ReauthReason::LostRotation), false)
+        }
         TokenError::InvalidGrant => (RefreshFailure::Refused(ReauthReason::Revoked), false),
         // The refresh token may be used up, and what came in its place is of no use.
         TokenError::Unusable(_) => (RefreshFailure::Refused(ReauthReason::LostRotation), false),
@@ -66,7 +68,8 @@ mod tests {
             (TokenError::InvalidGrant, &Refused(ReauthReason::Revoked), &lost, &not_done),
             (TokenError::Unusable("x"), &lost, &lost, &not_done),
         ] {
-            for (shared, unanswered, expected) in [(false, false, first), (false, true, after), (true, true, shared)]
+            for (shared, unanswered, expected) in
+                [(false, false, first), (false, true, after), (true, true, shared)]
             {
                 let verdict = verdict(&error, Circumstances { shared, unanswered, rest });
                 assert_eq!(verdict.failure, *expected, "{error:?} shared {shared} unanswered {unanswered}");
