@@ -19,12 +19,14 @@
 //! - [`quarantine`]: connections whose server has moved to another origin.
 //! - [`apply`]: making the store say what `portcullis.yaml` says, at start and whenever the file changes.
 //! - [`http`]: the three listeners.
+//! - [`check_server`]: how a server wants to be authorised, for whoever is about to register it.
 //! - [`telemetry`]: the log, and what is never in it.
 //! - [`app`]: the composition root; `main` and the tests use the same.
 
 pub mod app;
 pub mod apply;
 pub mod broker;
+pub mod check_server;
 pub mod clock;
 pub mod config;
 pub mod credentials;

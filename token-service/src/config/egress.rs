@@ -36,17 +36,19 @@ fn allowed(at: &At<'_>) -> Option<AllowedPrivate> {
     let fields = at.fields(&["host", "network"])?;
     let (host, network) = (fields.require("host"), fields.require("network"));
     let (host, network) = (host?, network?);
-    match AllowedPrivate::parse(host.text()?, network.text()?) {
-        Ok(allowed) => Some(allowed),
-        Err(error @ AllowedPrivateError::Host) => {
+    let allowed = AllowedPrivate::parse(host.text()?, network.text()?);
+    let report = |error: AllowedPrivateError| match error {
+        AllowedPrivateError::Host => {
             host.report(error, "write the host as it is in the URL, such as mcp.internal");
-            None
         }
-        Err(error @ AllowedPrivateError::Network) => {
+        AllowedPrivateError::Network
+        | AllowedPrivateError::HostBits(_)
+        | AllowedPrivateError::TooWide
+        | AllowedPrivateError::NoServers => {
             network.report(error, "write the network that the host's addresses are in");
-            None
         }
-    }
+    };
+    allowed.map_err(report).ok()
 }
 
 /// `sign_in: {development: …}`.

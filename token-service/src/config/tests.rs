@@ -266,10 +266,10 @@ servers:
 #[test]
 fn every_problem_of_an_authorization_is_named() {
     assert_snapshot!(problems(&minimal(BAD_AUTH)), @r#"
-    portcullis.yaml:9: egress.allow[0].host: "https://mcp.internal": not a host
-        write the host as it is in the URL, without scheme and port, such as mcp.internal
-    portcullis.yaml:10: egress.allow[1].network: "10.1.2.3/16": it has bits outside of the network 10.1.0.0/16
-        write a network such as 10.1.0.0/16 or fd00:1::/64
+    portcullis.yaml:9: egress.allow[0].host: the host must be one name or IP address, without scheme, port or wildcard
+        write the host as it is in the URL, such as mcp.internal
+    portcullis.yaml:10: egress.allow[1].network: the network must be written as address and prefix length, such as 10.1.0.0/16
+        write the network that the host's addresses are in
     portcullis.yaml:11: egress.trusted_ca: nowhere.pem cannot be read as certificates
         name a readable PEM file with the certificate of the authority
     portcullis.yaml:14: servers[0].auth.preset: there is no preset "liner"
