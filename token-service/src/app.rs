@@ -15,6 +15,7 @@ use crate::clock::{Clock, Entropy};
 use crate::config::{
     Config, InternalListener, Listeners, Problems, RootKeyConfig, ServiceConfig, StoreConfig,
 };
+use crate::connect::ConnectLinks;
 use crate::egress::EgressClient;
 use crate::http;
 use crate::http::listen::{ListenError, Listener};
@@ -103,6 +104,11 @@ impl App {
         Ok(Addresses { internal: self.internal.url()?, admin: self.admin.url()?, public: self.public.url()? })
     }
 
+    /// What the request handlers share.
+    pub fn service(&self) -> Shared {
+        Arc::clone(&self.shared)
+    }
+
     /// The switch that ends [`App::serve`].
     pub fn shutdown(&self) -> Shutdown {
         self.shared.shutdown.clone()
@@ -123,6 +129,7 @@ impl App {
                 jobs::write_key_uses(&shared),
                 jobs::prune_changes(&shared),
                 jobs::renew_connections(&shared),
+                jobs::sweep_browsers(&shared),
             )
         };
         let (served, _) = tokio::join!(drained(&mut listeners, &shutdown), jobs);
@@ -208,6 +215,7 @@ async fn open(
         shutdown,
         egress,
         broker,
+        links: ConnectLinks::default(),
         settings,
     }))
 }
