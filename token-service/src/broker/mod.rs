@@ -8,6 +8,7 @@ mod ahead;
 mod client;
 mod credential;
 mod disconnect;
+mod fail;
 pub mod failpoints;
 mod flights;
 mod keep;

@@ -26,12 +26,8 @@ pub(super) struct Verdict {
 
 pub(super) fn verdict(error: &TokenError, circumstances: Circumstances) -> Verdict {
     let Circumstances { shared, unanswered, rest } = circumstances;
-    // Nothing happened this time, which leaves open what happened the time before.
-    let not_done = if unanswered && !shared {
-        RefreshFailure::Ambiguous { retry_in: rest }
-    } else {
-        RefreshFailure::NotDone { retry_in: rest }
-    };
+    // What happened the time before stays as open as it was: the store remembers.
+    let not_done = RefreshFailure::NotDone { retry_in: rest };
     let (failure, misconfigured) = match error {
         TokenError::NotDone { .. } => (not_done, false),
         TokenError::Ambiguous if shared => (not_done, false),
@@ -62,9 +58,9 @@ mod tests {
         let refused = || TokenError::Refused { code: "invalid_client".into() };
         // The first time; after one without an answer; of a shared token.
         for (error, first, after, shared) in [
-            (TokenError::NotDone { retry_after: None }, &not_done, &ambiguous, &not_done),
+            (TokenError::NotDone { retry_after: None }, &not_done, &not_done, &not_done),
             (TokenError::Ambiguous, &ambiguous, &ambiguous, &not_done),
-            (refused(), &not_done, &ambiguous, &not_done),
+            (refused(), &not_done, &not_done, &not_done),
             (TokenError::InvalidGrant, &Refused(ReauthReason::Revoked), &lost, &not_done),
             (TokenError::Unusable("x"), &lost, &lost, &not_done),
         ] {
