@@ -152,7 +152,7 @@ impl Broker {
         {
             return Err(ProviderError::Misconfigured(refusal.clone()));
         }
-        let registered = register(&self.egress, authorization_server, &self.client_metadata(server)).await;
+        let registered = register(&self.egress, authorization_server, &self.client_metadata(server), now).await;
         let registered = registered.map_err(|error| refused(issuer, &error, now, slot))?;
         let client = self.sealed(server, issuer, registered, next_generation(before));
         if self.store.save_registered_client(&client).await? {
@@ -219,7 +219,6 @@ fn refused(issuer: &str, error: &RegistrationError, now: Timestamp, slot: &mut S
     if error.may_pass() {
         return ProviderError::Unavailable;
     }
-    let what = format!("registering at {issuer} failed: {error}");
-    slot.registration_failed = Some((now, what.clone()));
-    ProviderError::Misconfigured(what)
+    slot.registration_failed = Some((now, error.to_string()));
+    ProviderError::Misconfigured(error.to_string())
 }
