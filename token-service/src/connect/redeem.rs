@@ -91,7 +91,8 @@ impl Service {
 
     /// Opens what was decided before the browser left.
     pub fn returned(&self, flow: Flow) -> Result<Returned, UnsealError> {
-        let opened = self.vault.unseal(&Place::flow(&flow.state, &flow.member, &flow.server), &flow.sealed)?;
+        let opened =
+            self.vault.unseal(&Place::flow(&flow.state, &flow.member, &flow.server), &flow.sealed)?;
         let sealed = serde_json::from_str(opened.expose_secret()).map_err(|_| UnsealError::Malformed)?;
         Ok(Returned { flow, sealed })
     }
@@ -119,7 +120,12 @@ impl Service {
         Ok(connection)
     }
 
-    async fn exchange(&self, provider: &Provider, sealed: &Sealed, code: &SecretString) -> Result<Tokens, TokenError> {
+    async fn exchange(
+        &self,
+        provider: &Provider,
+        sealed: &Sealed,
+        code: &SecretString,
+    ) -> Result<Tokens, TokenError> {
         let verifier = SecretString::from(sealed.verifier.expose());
         let request = TokenRequest {
             server: &provider.discovered.authorization_server,
@@ -133,7 +139,12 @@ impl Service {
         token::request(&self.egress, &*self.entropy, &request).await
     }
 
-    async fn keep(&self, access: &Access, returned: &Returned, tokens: &Tokens) -> Result<Connection, StoreError> {
+    async fn keep(
+        &self,
+        access: &Access,
+        returned: &Returned,
+        tokens: &Tokens,
+    ) -> Result<Connection, StoreError> {
         let owner = ConnectionOwner::Member(access.member.id.clone());
         let id = ConnectionId::of(&access.server.id, &owner);
         let store = self.store.on_behalf_of(Actor::Member, self.clock.now());

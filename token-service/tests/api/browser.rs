@@ -46,9 +46,11 @@ impl Browser {
     /// Chooses somebody on the sign-in page.
     pub(crate) async fn sign_in(&mut self, name: &str, next: &str) -> Reply {
         let page = self.get(&format!("/sign-in?next={next}")).await;
-        let (before, _) = page.text.split_once(&format!("<span class=\"name\">{name}</span>")).expect("the name");
+        let (before, _) =
+            page.text.split_once(&format!("<span class=\"name\">{name}</span>")).expect("the name");
         let member = attribute_at_end(before, "value").to_owned();
-        let form = [("csrf", field(&page.text, "csrf")), ("next", field(&page.text, "next")), ("member", member)];
+        let form =
+            [("csrf", field(&page.text, "csrf")), ("next", field(&page.text, "next")), ("member", member)];
         self.post("/sign-in", &form).await
     }
 
@@ -58,7 +60,10 @@ impl Browser {
 
     pub(crate) async fn post<Value: AsRef<str>>(&mut self, path: &str, form: &[(&str, Value)]) -> Reply {
         let request = self.request(Method::POST, path).header("origin", GATEWAY);
-        self.send(request.header("sec-fetch-site", "same-origin").header("content-type", FORM).body(encoded(form))).await
+        self.send(
+            request.header("sec-fetch-site", "same-origin").header("content-type", FORM).body(encoded(form)),
+        )
+        .await
     }
 
     /// A request with this browser's cookies, and nothing else that a browser adds.
@@ -144,5 +149,9 @@ fn attribute_at_end<'a>(before: &'a str, name: &str) -> &'a str {
 }
 
 fn unescaped(text: &str) -> String {
-    text.replace("&#38;", "&").replace("&amp;", "&").replace("&#39;", "'").replace("&#34;", "\"").replace("&#60;", "<")
+    text.replace("&#38;", "&")
+        .replace("&amp;", "&")
+        .replace("&#39;", "'")
+        .replace("&#34;", "\"")
+        .replace("&#60;", "<")
 }

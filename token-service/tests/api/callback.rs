@@ -145,7 +145,13 @@ async fn an_answer_in_another_browser() {
         |browser: &mut Browser, name: &str| drop(browser.cookies.insert(name.to_owned(), "wrong".into())),
     ] {
         let mut away = away().await;
-        let name = away.ada.cookies.keys().find(|name| name.starts_with("portcullis-flow-")).expect("a cookie").clone();
+        let name = away
+            .ada
+            .cookies
+            .keys()
+            .find(|name| name.starts_with("portcullis-flow-"))
+            .expect("a cookie")
+            .clone();
         tamper(&mut away.ada, &name);
         let reply = away.ada.get(&away.callback()).await;
         assert_eq!(reply.status, StatusCode::FORBIDDEN);
@@ -250,7 +256,10 @@ async fn the_token_endpoint_says_no() {
         (Answer::Other(400, json!({"error": "invalid_grant"})), StatusCode::BAD_REQUEST),
         (Answer::Other(401, json!({"error": "invalid_client"})), StatusCode::SERVICE_UNAVAILABLE),
         (Answer::Other(503, json!("busy")), StatusCode::BAD_GATEWAY),
-        (Answer::Other(200, json!({"access_token": "t", "token_type": "mac"})), StatusCode::SERVICE_UNAVAILABLE),
+        (
+            Answer::Other(200, json!({"access_token": "t", "token_type": "mac"})),
+            StatusCode::SERVICE_UNAVAILABLE,
+        ),
     ] {
         let mut away = away().await;
         away.provider.answer(answer.clone());

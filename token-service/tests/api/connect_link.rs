@@ -41,7 +41,15 @@ async fn the_page_says_what_would_happen() {
     service.clock.advance(2 * MINUTE);
     let page = Browser::signed_in(&service, "Ada Lovelace").await.get(&link).await.text;
     let host = provider.url.strip_prefix("http://").expect("a host");
-    for expected in ["Connect Linear", host, "Core team", "unverified", "2 minutes ago", "<code>read</code>", "<code>write</code>"] {
+    for expected in [
+        "Connect Linear",
+        host,
+        "Core team",
+        "unverified",
+        "2 minutes ago",
+        "<code>read</code>",
+        "<code>write</code>",
+    ] {
         assert!(page.contains(expected), "{expected} is missing in {page}");
     }
     assert!(page.contains("&#60;b&#62;claude-code&#60;/b&#62;”"), "{page}");
@@ -136,7 +144,8 @@ async fn a_form_from_elsewhere_leaves_the_link_as_it_was() {
         (Some(GATEWAY), None, &more, StatusCode::BAD_REQUEST),
         (Some(GATEWAY), None, &twice, StatusCode::BAD_REQUEST),
     ] {
-        let mut request = ada.request(Method::POST, &link).header("content-type", "application/x-www-form-urlencoded");
+        let mut request =
+            ada.request(Method::POST, &link).header("content-type", "application/x-www-form-urlencoded");
         for (name, value) in [("origin", origin), ("sec-fetch-site", site)] {
             if let Some(value) = value {
                 request = request.header(name, value);
@@ -167,7 +176,10 @@ async fn leaving_for_the_provider() {
     let (provider, service) = started().await;
     let link = service.connect_link("core", "ada", "linear", None).await;
     let mut ada = Browser::signed_in(&service, "Ada Lovelace").await;
-    let request = ada.request(Method::GET, &link).header("host", "evil.example").header("x-forwarded-host", "evil.example");
+    let request = ada
+        .request(Method::GET, &link)
+        .header("host", "evil.example")
+        .header("x-forwarded-host", "evil.example");
     assert!(!ada.send(request).await.text.contains("evil.example"));
     let departure = ada.agree(&link).await;
     let server = service.server_id("linear").await;
@@ -182,8 +194,11 @@ async fn leaving_for_the_provider() {
     ] {
         assert_eq!(departure.parameter(name).as_deref(), Some(value), "{name}");
     }
-    assert!(departure.state.len() >= 43 && departure.parameter("code_challenge").is_some_and(|it| it.len() == 43));
-    let flows: Vec<&String> = ada.cookies.keys().filter(|name| name.starts_with("portcullis-flow-")).collect();
+    assert!(
+        departure.state.len() >= 43 && departure.parameter("code_challenge").is_some_and(|it| it.len() == 43)
+    );
+    let flows: Vec<&String> =
+        ada.cookies.keys().filter(|name| name.starts_with("portcullis-flow-")).collect();
     assert_eq!(flows.len(), 1);
     assert!(!departure.url.as_str().contains(&ada.cookies[flows[0]]));
 }

@@ -13,7 +13,13 @@ async fn started() -> (Provider, Service) {
 }
 
 /// Connects `server` as Ada in the workspace of this slug.
-async fn connected(provider: &Provider, service: &Service, ada: &mut Browser, workspace: &str, server: &str) -> String {
+async fn connected(
+    provider: &Provider,
+    service: &Service,
+    ada: &mut Browser,
+    workspace: &str,
+    server: &str,
+) -> String {
     let member = service.member_id(workspace, "ada").await;
     let id = service.server_id(server).await;
     let csrf = field(&ada.get("/connections").await.text, "csrf");
@@ -34,11 +40,19 @@ async fn every_membership_has_connections_of_its_own() {
     assert!(!page.contains("Open"), "{page}");
     connected(&provider, &service, &mut ada, "support", "notion").await;
     let page = ada.get("/connections").await.text;
-    assert_eq!((page.matches(">Connected<").count(), page.matches(">Not connected<").count()), (1, 2), "{page}");
+    assert_eq!(
+        (page.matches(">Connected<").count(), page.matches(">Not connected<").count()),
+        (1, 2),
+        "{page}"
+    );
     let (_, support) = page.split_once("aria-label=\"Notion in Support\"").expect("the card");
     assert!(support.split_once("</section>").expect("its end").0.contains(">Connected<"));
     let page = Browser::signed_in(&service, "Eve Mallory").await.get("/connections").await.text;
-    assert_eq!((page.matches(">Connected<").count(), page.matches(">Not connected<").count()), (0, 2), "{page}");
+    assert_eq!(
+        (page.matches(">Connected<").count(), page.matches(">Not connected<").count()),
+        (0, 2),
+        "{page}"
+    );
 }
 
 #[tokio::test]
@@ -60,7 +74,10 @@ async fn keeping_and_disconnecting() {
     assert!(revoked.iter().any(|form| form["token"] == REFRESH_TOKEN), "{revoked:?}");
     // The page of a connection that is gone leads to the list; disconnecting twice does no harm.
     assert_eq!(ada.get(&location).await.header("location"), Some("/connections"));
-    assert_eq!(ada.post(&format!("/connections/{server}/disconnect"), &form).await.status, StatusCode::SEE_OTHER);
+    assert_eq!(
+        ada.post(&format!("/connections/{server}/disconnect"), &form).await.status,
+        StatusCode::SEE_OTHER
+    );
 
     connected(&provider, &service, &mut ada, "core", "linear").await;
     assert!(ada.get("/connections").await.text.contains(">Connected<"));
@@ -112,7 +129,11 @@ async fn the_client_document_is_the_same_for_everybody() {
     assert_eq!((reply.status, reply.header("content-type")), (StatusCode::OK, Some("application/json")));
     assert_eq!(reply.body["client_id"], format!("{GATEWAY}{path}"));
     assert_eq!(reply.body["redirect_uris"], serde_json::json!([format!("{GATEWAY}/callback/{server}")]));
-    assert!(reply.text.len() < 5000 && !reply.text.contains("evil") && !reply.text.contains("secret"), "{}", reply.text);
+    assert!(
+        reply.text.len() < 5000 && !reply.text.contains("evil") && !reply.text.contains("secret"),
+        "{}",
+        reply.text
+    );
     let open = service.server_id("open").await;
     assert_eq!(browser.get(&format!("/oauth/client/{open}")).await.status, StatusCode::NOT_FOUND);
 }

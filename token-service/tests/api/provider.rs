@@ -170,10 +170,7 @@ async fn token(
     }
 }
 
-async fn revoke(
-    State(shared): State<Arc<Shared>>,
-    Form(form): Form<BTreeMap<String, String>>,
-) -> StatusCode {
+async fn revoke(State(shared): State<Arc<Shared>>, Form(form): Form<BTreeMap<String, String>>) -> StatusCode {
     shared.revocations.lock().expect("no panic").push(form);
     StatusCode::OK
 }

@@ -33,7 +33,11 @@ async fn everybody_is_there_once_and_ends_where_they_wanted() {
         ("/connect/%5C..%5Cevil", "/connections"),
     ] {
         let reply = browser.sign_in("Ada Lovelace", next).await;
-        assert_eq!((reply.status, reply.header("location")), (StatusCode::SEE_OTHER, Some(expected)), "{next}");
+        assert_eq!(
+            (reply.status, reply.header("location")),
+            (StatusCode::SEE_OTHER, Some(expected)),
+            "{next}"
+        );
     }
     let reply = browser.get("/connections").await;
     assert_eq!(reply.status, StatusCode::OK);
@@ -47,7 +51,14 @@ async fn a_form_of_somebody_else_signs_nobody_in() {
     let mut browser = Browser::new(&service);
     let page = browser.get("/sign-in").await;
     let other = Browser::new(&service).get("/sign-in").await;
-    let member = page.text.split_once("name=\"member\" value=\"").expect("a choice").1.split_once('"').expect("its end").0;
+    let member = page
+        .text
+        .split_once("name=\"member\" value=\"")
+        .expect("a choice")
+        .1
+        .split_once('"')
+        .expect("its end")
+        .0;
     let form = |csrf: &str| encoded(&[("csrf", csrf), ("next", "/connections"), ("member", member)]);
     let good = form(&field(&page.text, "csrf"));
     let foreign = form(&field(&other.text, "csrf"));
@@ -67,12 +78,16 @@ async fn a_form_of_somebody_else_signs_nobody_in() {
         if let Some(origin) = origin {
             request = request.header("origin", origin);
         }
-        let reply = request.header("content-type", media_type).body(body.clone()).send().await.expect("a reply");
+        let reply =
+            request.header("content-type", media_type).body(body.clone()).send().await.expect("a reply");
         assert_eq!(reply.status(), status, "{origin:?} {site} {media_type}");
         assert!(reply.headers().get("set-cookie").is_none());
     }
     // The same form is taken from the page it belongs to.
-    let request = browser.request(Method::POST, "/sign-in").header("origin", GATEWAY).header("content-type", urlencoded);
+    let request = browser
+        .request(Method::POST, "/sign-in")
+        .header("origin", GATEWAY)
+        .header("content-type", urlencoded);
     let reply = browser.send(request.body(good)).await;
     assert_eq!(reply.status, StatusCode::SEE_OTHER);
 }
@@ -149,7 +164,11 @@ async fn every_reply_is_hardened_and_failures_tell_nothing() {
         let reply = browser.get(path).await;
         assert_eq!(reply.status, status, "{path}");
         let policy = reply.header("content-security-policy").expect("a policy");
-        assert!(policy.starts_with("default-src 'none'; style-src 'self'; form-action 'self'; frame-ancestors 'none'"));
+        assert!(
+            policy.starts_with(
+                "default-src 'none'; style-src 'self'; form-action 'self'; frame-ancestors 'none'"
+            )
+        );
         assert!(!policy.contains("script") && !reply.text.contains("script"), "{path}");
         for (name, value) in [
             ("referrer-policy", "no-referrer"),
@@ -162,7 +181,11 @@ async fn every_reply_is_hardened_and_failures_tell_nothing() {
         let cached = if path.starts_with("/assets/") { "public, max-age=300" } else { "no-store" };
         assert_eq!(reply.header("cache-control"), Some(cached), "{path}");
         if status.is_client_error() {
-            assert!(reply.text.contains("<!doctype html>") && reply.text.contains("Incident "), "{}", reply.text);
+            assert!(
+                reply.text.contains("<!doctype html>") && reply.text.contains("Incident "),
+                "{}",
+                reply.text
+            );
         }
     }
 }

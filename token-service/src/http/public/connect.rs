@@ -69,7 +69,11 @@ async fn opened_by(app: &Service, browser: &SignedIn, ticket: &Ticket) -> Result
         let now = app.clock.now();
         app.store.on_behalf_of(Actor::Member, now).burn_ticket(&ticket.digest, now).await?;
         let (server, member) = (ticket.server.as_str(), ticket.member.as_str());
-        tracing::warn!(server, member, "a link to connect an account was opened by somebody else and is burned");
+        tracing::warn!(
+            server,
+            member,
+            "a link to connect an account was opened by somebody else and is burned"
+        );
         return Err(PageError::WrongPerson);
     }
     let access = app.access(&browser.session.identity, &ticket.member, &ticket.server).await?;

@@ -122,7 +122,10 @@ impl Visitor {
     pub(super) fn of(app: &Service, headers: &HeaderMap) -> Self {
         let name = Cookies::of(&app.settings.public_url).visit();
         let known = cookies::read(headers, &name).filter(|cookie| is_ticket(cookie));
-        known.map_or_else(|| Self::new(&*app.entropy), |cookie| Self { cookie: SecretText::new(cookie.to_owned()) })
+        known.map_or_else(
+            || Self::new(&*app.entropy),
+            |cookie| Self { cookie: SecretText::new(cookie.to_owned()) },
+        )
     }
 
     fn new(entropy: &dyn Entropy) -> Self {
