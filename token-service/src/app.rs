@@ -13,6 +13,7 @@ use crate::clock::{Clock, Entropy};
 use crate::config::{
     Config, InternalListener, Listeners, Problems, RootKeyConfig, ServiceConfig, StoreConfig,
 };
+use crate::connect::ConnectLinks;
 use crate::egress::EgressClient;
 use crate::http;
 use crate::http::listen::{ListenError, Listener};
@@ -183,6 +184,7 @@ async fn open(
         admin_token,
         shutdown: Shutdown::default(),
         egress,
+        links: ConnectLinks::default(),
         settings,
     }))
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::clock::{Clock, Entropy};
+use crate::connect::ConnectLinks;
 use crate::egress::EgressClient;
 use crate::http::error::ApiError;
 use crate::key_use::KeyUse;
@@ -26,6 +27,7 @@ pub struct Service {
     pub admin_token: AdminToken,
     pub shutdown: Shutdown,
     pub egress: EgressClient,
+    pub links: ConnectLinks,
     pub settings: Settings,
 }
 

@@ -2,7 +2,7 @@
 
 use portcullis_wire::digest::Digest;
 
-use crate::domain::connection::{Connection, ConnectionOwner};
+use crate::domain::connection::{Binding, Connection, ConnectionId, ConnectionOwner};
 use crate::domain::header::HeaderName;
 use crate::domain::ids::{MemberId, ServerId};
 use crate::domain::url::ServerUrl;
@@ -44,10 +44,22 @@ impl Place {
         Self::new("server_secrets", "value", vec![server.to_string()], url.origin(), generation)
     }
 
-    /// One of a connection's tokens; `column` is `access_token` or `refresh_token`. Its owner is all that it may be
-    /// used for: whoever moves the row to another member, server, origin, issuer or client cannot open it.
+    /// One of a connection's tokens; `column` is `access_token` or `refresh_token`.
     pub fn connection(connection: &Connection, column: &'static str, generation: u64) -> Self {
-        let Connection { id, server, owner, binding, .. } = connection;
+        let Connection { server, owner, binding, .. } = connection;
+        Self::tokens(server, owner, binding, column, generation)
+    }
+
+    /// As [`Place::connection`], for a connection that is yet to be made. The owner is all that the token may be used
+    /// for: whoever moves the row to another member, server, origin, issuer or client cannot open it.
+    pub fn tokens(
+        server: &ServerId,
+        owner: &ConnectionOwner,
+        binding: &Binding,
+        column: &'static str,
+        generation: u64,
+    ) -> Self {
+        let row = vec![ConnectionId::of(server, owner).to_string()];
         let member = match owner {
             ConnectionOwner::Member(member) => member.as_str(),
             ConnectionOwner::Shared => "",
@@ -55,7 +67,7 @@ impl Place {
         let owner = [server.as_str(), member, &binding.origin, &binding.issuer, &binding.client_id];
         // JSON keeps the parts apart.
         let owner = serde_json::json!(owner).to_string();
-        Self::new("connections", column, vec![id.to_string()], owner, generation)
+        Self::new("connections", column, row, owner, generation)
     }
 
     /// What a flow needs to be finished.
