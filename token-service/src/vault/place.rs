@@ -5,6 +5,7 @@ use portcullis_wire::digest::Digest;
 use crate::domain::connection::{Binding, Connection, ConnectionId, ConnectionOwner};
 use crate::domain::header::HeaderName;
 use crate::domain::ids::{MemberId, ServerId};
+use crate::domain::server::AuthorizationServerSettings;
 use crate::domain::url::ServerUrl;
 
 /// Where a secret is kept and whose it is. A sealed value opens in the very place it was sealed for.
@@ -38,10 +39,17 @@ impl Place {
         Self::new("server_headers", "value", row, url.origin(), generation)
     }
 
-    /// The secret or private key of a server's OAuth client. As with headers, its owner is the origin of the server's
-    /// URL.
-    pub fn client_secret(server: &ServerId, url: &ServerUrl, generation: u64) -> Self {
-        Self::new("server_secrets", "value", vec![server.to_string()], url.origin(), generation)
+    /// The secret or private key of a server's OAuth client. Its owner is all that decides where it is sent: the origin
+    /// of the server's URL, which names the authorization server unless the settings do, those settings, and the client.
+    pub fn client_secret(
+        server: &ServerId,
+        url: &ServerUrl,
+        authorization_server: &AuthorizationServerSettings,
+        client_id: &str,
+        generation: u64,
+    ) -> Self {
+        let owner = serde_json::json!([url.origin(), authorization_server, client_id]).to_string();
+        Self::new("server_secrets", "value", vec![server.to_string()], owner, generation)
     }
 
     /// One of a connection's tokens; `column` is `access_token` or `refresh_token`.
