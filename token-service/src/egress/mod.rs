@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use axum::body::Bytes;
 use axum::http::{HeaderMap, Method};
+use ipnet::IpNet;
 use url::Url;
 
 /// What may be reached besides public addresses on port 443.
@@ -20,10 +21,24 @@ pub struct EgressPolicy {
 /// One entry of the allow-list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AllowedPrivate {
-    /// Compared with the URL's host, lower case.
-    pub host: String,
-    /// CIDR.
-    pub network: String,
+    host: String,
+    network: IpNet,
+}
+
+/// Why an entry of the allow-list is none.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum AllowedPrivateError {
+    #[error("the host must be one name or IP address, without scheme, port or wildcard")]
+    Host,
+    #[error("the network must be written as address and prefix length, such as 10.1.0.0/16")]
+    Network,
+}
+
+impl AllowedPrivate {
+    /// `host` as it is in URLs, `network` in CIDR notation.
+    pub fn parse(_host: &str, _network: &str) -> Result<Self, AllowedPrivateError> {
+        todo!()
+    }
 }
 
 #[derive(Debug)]
@@ -53,6 +68,8 @@ pub enum EgressError {
     Refused(&'static str),
     #[error("the host could not be reached")]
     Unreachable,
+    #[error("the host's certificate is not trusted")]
+    Untrusted,
     #[error("the host did not answer in time")]
     Timeout,
     #[error("the answer is too large")]
@@ -66,10 +83,20 @@ impl EgressError {
     pub fn may_have_arrived(&self) -> bool {
         matches!(self, Self::Timeout | Self::TooLarge | Self::Broken)
     }
+
+    /// Whether it may be otherwise next time, with nobody doing anything.
+    pub fn may_pass(&self) -> bool {
+        matches!(self, Self::Unreachable | Self::Timeout | Self::Broken)
+    }
 }
 
 impl EgressClient {
     pub fn new(_policy: &EgressPolicy) -> Result<Self, String> {
+        todo!()
+    }
+
+    /// Whether `url` may be fetched as far as can be said before its host is resolved.
+    pub fn check(&self, _url: &Url) -> Result<(), EgressError> {
         todo!()
     }
 

@@ -11,8 +11,22 @@ use crate::egress::{EgressClient, EgressError};
 pub enum DiscoveryError {
     #[error("{0}")]
     Refused(String),
+    /// It answered that it cannot answer now.
+    #[error("{0}")]
+    Unavailable(String),
     #[error(transparent)]
     Egress(#[from] EgressError),
+}
+
+impl DiscoveryError {
+    /// Whether the same question may have an answer later, with nobody doing anything.
+    pub fn may_pass(&self) -> bool {
+        match self {
+            Self::Refused(_) => false,
+            Self::Unavailable(_) => true,
+            Self::Egress(error) => error.may_pass(),
+        }
+    }
 }
 
 /// Finds out how `url` wants to be authorised. Without a challenge the server is asked for one.

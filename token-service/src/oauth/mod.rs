@@ -9,10 +9,11 @@ pub mod token;
 use std::collections::BTreeSet;
 
 use secrecy::SecretString;
+use serde::{Deserialize, Serialize};
 use url::Url;
 
 /// An authorization server, as its metadata describe it (RFC 8414) or as it was configured.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AuthorizationServer {
     /// Byte for byte.
     pub issuer: String,
@@ -46,7 +47,7 @@ pub enum Authentication {
 }
 
 /// What is known of a server before anybody is asked anything.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Discovered {
     pub authorization_server: AuthorizationServer,
     /// RFC 8707: the canonical URI of the server, for every request.

@@ -31,8 +31,29 @@ pub struct Registered {
 pub enum RegistrationError {
     #[error("{0}")]
     Refused(String),
+    /// It answered that it cannot answer now.
+    #[error("{0}")]
+    Unavailable(String),
     #[error(transparent)]
     Egress(#[from] EgressError),
+}
+
+impl RegistrationError {
+    /// Whether the same question may have an answer later, with nobody doing anything.
+    pub fn may_pass(&self) -> bool {
+        match self {
+            Self::Refused(_) => false,
+            Self::Unavailable(_) => true,
+            Self::Egress(error) => error.may_pass(),
+        }
+    }
+}
+
+impl ClientMetadata {
+    /// The client ID metadata document for the client that is named by its URL, `client_id`.
+    pub fn document(&self, _client_id: &str) -> serde_json::Value {
+        todo!()
+    }
 }
 
 pub async fn register(
