@@ -22,6 +22,7 @@ use crate::key_use::KeyUse;
 use crate::shutdown::Shutdown;
 use crate::state::{Service, Settings, Shared};
 use crate::store::{SqliteStore, Store, StoreError};
+use crate::unconnected::Work;
 use crate::vault::{AdminToken, Vault, VaultError};
 use crate::watch_hub::WatchHub;
 
@@ -118,6 +119,7 @@ impl App {
                 jobs::look_for_commits(&shared),
                 jobs::write_key_uses(&shared),
                 jobs::prune_changes(&shared),
+                shared.learn_catalogues(),
             )
         };
         let (served, _) = tokio::join!(drained(&mut listeners, &shutdown), jobs);
@@ -168,6 +170,7 @@ async fn open(
     let settings = Settings {
         lease_ttl: config.service.lease_ttl,
         watch_hold: config.service.watch_hold,
+        connect_wait: config.service.connect_wait,
         public_url: config.service.public_url.clone(),
         development_sign_in: config.service.development_sign_in,
         applied_timeout: APPLIED_TIMEOUT,
@@ -185,6 +188,7 @@ async fn open(
         shutdown: Shutdown::default(),
         egress,
         links: ConnectLinks::default(),
+        unconnected: Work::default(),
         settings,
     }))
 }

@@ -23,12 +23,12 @@ use secrecy::SecretString;
 pub use self::problems::{Problem, Problems};
 use self::reader::{At, Context};
 use self::registry::Names;
-use crate::egress::EgressPolicy;
 use crate::domain::header::HeaderName;
 use crate::domain::issuer::Issuer;
 use crate::domain::people::Identity;
 use crate::domain::policy::ServerRules;
 use crate::domain::url::ServerUrl;
+use crate::egress::EgressPolicy;
 
 /// The whole of `portcullis.yaml`. Paths are resolved against the directory it is in.
 #[derive(Clone, Debug)]
@@ -52,6 +52,8 @@ pub struct ServiceConfig {
     pub lease_ttl: Duration,
     /// How long a watch without news is held.
     pub watch_hold: Duration,
+    /// How long a call is held while its member connects an account.
+    pub connect_wait: Duration,
     /// What may be reached besides public addresses.
     pub egress: EgressPolicy,
     /// People sign in by choosing who they are. Only with a loopback `public_url`.
@@ -199,7 +201,7 @@ impl Config {
     }
 }
 
-const SECTIONS: [&str; 12] = [
+const SECTIONS: [&str; 13] = [
     "public_url",
     "listeners",
     "store",
@@ -208,6 +210,7 @@ const SECTIONS: [&str; 12] = [
     "api_key_environment",
     "lease_ttl",
     "watch_hold",
+    "connect_wait",
     "workspaces",
     "servers",
     "issuers",

@@ -69,7 +69,8 @@ impl Answer {
     /// Without an id where there is none to name, as MCP's schema has it.
     pub(super) fn error(status: u16, id: Option<&RawValue>, code: i32, message: &str, data: &Value) -> Self {
         let id = id.map(|id| format!(r#""id":{id},"#)).unwrap_or_default();
-        let (message, data) = (Value::from(message), if data.is_null() { String::new() } else { format!(r#","data":{data}"#) });
+        let (message, data) =
+            (Value::from(message), if data.is_null() { String::new() } else { format!(r#","data":{data}"#) });
         let body = format!(r#"{{"jsonrpc":"2.0",{id}"error":{{"code":{code},"message":{message}{data}}}}}"#);
         Self { body: Some(body), ..Self::empty(status) }
     }
@@ -83,6 +84,18 @@ impl Answer {
     pub(crate) fn unavailable(id: Option<&RawValue>, reason: &str, message: &str) -> Self {
         let answer = Self::error(503, id, code::UNAVAILABLE, message, &json!({"reason": reason}));
         Self { retry_after: Some(1), ..answer }
+    }
+
+    /// The body is longer than what is read.
+    pub(crate) fn too_large() -> Self {
+        let text = "The message is too large, or broke off.";
+        Self::error(413, None, code::INVALID_REQUEST, text, &Value::Null)
+    }
+
+    /// 405, which says that messages of the server come with answers only.
+    pub(crate) fn no_stream() -> Self {
+        let text = "There is no stream here before the account is connected.";
+        Self::error(405, None, code::INVALID_REQUEST, text, &Value::Null)
     }
 
     /// 404, on which a client starts a session anew (MCP, transports, "Session Management").
@@ -144,7 +157,8 @@ pub(super) enum Situation<'a> {
 /// there is none.
 pub(super) fn plan<'a>(message: &Message<'a>, session: Option<&Session>, profile: &Profile) -> Plan<'a> {
     let Some(id) = message.id else { return Plan::Answer(Answer::empty(202)) };
-    let result = |result: &Value| Plan::Answer(Answer::result(id, &complete(message.era, result.clone()).to_string()));
+    let result =
+        |result: &Value| Plan::Answer(Answer::result(id, &complete(message.era, result.clone()).to_string()));
     match (message.era, &*message.method) {
         (Era::Legacy, "initialize") => initialize(id, message, profile),
         (Era::Modern, "server/discover") => discover(id, profile),
@@ -157,7 +171,10 @@ pub(super) fn plan<'a>(message: &Message<'a>, session: Option<&Session>, profile
             Some(list) => Plan::Answer(Answer::result(id, &list_result(era, list))),
             None => ask(id, message, session),
         },
-        (_, "tools/call" | "prompts/get" | "resources/read" | "tasks/get" | "tasks/result" | "tasks/cancel")
+        (
+            _,
+            "tools/call" | "prompts/get" | "resources/read" | "tasks/get" | "tasks/result" | "tasks/cancel",
+        )
         | (Era::Legacy, "resources/subscribe")
         | (Era::Modern, "subscriptions/listen" | "tasks/update") => ask(id, message, session),
         (era, method) => {
@@ -195,7 +212,10 @@ impl Question<'_> {
         let state = state.filter(|_| takes_input);
         match (situation, state) {
             (Situation::Connected, Some(state)) => {
-                return Answer::result(id, &json!({"resultType": "input_required", "requestState": state}).to_string());
+                return Answer::result(
+                    id,
+                    &json!({"resultType": "input_required", "requestState": state}).to_string(),
+                );
             }
             (Situation::Link(link), Some(state)) if opens_urls => {
                 let question = json!({"mode": "url", "message": words.question(), "url": link});
@@ -216,8 +236,12 @@ impl Question<'_> {
                 let data = json!({"reason": "connect_required", "authorizationUrl": link});
                 (words.invitation(link), code::CONNECT_REQUIRED, data)
             }
-            Situation::Declined => (words.declined(), code::CONNECT_REQUIRED, json!({"reason": "connect_declined"})),
-            Situation::Connected => (words.connected(), code::UNAVAILABLE, json!({"reason": "connected_now"})),
+            Situation::Declined => {
+                (words.declined(), code::CONNECT_REQUIRED, json!({"reason": "connect_declined"}))
+            }
+            Situation::Connected => {
+                (words.connected(), code::UNAVAILABLE, json!({"reason": "connected_now"}))
+            }
         };
         if has_text {
             let result = json!({"content": [{"type": "text", "text": text}], "isError": true});
@@ -262,8 +286,16 @@ fn discover<'a>(id: &RawValue, profile: &Profile) -> Plan<'a> {
 
 fn list_result(era: Era, mut list: std::collections::BTreeMap<String, Box<RawValue>>) -> String {
     if era == Era::Modern {
-        let hints = [("resultType", r#""complete""#.to_owned()), ("ttlMs", LIST_TTL_MS.to_string()), ("cacheScope", r#""private""#.to_owned())];
-        list.extend(hints.into_iter().filter_map(|(name, value)| Some((name.to_owned(), RawValue::from_string(value).ok()?))));
+        let hints = [
+            ("resultType", r#""complete""#.to_owned()),
+            ("ttlMs", LIST_TTL_MS.to_string()),
+            ("cacheScope", r#""private""#.to_owned()),
+        ];
+        list.extend(
+            hints
+                .into_iter()
+                .filter_map(|(name, value)| Some((name.to_owned(), RawValue::from_string(value).ok()?))),
+        );
     }
     serde_json::to_string(&list).unwrap_or_default()
 }

@@ -30,7 +30,8 @@ const LISTS: [(&str, &str); 4] = [
 pub(super) async fn learn(upstream: &Upstream<'_>, now: Timestamp) -> Result<Catalogue, UpstreamError> {
     let (speech, method, said) = introduce(upstream).await?;
     let capabilities = serde_json::from_str::<Value>(&said.result).ok();
-    let capabilities = capabilities.and_then(|result| result.get("capabilities").cloned()).unwrap_or_default();
+    let capabilities =
+        capabilities.and_then(|result| result.get("capabilities").cloned()).unwrap_or_default();
     let mut results = BTreeMap::from([(method.to_owned(), said.result)]);
     let mut left = MOST_BYTES;
     for (_, method) in LISTS.into_iter().filter(|(capability, _)| capabilities.get(capability).is_some()) {
@@ -125,8 +126,10 @@ struct Page {
 
 impl Page {
     fn read(result: &str, field: &str) -> Result<Self, UpstreamError> {
-        let fields: BTreeMap<String, &RawValue> = serde_json::from_str(result).map_err(|_| UpstreamError::Malformed)?;
-        let text = |name: &str| fields.get(name).and_then(|raw| serde_json::from_str::<String>(raw.get()).ok());
+        let fields: BTreeMap<String, &RawValue> =
+            serde_json::from_str(result).map_err(|_| UpstreamError::Malformed)?;
+        let text =
+            |name: &str| fields.get(name).and_then(|raw| serde_json::from_str::<String>(raw.get()).ok());
         let items = fields.get(field).and_then(|raw| serde_json::from_str(raw.get()).ok());
         Ok(Self {
             items: items.ok_or(UpstreamError::Malformed)?,
@@ -143,8 +146,14 @@ mod tests {
     #[test]
     fn pages_end_without_a_cursor_and_an_empty_one_goes_on() {
         let page = |text| Page::read(text, "tools").map(|page| (page.items.len(), page.next, page.is_public));
-        assert_eq!(page(r#"{"tools":[{"b":1}],"nextCursor":""}"#).expect("reads"), (1, Some(String::new()), false));
-        assert_eq!(page(r#"{"tools":[],"nextCursor":null,"cacheScope":"public"}"#).expect("reads"), (0, None, true));
+        assert_eq!(
+            page(r#"{"tools":[{"b":1}],"nextCursor":""}"#).expect("reads"),
+            (1, Some(String::new()), false)
+        );
+        assert_eq!(
+            page(r#"{"tools":[],"nextCursor":null,"cacheScope":"public"}"#).expect("reads"),
+            (0, None, true)
+        );
         for bad in ["[]", "{}", r#"{"tools":{}}"#] {
             assert!(matches!(page(bad), Err(UpstreamError::Malformed)), "{bad}");
         }

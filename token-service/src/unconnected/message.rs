@@ -94,7 +94,11 @@ impl<'a> Message<'a> {
         })?;
         let params = envelope.params.map_or(Ok(Params::default()), |raw| serde_json::from_str(raw.get()));
         let params = params.map_err(|_| {
-            Answer::refusal(envelope.id, code::INVALID_PARAMS, "The params do not have the types that MCP gives them.")
+            Answer::refusal(
+                envelope.id,
+                code::INVALID_PARAMS,
+                "The params do not have the types that MCP gives them.",
+            )
         })?;
         let stated = params.meta.as_ref().and_then(|meta| meta.version.as_deref());
         let era = if stated.is_some() { Era::Modern } else { Era::Legacy };
@@ -128,7 +132,8 @@ impl<'a> Message<'a> {
 
     /// What the client says to our question.
     pub(super) fn response(&self) -> Response {
-        let answers = self.params.input_responses.and_then(|raw| serde_json::from_str::<Value>(raw.get()).ok());
+        let answers =
+            self.params.input_responses.and_then(|raw| serde_json::from_str::<Value>(raw.get()).ok());
         let action = answers.as_ref().and_then(|answers| answers.get(INPUT_KEY)?.get("action")?.as_str());
         match action {
             Some("accept") => Response::Accepted,
@@ -157,16 +162,9 @@ pub(super) fn elicits_urls(capabilities: Option<&Value>) -> bool {
     capabilities.and_then(|all| all.get("elicitation")?.get("url")).is_some_and(Value::is_object)
 }
 
-/// Longest name of a client that is shown to people, in characters.
-const LONGEST_NAME: usize = 80;
-
-/// What a client calls itself, fit to be shown.
-pub(super) fn client_name(info: Option<&Value>) -> Option<String> {
-    let info = info?;
-    let name = info.get("title").or_else(|| info.get("name"))?.as_str()?;
-    let name: String = name.chars().filter(|symbol| !symbol.is_control()).take(LONGEST_NAME).collect();
-    let name = name.trim();
-    (!name.is_empty()).then(|| name.to_owned())
+/// What a client calls itself; not yet fit to be shown.
+pub(super) fn client_name(info: Option<&Value>) -> Option<&str> {
+    info?.get("title").or_else(|| info?.get("name"))?.as_str()
 }
 
 /// Keeps a `null` that is there apart from a field that is not.
@@ -196,12 +194,16 @@ mod tests {
     fn responses_and_notifications_are_not_answered() {
         assert!(read(r#"{"jsonrpc":"2.0","id":1,"result":{}}"#).id.is_none());
         assert!(read(r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#).id.is_none());
-        assert_eq!(read(r#"{"jsonrpc":"2.0","id":"a","method":"ping"}"#).id.map(RawValue::get), Some("\"a\""));
+        assert_eq!(
+            read(r#"{"jsonrpc":"2.0","id":"a","method":"ping"}"#).id.map(RawValue::get),
+            Some("\"a\"")
+        );
     }
 
     #[test]
     fn the_digest_is_of_the_bytes_as_sent() {
-        let call = read(r#"{"id":1,"method":"tools/call","params":{"name":"x","arguments": {"b": 1, "a":2} }}"#);
+        let call =
+            read(r#"{"id":1,"method":"tools/call","params":{"name":"x","arguments": {"b": 1, "a":2} }}"#);
         assert_eq!(call.digest(), request_digest("tools/call", "x", br#"{"b": 1, "a":2}"#));
         let bare = read(r#"{"id":1,"method":"tools/call","params":{"name":"x"}}"#);
         assert_eq!(bare.digest(), request_digest("tools/call", "x", b""));
@@ -230,16 +232,13 @@ mod tests {
     #[test]
     fn a_form_is_not_a_url() {
         assert!(elicits_urls(Some(&json!({"elicitation": {"url": {}}}))));
-        for not in [json!({}), json!({"elicitation": {}}), json!({"elicitation": {"form": {}}}), json!({"elicitation": {"url": null}})] {
+        for not in [
+            json!({}),
+            json!({"elicitation": {}}),
+            json!({"elicitation": {"form": {}}}),
+            json!({"elicitation": {"url": null}}),
+        ] {
             assert!(!elicits_urls(Some(&not)), "{not}");
         }
-    }
-
-    #[test]
-    fn names_of_clients_are_cut_and_cleaned() {
-        assert_eq!(client_name(Some(&json!({"name": "code", "title": "Code\u{7}\n"}))).as_deref(), Some("Code"));
-        assert_eq!(client_name(Some(&json!({"name": "x".repeat(500)}))).map(|name| name.len()), Some(80));
-        assert_eq!(client_name(Some(&json!({"name": " \n"}))), None);
-        assert_eq!(client_name(None), None);
     }
 }

@@ -31,15 +31,26 @@ impl Profile {
         let results = catalogue.map(|catalogue| &catalogue.results);
         let result = |method| results.and_then(|all| serde_json::from_str::<Value>(all.get(method)?).ok());
         let (discovered, initialized) = (result("server/discover"), result("initialize"));
-        let Some(described) = discovered.as_ref().or(initialized.as_ref()) else { return Self::unknown(name) };
+        let Some(described) = discovered.as_ref().or(initialized.as_ref()) else {
+            return Self::unknown(name);
+        };
         let info = described.get("serverInfo").or_else(|| described.get("_meta")?.get(SERVER_INFO));
         Self {
             known: true,
             versions: versions(discovered.as_ref(), initialized.as_ref()),
-            capabilities: described.get("capabilities").filter(|all| all.is_object()).cloned().unwrap_or(json!({})),
+            capabilities: described
+                .get("capabilities")
+                .filter(|all| all.is_object())
+                .cloned()
+                .unwrap_or(json!({})),
             info: info.filter(|info| info.is_object()).cloned().unwrap_or_else(|| info_of(name)),
             instructions: described.get("instructions").and_then(Value::as_str).map(str::to_owned),
-            lists: results.into_iter().flatten().filter(|(method, _)| method.ends_with("/list")).map(clone).collect(),
+            lists: results
+                .into_iter()
+                .flatten()
+                .filter(|(method, _)| method.ends_with("/list"))
+                .map(clone)
+                .collect(),
         }
     }
 
@@ -113,7 +124,10 @@ fn versions(discovered: Option<&Value>, initialized: Option<&Value>) -> Vec<&'st
 }
 
 fn info_of(name: &str) -> Value {
-    Value::Object(Map::from_iter([("name".to_owned(), name.into()), ("version".to_owned(), "unknown".into())]))
+    Value::Object(Map::from_iter([
+        ("name".to_owned(), name.into()),
+        ("version".to_owned(), "unknown".into()),
+    ]))
 }
 
 fn clone((method, result): (&String, &String)) -> (String, String) {
@@ -135,8 +149,10 @@ mod tests {
     fn a_proposed_version_is_taken_if_the_server_speaks_it() {
         let unknown = Profile::of(None, "Linear");
         let handshake = profile(&[("initialize", json!({"protocolVersion": "2025-06-18"}))]);
-        let both = profile(&[("server/discover", json!({"supportedVersions": ["2026-07-28", "2025-11-25"]}))]);
-        let modern = profile(&[("server/discover", json!({"supportedVersions": ["2026-07-28", "2099-01-01"]}))]);
+        let both =
+            profile(&[("server/discover", json!({"supportedVersions": ["2026-07-28", "2025-11-25"]}))]);
+        let modern =
+            profile(&[("server/discover", json!({"supportedVersions": ["2026-07-28", "2099-01-01"]}))]);
         for (profile, proposed, expected) in [
             (&unknown, Some("2025-03-26"), Some("2025-03-26")),
             (&unknown, Some("2024-11-05"), Some("2025-11-25")),

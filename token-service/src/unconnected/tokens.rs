@@ -44,10 +44,18 @@ pub(super) struct RequestState {
 
 impl RequestState {
     /// `None` if that is more than can be carried.
-    pub(super) fn new(now: Timestamp, request_state: Option<String>, input_responses: Option<String>) -> Option<Self> {
+    pub(super) fn new(
+        now: Timestamp,
+        request_state: Option<String>,
+        input_responses: Option<String>,
+    ) -> Option<Self> {
         let length = |text: &Option<String>| text.as_ref().map_or(0, String::len);
         let carried = length(&request_state).saturating_add(length(&input_responses));
-        (carried <= LARGEST_CARRIED).then(|| Self { expires_at: now.plus(STATE_LIFE), request_state, input_responses })
+        (carried <= LARGEST_CARRIED).then(|| Self {
+            expires_at: now.plus(STATE_LIFE),
+            request_state,
+            input_responses,
+        })
     }
 
     /// The same with a new life, for the next question.
@@ -55,7 +63,13 @@ impl RequestState {
         Self { expires_at: now.plus(STATE_LIFE), ..self }
     }
 
-    pub(super) fn seal(&self, vault: &Vault, member: &MemberId, server: &ServerId, request: &Digest) -> String {
+    pub(super) fn seal(
+        &self,
+        vault: &Vault,
+        member: &MemberId,
+        server: &ServerId,
+        request: &Digest,
+    ) -> String {
         let sealed = sealed::seal(vault, &Place::request_state(member, server, request), self);
         format!("{STATE_PREFIX}{sealed}")
     }
@@ -87,7 +101,12 @@ pub(super) struct Session {
 }
 
 impl Session {
-    pub(super) fn new(version: &str, capabilities: Option<&Value>, info: Option<&Value>, now: Timestamp) -> Self {
+    pub(super) fn new(
+        version: &str,
+        capabilities: Option<&Value>,
+        info: Option<&Value>,
+        now: Timestamp,
+    ) -> Self {
         Self {
             version: version.to_owned(),
             capabilities: bounded_capabilities(capabilities),
@@ -105,9 +124,16 @@ impl Session {
     }
 
     /// `None` if it is not ours, another's, changed, or over.
-    pub(super) fn open(vault: &Vault, member: &MemberId, server: &ServerId, text: &str, now: Timestamp) -> Option<Self> {
+    pub(super) fn open(
+        vault: &Vault,
+        member: &MemberId,
+        server: &ServerId,
+        text: &str,
+        now: Timestamp,
+    ) -> Option<Self> {
         let sealed = text.strip_prefix(SESSION_PREFIX)?;
-        sealed::open(vault, &Place::session(member, server), sealed).filter(|session: &Self| now < session.expires_at())
+        sealed::open(vault, &Place::session(member, server), sealed)
+            .filter(|session: &Self| now < session.expires_at())
     }
 }
 
@@ -118,7 +144,9 @@ fn bounded_capabilities(capabilities: Option<&Value>) -> Value {
     }
     // The core's own, and of elicitation its modes, without which a server may not use them.
     let kept = ["roots", "sampling", "elicitation"].into_iter().filter_map(|name| {
-        let modes = ["form", "url"].into_iter().filter(|mode| fields.get(name).is_some_and(|of| of.get(mode).is_some()));
+        let modes = ["form", "url"]
+            .into_iter()
+            .filter(|mode| fields.get(name).is_some_and(|of| of.get(mode).is_some()));
         let modes: Map<_, _> = modes.map(|mode| (mode.to_owned(), Value::Object(Map::new()))).collect();
         fields.get(name).map(|_| (name.to_owned(), Value::Object(modes)))
     });
@@ -131,7 +159,8 @@ fn bounded_info(info: Option<&Value>) -> Value {
         let text = info.and_then(|info| info.get(name)?.as_str())?;
         Some(Value::from(text.chars().take(LONGEST_INFO).collect::<String>()))
     };
-    let required = ["name", "version"].map(|name| (name.to_owned(), text(name).unwrap_or_else(|| "unknown".into())));
+    let required =
+        ["name", "version"].map(|name| (name.to_owned(), text(name).unwrap_or_else(|| "unknown".into())));
     let title = text("title").map(|title| ("title".to_owned(), title));
     Value::Object(required.into_iter().chain(title).collect())
 }
@@ -184,7 +213,8 @@ mod tests {
     fn a_session_id_stays_small() {
         let (member, server) = ids();
         let much = "x".repeat(100_000);
-        let capabilities = json!({"elicitation": {"url": {"a": &much}}, "sampling": {}, "experimental": {&much: 1}});
+        let capabilities =
+            json!({"elicitation": {"url": {"a": &much}}, "sampling": {}, "experimental": {&much: 1}});
         let session = Session::new("2025-11-25", Some(&capabilities), Some(&json!({"name": much})), NOW);
         assert_eq!(session.capabilities, json!({"elicitation": {"url": {}}, "sampling": {}}));
         assert_eq!(session.client_info["version"], "unknown");

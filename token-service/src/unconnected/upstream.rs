@@ -33,7 +33,10 @@ pub(super) enum Speech {
     Modern,
     /// Before the handshake.
     Handshake,
-    Legacy { version: String, session: Option<String> },
+    Legacy {
+        version: String,
+        session: Option<String>,
+    },
 }
 
 /// Why there is no result. No message repeats what the server said.
@@ -76,12 +79,18 @@ pub(super) struct Said {
 const REQUEST_ID: u64 = 1;
 
 impl<'a> Upstream<'a> {
-    pub(super) fn new(egress: &'a EgressClient, server: &Server, credential: &Credential) -> Result<Self, UpstreamError> {
+    pub(super) fn new(
+        egress: &'a EgressClient,
+        server: &Server,
+        credential: &Credential,
+    ) -> Result<Self, UpstreamError> {
         let url = Url::parse(&server.settings.url.to_string()).map_err(|_| UpstreamError::Malformed)?;
         let mut headers = HeaderMap::new();
         for header in &credential.headers {
-            let name = HeaderName::from_bytes(header.name.as_bytes()).map_err(|_| UpstreamError::Malformed)?;
-            let mut value = HeaderValue::from_str(header.value.expose()).map_err(|_| UpstreamError::Malformed)?;
+            let name =
+                HeaderName::from_bytes(header.name.as_bytes()).map_err(|_| UpstreamError::Malformed)?;
+            let mut value =
+                HeaderValue::from_str(header.value.expose()).map_err(|_| UpstreamError::Malformed)?;
             value.set_sensitive(true);
             headers.insert(name, value);
         }
@@ -89,7 +98,13 @@ impl<'a> Upstream<'a> {
     }
 
     /// Asks; reads at most `limit` bytes of the answer.
-    pub(super) async fn ask(&self, speech: &Speech, method: &str, mut params: Value, limit: usize) -> Result<Said, UpstreamError> {
+    pub(super) async fn ask(
+        &self,
+        speech: &Speech,
+        method: &str,
+        mut params: Value,
+        limit: usize,
+    ) -> Result<Said, UpstreamError> {
         if *speech == Speech::Modern {
             params["_meta"] = json!({
                 "io.modelcontextprotocol/protocolVersion": MODERN,
@@ -99,7 +114,8 @@ impl<'a> Upstream<'a> {
         }
         let message = json!({"jsonrpc": "2.0", "id": REQUEST_ID, "method": method, "params": params});
         let reply = self.send(speech, Method::POST, Some((method, &message)), limit).await?;
-        let session = reply.headers.get(SESSION_HEADER).and_then(|value| value.to_str().ok()).map(str::to_owned);
+        let session =
+            reply.headers.get(SESSION_HEADER).and_then(|value| value.to_str().ok()).map(str::to_owned);
         Ok(Said { result: result_in(&reply)?, session, bytes: reply.body.len() })
     }
 
@@ -125,7 +141,8 @@ impl<'a> Upstream<'a> {
     ) -> Result<EgressReply, UpstreamError> {
         let headers = self.headers(speech, message.map(|(method, _)| method))?;
         let body = message.map(|(_, message)| Bytes::from(message.to_string())).unwrap_or_default();
-        let reply = self.egress.fetch(EgressRequest { method, url: self.url.clone(), headers, body, limit }).await?;
+        let reply =
+            self.egress.fetch(EgressRequest { method, url: self.url.clone(), headers, body, limit }).await?;
         let challenge = || {
             let text = reply.headers.get(header::WWW_AUTHENTICATE)?.to_str().ok()?;
             Some(text.chars().take(MAX_CHALLENGE_BYTES).collect::<String>())
@@ -186,7 +203,8 @@ struct RpcError {
 fn result_in(reply: &EgressReply) -> Result<String, UpstreamError> {
     let body = std::str::from_utf8(&reply.body).map_err(|_| UpstreamError::Malformed)?;
     let content_type = reply.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    let is_stream = content_type.is_some_and(|text| text.trim_start().to_ascii_lowercase().starts_with("text/event-stream"));
+    let is_stream = content_type
+        .is_some_and(|text| text.trim_start().to_ascii_lowercase().starts_with("text/event-stream"));
     let messages = if is_stream { events(body) } else { vec![body.to_owned()] };
     let answers = messages.iter().filter_map(|message| serde_json::from_str::<RpcReply<'_>>(message).ok());
     let mut answers = answers.filter(|answer| answer.id == Some(REQUEST_ID));
@@ -244,7 +262,9 @@ mod tests {
     fn everything_else_is_an_error() {
         let error = r#"{"jsonrpc":"2.0","id":1,"error":{"code":-32601,"message":"secret"}}"#;
         let failed = result_in(&reply("application/json", error)).expect_err("an error");
-        assert!(matches!(failed, UpstreamError::Rpc(-32601)) && !format!("{failed:?}{failed}").contains("secret"));
+        assert!(
+            matches!(failed, UpstreamError::Rpc(-32601)) && !format!("{failed:?}{failed}").contains("secret")
+        );
         let other_id = r#"{"jsonrpc":"2.0","id":2,"result":{}}"#;
         for (content_type, body) in [
             ("application/json", "{}"),
@@ -261,7 +281,12 @@ mod tests {
     #[test]
     fn what_may_pass_is_not_final() {
         assert!(UpstreamError::Status(404).is_final() && UpstreamError::Rpc(-32602).is_final());
-        for passing in [UpstreamError::Status(503), UpstreamError::Status(429), EgressError::Timeout.into(), UpstreamError::Malformed] {
+        for passing in [
+            UpstreamError::Status(503),
+            UpstreamError::Status(429),
+            EgressError::Timeout.into(),
+            UpstreamError::Malformed,
+        ] {
             assert!(!passing.is_final(), "{passing}");
         }
     }

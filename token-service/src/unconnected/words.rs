@@ -53,7 +53,10 @@ impl Words {
 
     /// For a text that has to hold the link.
     pub(super) fn invitation(&self, link: &str) -> String {
-        format!("{} Open {link} in a browser, sign in and allow access, then make this call again.", self.matter())
+        format!(
+            "{} Open {link} in a browser, sign in and allow access, then make this call again.",
+            self.matter()
+        )
     }
 
     pub(super) fn declined(&self) -> String {

@@ -68,19 +68,21 @@ impl Work {
     /// The next catalogue to learn; waits for one.
     pub(super) async fn next_wanted(&self) -> (ServerId, Wanted) {
         loop {
-            let mut catalogues = self.catalogues.lock().unwrap_or_else(PoisonError::into_inner);
-            let next = catalogues.wanted.pop_first();
-            let more = !catalogues.wanted.is_empty();
-            drop(catalogues);
-            if let Some(next) = next {
-                // One notice may stand for several.
-                if more {
-                    self.news.notify_one();
-                }
+            if let Some(next) = self.pop_wanted() {
                 return next;
             }
             self.news.notified().await;
         }
+    }
+
+    fn pop_wanted(&self) -> Option<(ServerId, Wanted)> {
+        let mut catalogues = self.catalogues.lock().unwrap_or_else(PoisonError::into_inner);
+        let next = catalogues.wanted.pop_first();
+        // One notice may stand for several servers.
+        if !catalogues.wanted.is_empty() {
+            self.news.notify_one();
+        }
+        next
     }
 
     /// The lock that makes one handshake of all requests that bring the same session.
