@@ -124,11 +124,8 @@ mod tests {
 
     #[test]
     fn replies_read_back() {
-        let reply = SessionReply::Opened {
-            session_id: None,
-            protocol_version: "2025-11-25".into(),
-            ttl_ms: 1000,
-        };
+        let reply =
+            SessionReply::Opened { session_id: None, protocol_version: "2025-11-25".into(), ttl_ms: 1000 };
         let json = serde_json::to_string(&reply).expect("writes");
         assert_eq!(json, r#"{"result":"opened","protocol_version":"2025-11-25","ttl_ms":1000}"#);
         assert_eq!(serde_json::from_str::<SessionReply>(&json).expect("reads"), reply);

@@ -3,12 +3,12 @@
 use portcullis_wire::lease::{CredentialHeader, Rejected};
 
 use crate::clock::Timestamp;
+use crate::domain::connection::ConnectionOwner;
 use crate::domain::connection::{ConnectionId, ReauthReason};
 use crate::domain::resolve::Grant;
-use crate::domain::connection::ConnectionOwner;
 use crate::domain::server::Server;
-use crate::oauth::{Client, Discovered};
 use crate::oauth::challenge::BearerChallenge;
+use crate::oauth::{Client, Discovered};
 use crate::state::Service;
 
 /// What goes to the upstream.
@@ -53,8 +53,12 @@ impl Service {
         todo!()
     }
 
-    /// Removes a connection's tokens, and revokes them at the provider as far as it goes.
-    pub async fn disconnect(&self, _id: &ConnectionId) -> Result<bool, crate::store::StoreError> {
+    /// Removes a connection's tokens on behalf of `actor`, and revokes them at the provider as far as it goes.
+    pub async fn disconnect(
+        &self,
+        _id: &ConnectionId,
+        _actor: crate::store::Actor,
+    ) -> Result<bool, crate::store::StoreError> {
         todo!()
     }
 }

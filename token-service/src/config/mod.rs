@@ -3,6 +3,8 @@
 //! Every problem is reported at once, each with its place, what is wrong and what to do. A [`Config`] that was loaded
 //! holds no dangling reference, no duplicate and no secret that cannot be sent.
 
+mod auth;
+mod egress;
 mod issuers;
 mod policies;
 mod problems;
@@ -23,6 +25,7 @@ use secrecy::SecretString;
 pub use self::problems::{Problem, Problems};
 use self::reader::{At, Context};
 use self::registry::Names;
+use crate::domain::auth_draft::CheckedAuth;
 use crate::domain::header::HeaderName;
 use crate::domain::issuer::Issuer;
 use crate::domain::people::Identity;
@@ -137,6 +140,8 @@ pub enum AuthConfig {
     None,
     /// Names differ from each other; values can be sent as they are.
     Headers(Vec<HeaderConfig>),
+    /// The types `oauth` and `client_credentials`.
+    OAuth(CheckedAuth<SecretString>),
 }
 
 #[derive(Clone, Debug)]
@@ -201,7 +206,7 @@ impl Config {
     }
 }
 
-const SECTIONS: [&str; 13] = [
+const SECTIONS: [&str; 15] = [
     "public_url",
     "listeners",
     "store",
@@ -211,6 +216,8 @@ const SECTIONS: [&str; 13] = [
     "lease_ttl",
     "watch_hold",
     "connect_wait",
+    "egress",
+    "sign_in",
     "workspaces",
     "servers",
     "issuers",

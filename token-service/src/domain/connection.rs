@@ -34,7 +34,8 @@ impl ConnectionId {
             ConnectionOwner::Member(member) => [b"member", member.as_str().as_bytes()],
             ConnectionOwner::Shared => [b"shared", b""],
         };
-        let digest = Digest::of("portcullis-connection-v1", &[server.as_str().as_bytes(), owner[0], owner[1]]);
+        let digest =
+            Digest::of("portcullis-connection-v1", &[server.as_str().as_bytes(), owner[0], owner[1]]);
         let hexadecimal = digest.to_string();
         Self(format!("con_{}", &hexadecimal[..32]))
     }

@@ -36,7 +36,8 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use self::admin::{
-    audit, description, issuers, keys, members, policies, provisions, servers, start, status, workspaces,
+    audit, connections, description, issuers, keys, members, policies, presets, provisions, servers, start,
+    status, workspaces,
 };
 use self::error::ApiError;
 use self::request_log::Audience;
@@ -92,6 +93,11 @@ fn admin_api(shared: &Shared) -> OpenApiRouter<Shared> {
         .routes(routes!(keys::show, keys::change, keys::delete))
         .routes(routes!(policies::list))
         .routes(routes!(policies::set, policies::delete))
+        .routes(routes!(connections::list))
+        .routes(routes!(connections::of_member))
+        .routes(routes!(connections::show, connections::delete))
+        .routes(routes!(connections::decide))
+        .routes(routes!(presets::list))
         .routes(routes!(issuers::list))
         .routes(routes!(audit::list))
         .routes(routes!(status::show))

@@ -1,7 +1,7 @@
 //! From a server's URL to its authorization server.
 
-use super::{AuthorizationServer, Discovered};
 use super::challenge::BearerChallenge;
+use super::{AuthorizationServer, Discovered};
 use crate::domain::server::AuthorizationServerSettings;
 use crate::domain::url::ServerUrl;
 use crate::egress::{EgressClient, EgressError};

@@ -1,13 +1,21 @@
 //! Being an OAuth 2.1 client of upstream MCP servers.
+//!
+//! [`challenge`] and [`discovery`] find the authorization server, [`registration`] makes the gateway a client of it,
+//! [`authorize`] sends a browser there and reads what comes back, [`token`] fetches, renews and revokes tokens.
+//! Each is pure code that says what to ask and what an answer means, and one thin function that asks through
+//! [`EgressClient`](crate::egress::EgressClient).
 
+mod authentication;
 pub mod authorize;
 pub mod challenge;
 pub mod discovery;
+mod json;
 pub mod registration;
 pub mod token;
 
 use std::collections::BTreeSet;
 
+pub use authentication::{SigningKey, UnreadableKey};
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use url::Url;
@@ -43,7 +51,10 @@ pub enum Authentication {
     SecretBasic(SecretString),
     SecretPost(SecretString),
     /// The key in PEM.
-    PrivateKeyJwt { key: SecretString, key_id: Option<String> },
+    PrivateKeyJwt {
+        key: SecretString,
+        key_id: Option<String>,
+    },
 }
 
 /// What is known of a server before anybody is asked anything.
@@ -54,4 +65,40 @@ pub struct Discovered {
     pub resource: String,
     /// To ask for: of the challenge, else of the metadata, else none.
     pub scopes: BTreeSet<String>,
+}
+
+/// Parameters of authorization and token requests that OAuth and OpenID Connect define. Nobody else sets them.
+const RESERVED_PARAMETERS: [&str; 22] = [
+    "access_token",
+    "client_assertion",
+    "client_assertion_type",
+    "client_id",
+    "client_secret",
+    "code",
+    "code_challenge",
+    "code_challenge_method",
+    "code_verifier",
+    "error",
+    "grant_type",
+    "iss",
+    "password",
+    "redirect_uri",
+    "refresh_token",
+    "request",
+    "request_uri",
+    "resource",
+    "response_mode",
+    "response_type",
+    "scope",
+    "state",
+];
+
+/// Whether settings may not name a parameter, because the gateway sets it or OAuth gives it a meaning.
+pub fn is_reserved_parameter(name: &str) -> bool {
+    RESERVED_PARAMETERS.contains(&name)
+}
+
+/// Scopes as the parameter `scope` has them (RFC 6749, section 3.3).
+fn scope_text(scopes: &BTreeSet<String>) -> String {
+    scopes.iter().map(String::as_str).collect::<Vec<_>>().join(" ")
 }

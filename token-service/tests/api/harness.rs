@@ -110,6 +110,7 @@ impl Service {
         declared: &str,
     ) -> Result<Self, StartError> {
         LazyLock::force(&LOG);
+        LazyLock::force(&TLS);
         let path = directory.configure_internal(internal, declared);
         let environment = Box::new(|name: &str| (name == "CANARY").then(|| CANARY.to_owned()));
         let clock = Arc::new(TestClock(AtomicU64::new(START.0)));
@@ -263,6 +264,11 @@ impl Entropy for CountingEntropy {
         }
     }
 }
+
+/// What the clients of this test binary speak TLS with.
+static TLS: LazyLock<()> = LazyLock::new(|| {
+    rustls::crypto::ring::default_provider().install_default().expect("the only provider");
+});
 
 /// Everything that any service of this test binary has logged, at the most talkative level.
 pub(crate) static LOG: LazyLock<Log> = LazyLock::new(|| {

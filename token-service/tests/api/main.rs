@@ -3,8 +3,10 @@
 mod access;
 mod admin_api;
 mod audit;
+mod authorization;
 mod command_line;
 mod configuration;
+mod connections;
 mod harness;
 mod lease_identity;
 mod leases;
