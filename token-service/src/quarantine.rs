@@ -68,8 +68,7 @@ impl Service {
         let generation = connection.generation.saturating_add(1);
         match resealed(&self.vault, connection, tokens, &binding, generation) {
             Ok(tokens) => {
-                let released =
-                    self.as_admin().release(&connection.id, generation, &binding, &tokens).await?;
+                let released = self.as_admin().release(&connection.id, generation, &binding, &tokens).await?;
                 outcome.decided += u64::from(released.is_some());
             }
             Err(error) => {

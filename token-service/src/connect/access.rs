@@ -57,7 +57,8 @@ impl Service {
             return Ok(Vec::new());
         };
         let usable = person.memberships.into_iter().filter(|membership| may_use(&server, membership));
-        let access = |Membership { workspace, member }| Access { workspace, member, server: server.server.clone() };
+        let access =
+            |Membership { workspace, member }| Access { workspace, member, server: server.server.clone() };
         Ok(usable.map(access).collect())
     }
 }

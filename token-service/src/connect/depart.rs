@@ -74,10 +74,16 @@ impl Service {
     /// Notes the flow, and says where the browser has to go. The member has agreed to `plan`.
     ///
     /// - `session`: of the browser session that leaves; the same one has to come back.
-    pub async fn depart(&self, access: &Access, plan: &Plan, session: Digest) -> Result<Departure, ProviderError> {
+    pub async fn depart(
+        &self,
+        access: &Access,
+        plan: &Plan,
+        session: Digest,
+    ) -> Result<Departure, ProviderError> {
         let secret = || SecretText::new(URL_SAFE_NO_PAD.encode(random::<32>(&*self.entropy)));
         let (state, cookie, verifier) = (secret(), secret(), new_verifier(&*self.entropy));
-        let url = request_url(access, plan, state.expose(), &verifier).map_err(ProviderError::Misconfigured)?;
+        let url =
+            request_url(access, plan, state.expose(), &verifier).map_err(ProviderError::Misconfigured)?;
         let (member, server) = (access.member.id.clone(), access.server.id.clone());
         let digest = state_digest(state.expose());
         let sealed = Sealed {

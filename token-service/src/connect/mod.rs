@@ -14,7 +14,6 @@ mod access;
 mod depart;
 mod link;
 mod redeem;
-mod tokens;
 
 pub use self::access::Access;
 pub use self::depart::{Departure, Plan};

@@ -10,8 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::access::Access;
 use super::depart::binding;
-use super::tokens::Destination;
-use crate::broker::{Provider, ProviderError};
+use crate::broker::{Provider, ProviderError, TokenPlace};
 use crate::domain::connecting::Flow;
 use crate::domain::connection::{Connection, ConnectionId, ConnectionOwner};
 use crate::oauth::token::{self, Grant, TokenError, TokenRequest, Tokens};
@@ -89,7 +88,8 @@ impl Returned {
 impl Service {
     /// Opens what was decided before the browser left.
     pub fn returned(&self, flow: Flow) -> Result<Returned, UnsealError> {
-        let opened = self.vault.unseal(&Place::flow(&flow.state, &flow.member, &flow.server), &flow.sealed)?;
+        let opened =
+            self.vault.unseal(&Place::flow(&flow.state, &flow.member, &flow.server), &flow.sealed)?;
         let sealed = serde_json::from_str(opened.expose_secret()).map_err(|_| UnsealError::Malformed)?;
         Ok(Returned { flow, sealed })
     }
@@ -117,7 +117,12 @@ impl Service {
         Ok(connection)
     }
 
-    async fn exchange(&self, provider: &Provider, sealed: &Sealed, code: &SecretString) -> Result<Tokens, TokenError> {
+    async fn exchange(
+        &self,
+        provider: &Provider,
+        sealed: &Sealed,
+        code: &SecretString,
+    ) -> Result<Tokens, TokenError> {
         let verifier = SecretString::from(sealed.verifier.expose());
         let request = TokenRequest {
             server: &provider.discovered.authorization_server,
@@ -131,7 +136,12 @@ impl Service {
         token::request(&self.egress, &*self.entropy, &request).await
     }
 
-    async fn keep(&self, access: &Access, returned: &Returned, tokens: &Tokens) -> Result<Connection, StoreError> {
+    async fn keep(
+        &self,
+        access: &Access,
+        returned: &Returned,
+        tokens: &Tokens,
+    ) -> Result<Connection, StoreError> {
         let owner = ConnectionOwner::Member(access.member.id.clone());
         let id = ConnectionId::of(&access.server.id, &owner);
         let store = self.store.on_behalf_of(Actor::Member, self.clock.now());
@@ -156,9 +166,9 @@ impl Service {
     ) -> NewConnection {
         let Returned { flow, sealed } = returned;
         let now = self.clock.now();
-        let to = Destination { server: &flow.server, owner, binding: &flow.binding, generation };
+        let place = TokenPlace { server: &flow.server, owner, binding: &flow.binding, generation };
         NewConnection {
-            tokens: super::tokens::seal(&self.vault, &to, tokens, now),
+            tokens: place.seal(&self.vault, &*self.entropy, tokens, now),
             server: flow.server.clone(),
             owner: owner.clone(),
             binding: flow.binding.clone(),

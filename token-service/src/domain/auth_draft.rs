@@ -162,9 +162,10 @@ impl<Secret: GivenSecret> AuthDraft<Secret> {
             let field = Field::of(&["scopes"]).index(index);
             faults.take(field, text::check_scope(scope), "write each scope as the provider spells it");
         }
-        for (name, parameters) in
-            [("authorize_parameters", &self.authorize_parameters), ("token_parameters", &self.token_parameters)]
-        {
+        for (name, parameters) in [
+            ("authorize_parameters", &self.authorize_parameters),
+            ("token_parameters", &self.token_parameters),
+        ] {
             for (key, value) in parameters {
                 let remedy = "leave it out, or give it by its own setting if there is one";
                 faults.take(Field::of(&[name]).key(key), text::check_parameter(key, value), remedy);
@@ -319,7 +320,11 @@ fn checked_client<Secret: GivenSecret>(
         }
         ClientMethod::PrivateKeyJwt => {
             let Some(key) = draft.private_key else {
-                faults.add(field("private_key"), "is missing", "give the key whose public half the provider has");
+                faults.add(
+                    field("private_key"),
+                    "is missing",
+                    "give the key whose public half the provider has",
+                );
                 return None;
             };
             ClientAuthentication::PrivateKeyJwt { key, key_id: draft.key_id }

@@ -29,10 +29,11 @@ pub(super) async fn back(
 ) -> Response {
     let server = ServerId::from(server);
     let mut used = None;
-    let mut response = match finish(&app, &server, query.as_deref().unwrap_or_default(), &headers, &mut used).await {
-        Ok(location) => page::see_other(&location),
-        Err(error) => error.into_response(),
-    };
+    let mut response =
+        match finish(&app, &server, query.as_deref().unwrap_or_default(), &headers, &mut used).await {
+            Ok(location) => page::see_other(&location),
+            Err(error) => error.into_response(),
+        };
     if let Some(state) = used {
         let cookies = Cookies::of(&app.settings.public_url);
         response.headers_mut().append(header::SET_COOKIE, cookies.set(&cookies.flow(&state), "", 0));

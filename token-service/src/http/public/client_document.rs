@@ -18,6 +18,7 @@ pub(super) async fn show(
     let server = app.store.server(&server).await?;
     let server = server.filter(|server| matches!(server.settings.auth, ServerAuth::OAuth(_)));
     let server = server.ok_or(PageError::NotFound)?;
-    let _ = (&server, header::CACHE_CONTROL, &Json(()));
-    todo!()
+    let client_id = format!("{}/oauth/client/{}", app.settings.public_url, server.id);
+    let document = app.broker.client_metadata(&server).document(&client_id);
+    Ok(([(header::CACHE_CONTROL, "public, max-age=300")], Json(document)).into_response())
 }

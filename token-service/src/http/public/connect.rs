@@ -14,6 +14,7 @@ use super::words;
 use crate::connect::{Access, FLOW_LIFE, Plan, ticket_digest};
 use crate::domain::connecting::Ticket;
 use crate::state::{Service, Shared};
+use crate::store::Actor;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -65,9 +66,14 @@ async fn find(app: &Service, ticket: &str) -> Result<Ticket, PageError> {
 async fn opened_by(app: &Service, browser: &SignedIn, ticket: &Ticket) -> Result<Access, PageError> {
     let member = app.store.member(&ticket.member).await?;
     if member.is_none_or(|member| member.identity != browser.session.identity) {
-        app.store.take_ticket(&ticket.digest, app.clock.now()).await?;
+        let now = app.clock.now();
+        app.store.on_behalf_of(Actor::Member, now).burn_ticket(&ticket.digest, now).await?;
         let (server, member) = (ticket.server.as_str(), ticket.member.as_str());
-        tracing::warn!(server, member, "a link to connect an account was opened by somebody else and is burned");
+        tracing::warn!(
+            server,
+            member,
+            "a link to connect an account was opened by somebody else and is burned"
+        );
         return Err(PageError::WrongPerson);
     }
     let access = app.access(&browser.session.identity, &ticket.member, &ticket.server).await?;

@@ -16,6 +16,7 @@ use crate::connect::Access;
 use crate::domain::connection::{Connection, ConnectionId, ConnectionOwner, ConnectionState, ReauthReason};
 use crate::domain::ids::{MemberId, ServerId};
 use crate::state::{Service, Shared};
+use crate::store::Actor;
 
 /// Which of a person's memberships is meant.
 #[derive(Deserialize)]
@@ -74,7 +75,8 @@ pub(super) async fn connect(
     Path(server): Path<ServerId>,
     Posted { from, form }: Posted<MemberForm>,
 ) -> Result<Response, PageError> {
-    let access = app.access(&from.session.identity, &form.member, &server).await?.ok_or(PageError::NoAccess)?;
+    let access =
+        app.access(&from.session.identity, &form.member, &server).await?.ok_or(PageError::NoAccess)?;
     let plan = app.connect_plan(&access).await?;
     onward(&app, &from, &access, &plan).await
 }
@@ -91,7 +93,7 @@ pub(super) async fn disconnect(
     Posted { from, form }: Posted<MemberForm>,
 ) -> Result<Response, PageError> {
     let id = own_connection(&app, &from, &form.member, &server).await?;
-    app.disconnect(&id).await?;
+    app.disconnect(&id, Actor::Member).await?;
     Ok(page::see_other(&Next::Connections.path()))
 }
 
@@ -139,8 +141,12 @@ fn state(state: ConnectionState) -> RowState {
         ConnectionState::Disconnected => RowState::NotConnected,
         ConnectionState::Quarantined => RowState::Quarantined,
         ConnectionState::NeedsReauth(reason) => RowState::NeedsReauth(match reason {
-            ReauthReason::Revoked => "The provider no longer accepts the connection. It was probably revoked there.",
-            ReauthReason::LostRotation => "A renewal was interrupted, and the provider then refused to repeat it.",
+            ReauthReason::Revoked => {
+                "The provider no longer accepts the connection. It was probably revoked there."
+            }
+            ReauthReason::LostRotation => {
+                "A renewal was interrupted, and the provider then refused to repeat it."
+            }
             ReauthReason::Expired => "The access has expired, and the provider gives no way to renew it.",
             ReauthReason::Rejected => "The server does not accept the access that its provider gave.",
             ReauthReason::IssuerChanged => "The server now uses another provider.",

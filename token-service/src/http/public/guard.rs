@@ -14,6 +14,7 @@ use serde_json::{Map, Value};
 use subtle::ConstantTimeEq as _;
 
 use super::cookies::{self, Cookies};
+use super::next::is_ticket;
 use super::trouble::PageError;
 use crate::clock::{Entropy, Timestamp, random};
 use crate::domain::connecting::BrowserSession;
@@ -117,7 +118,17 @@ impl Sender for SignedIn {
 }
 
 impl Visitor {
-    pub(super) fn new(entropy: &dyn Entropy) -> Self {
+    /// The one that this browser is already, so that its tabs do not get in each other's way; or a new one.
+    pub(super) fn of(app: &Service, headers: &HeaderMap) -> Self {
+        let name = Cookies::of(&app.settings.public_url).visit();
+        let known = cookies::read(headers, &name).filter(|cookie| is_ticket(cookie));
+        known.map_or_else(
+            || Self::new(&*app.entropy),
+            |cookie| Self { cookie: SecretText::new(cookie.to_owned()) },
+        )
+    }
+
+    fn new(entropy: &dyn Entropy) -> Self {
         Self { cookie: new_cookie(entropy) }
     }
 

@@ -33,7 +33,7 @@ impl Next {
     }
 }
 
-/// Whether it is spelt as a ticket: 256 bits in Base64 without padding.
+/// Whether it is spelt as tickets and cookies are: 256 bits in Base64 without padding.
 pub(super) fn is_ticket(text: &str) -> bool {
     text.len() == 43 && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
 }

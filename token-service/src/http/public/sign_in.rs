@@ -56,12 +56,13 @@ pub(super) struct SignOutForm {}
 pub(super) async fn show(
     State(app): State<Shared>,
     Query(query): Query<SignInQuery>,
+    headers: HeaderMap,
 ) -> Result<Response, PageError> {
     match Method::of(&app.settings) {
         Method::None => Err(PageError::NoSignIn),
         Method::Development => {
             let people = people(&app).await?;
-            let visitor = Visitor::new(&*app.entropy);
+            let visitor = Visitor::of(&app, &headers);
             let next = Next::read(&query.next).path();
             let page = SignInPage { csrf: visitor.csrf(), next, people: &people };
             let mut response = page::html(StatusCode::OK, &page);

@@ -122,7 +122,9 @@ impl PageError {
             | Self::Refused { .. } => StatusCode::BAD_REQUEST,
             Self::Changed => StatusCode::CONFLICT,
             Self::ProviderDown { .. } => StatusCode::BAD_GATEWAY,
-            Self::NoSignIn | Self::Misconfigured { .. } | Self::Unavailable { .. } => StatusCode::SERVICE_UNAVAILABLE,
+            Self::NoSignIn | Self::Misconfigured { .. } | Self::Unavailable { .. } => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
             Self::Internal { .. } => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
@@ -168,7 +170,9 @@ impl PageError {
     /// Title, text, and what to do next.
     fn words(&self) -> (&'static str, &'static str, Next) {
         match self {
-            Self::NotFound => ("There is no such page", "Check the address for a typing mistake.", Next::Connections),
+            Self::NotFound => {
+                ("There is no such page", "Check the address for a typing mistake.", Next::Connections)
+            }
             Self::MethodNotAllowed => {
                 ("This page does not work that way", "Open it by a link or a button.", Next::Connections)
             }
@@ -195,9 +199,11 @@ impl PageError {
                  page again and repeat what you did.",
                 Next::Connections,
             ),
-            Self::Unreadable => {
-                ("This request cannot be read", "Nothing was changed. Go back and try again.", Next::Connections)
-            }
+            Self::Unreadable => (
+                "This request cannot be read",
+                "Nothing was changed. Go back and try again.",
+                Next::Connections,
+            ),
             Self::SignedOut => (
                 "You are no longer signed in",
                 "Nothing was changed. Sign in and repeat what you did.",
@@ -239,9 +245,11 @@ impl PageError {
                  again.",
                 Next::Connections,
             ),
-            Self::Declined => {
-                ("Nothing was connected", "You, or the provider for you, did not allow it.", Next::Connections)
-            }
+            Self::Declined => (
+                "Nothing was connected",
+                "You, or the provider for you, did not allow it.",
+                Next::Connections,
+            ),
             Self::Refused { .. } => (
                 "The provider refused",
                 "It answered with an error, and nothing was connected. Try again; should it refuse again, tell an \
@@ -267,7 +275,9 @@ impl PageError {
             Self::Unavailable { .. } => {
                 ("The gateway is busy with itself", "Try again in a moment.", Next::Nothing)
             }
-            _ => ("Something went wrong on our side", "Nothing was changed as far as we know.", Next::Nothing),
+            _ => {
+                ("Something went wrong on our side", "Nothing was changed as far as we know.", Next::Nothing)
+            }
         }
     }
 }
