@@ -30,7 +30,7 @@ const LONGEST_USE: Duration = Duration::from_mins(10);
 impl Service {
     /// Opens a state for the caller, server and request that it was made for.
     pub async fn open_state(&self, request: &OpenState) -> OpenedState {
-        let granted = self.granted(&request.server, request.workspace.as_ref(), &request.proof).await;
+        let granted = self.member_grant(&request.server, request.workspace.as_ref(), &request.proof).await;
         let (grant, member) = match granted {
             Ok(Some(granted)) => granted,
             Ok(None) => return OpenedState::Refused,
@@ -66,7 +66,7 @@ impl Service {
     }
 
     async fn find_or_open(&self, request: &SessionRequest) -> Result<SessionReply, StoreError> {
-        let granted = self.granted(&request.server, request.workspace.as_ref(), &request.proof).await?;
+        let granted = self.member_grant(&request.server, request.workspace.as_ref(), &request.proof).await?;
         let Some((grant, member)) = granted else { return Ok(SessionReply::Unknown) };
         let now = self.clock.now();
         let session = Session::open(&self.vault, &member, &grant.server.id, &request.session, now);
@@ -162,7 +162,7 @@ impl Service {
     }
 
     /// The caller's grant, as a lease would find it, and the member behind it.
-    async fn granted(
+    async fn member_grant(
         &self,
         server: &Slug,
         workspace: Option<&Slug>,
