@@ -206,10 +206,11 @@ impl Work<'_> {
 
     fn oauth(&self, auth: &CheckedAuth<SecretString>, id: &ServerId, server: &ServerConfig) -> ServerAuth {
         let present = self.present.servers.get(&server.slug);
-        let sealed: Result<_, Infallible> = auth.clone().try_seal(|authorization_server, client_id, value| {
-            let place = ClientPlace { server: id, url: &server.url, authorization_server, client_id };
-            Ok(credentials::seal_client_secret(self.vault, place, &value, present))
-        });
+        let sealed: Result<_, Infallible> =
+            auth.clone().try_seal(|authorization_server, client_id, value| {
+                let place = ClientPlace { server: id, url: &server.url, authorization_server, client_id };
+                Ok(credentials::seal_client_secret(self.vault, place, &value, present))
+            });
         match sealed {
             Ok(auth) => auth,
         }

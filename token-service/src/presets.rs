@@ -223,7 +223,9 @@ mod tests {
     fn a_misspelt_name_is_told() {
         let fault = complete(&mut named("liner")).expect_err("unknown");
         assert_eq!(fault.remedy, "did you mean linear?");
-        assert!(complete(&mut named("salesforce")).expect_err("unknown").remedy.contains("atlassian, github"));
+        assert!(
+            complete(&mut named("salesforce")).expect_err("unknown").remedy.contains("atlassian, github")
+        );
     }
 
     #[test]

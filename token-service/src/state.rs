@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::broker::Broker;
 use crate::clock::{Clock, Entropy};
+use crate::connect::ConnectLinks;
 use crate::egress::EgressClient;
 use crate::http::error::ApiError;
 use crate::key_use::KeyUse;
@@ -28,6 +29,7 @@ pub struct Service {
     pub shutdown: Shutdown,
     pub egress: Arc<EgressClient>,
     pub broker: Arc<Broker>,
+    pub links: ConnectLinks,
     pub settings: Settings,
 }
 

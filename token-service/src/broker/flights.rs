@@ -92,7 +92,8 @@ impl Flights {
         flights.insert(id.clone(), Flight::Running(ending.clone()));
         drop(flights);
         // Should the renewal panic, the guard opens the way for the next one, and the sender's end tells who waits.
-        let landing = Landing { flights: Arc::clone(self), id: id.clone(), generation, failures, ended: None };
+        let landing =
+            Landing { flights: Arc::clone(self), id: id.clone(), generation, failures, ended: None };
         let renewal = renew(failures);
         self.spawn(async move {
             let mut landing = landing;
@@ -153,7 +154,8 @@ impl Drop for Landing {
     fn drop(&mut self) {
         let mut flights = self.flights.lock();
         flights.remove(&self.id);
-        if let Some(Failure { retry_in, misconfigured }) = self.ended.as_ref().and_then(|ended| ended.failure) {
+        if let Some(Failure { retry_in, misconfigured }) = self.ended.as_ref().and_then(|ended| ended.failure)
+        {
             let failures = self.failures.saturating_add(1);
             let until = Instant::now() + retry_in;
             let rest = Rest { generation: self.generation, failures, until, misconfigured };
@@ -214,7 +216,9 @@ mod tests {
     async fn a_failed_one_rests_unless_the_connection_has_moved_on() {
         let flights = Arc::new(Flights::default());
         let id = connection().id;
-        let renew = async |generation, result: Ended| match flights.join(&id, generation, |_| async { result }) {
+        let renew = async |generation, result: Ended| match flights
+            .join(&id, generation, |_| async { result })
+        {
             Joined::Running(ending) => end_of(ending, LONG).await.map(|_| ()).ok_or("no end"),
             Joined::Resting(failure) => Err(if failure.misconfigured { "misconfigured" } else { "resting" }),
         };
@@ -231,7 +235,8 @@ mod tests {
     #[tokio::test]
     async fn a_panic_ends_the_flight() {
         let flights = Arc::new(Flights::default());
-        let Joined::Running(ending) = flights.join(&connection().id, 5, |_| async { panic!("on purpose") }) else {
+        let Joined::Running(ending) = flights.join(&connection().id, 5, |_| async { panic!("on purpose") })
+        else {
             panic!("nothing has failed")
         };
         assert!(end_of(ending, LONG).await.is_none());

@@ -25,7 +25,13 @@ const COMMIT_PAUSES: [Duration; 3] =
 
 impl Broker {
     /// Stores the new tokens; if that cannot be done, keeps them in every other way there is.
-    pub(super) async fn keep(&self, owned: Owned, prepared: &Prepared, server: &Server, mut tokens: Tokens) -> Ended {
+    pub(super) async fn keep(
+        self: &Arc<Self>,
+        owned: Owned,
+        prepared: &Prepared,
+        server: &Server,
+        mut tokens: Tokens,
+    ) -> Ended {
         let connection = &owned.connection;
         // A provider that does not rotate leaves the old one good (RFC 6749, section 6).
         tokens.refresh = tokens.refresh.or_else(|| prepared.refresh.clone());
@@ -73,7 +79,7 @@ impl Broker {
     }
 
     /// Somebody else owns the connection by now, or nobody has it any more. What we have may still be the newest.
-    async fn came_too_late(&self, pending: Pending, server: &Server, tokens: &Tokens) -> Ended {
+    async fn came_too_late(self: &Arc<Self>, pending: Pending, server: &Server, tokens: &Tokens) -> Ended {
         let id = pending.connection.clone();
         match self.store.connection(&id).await {
             Ok(Some(present)) if present.state == ConnectionState::Disconnected => {
@@ -91,11 +97,12 @@ impl Broker {
     }
 
     /// In memory in any case, and on the disk if that works.
-    async fn save_beside(self: &Arc<Self>, pending: &Pending) {
+    async fn save_beside(&self, pending: &Pending) {
         self.unsaved.hold(pending.clone());
-        let (broker, written) = (Arc::clone(self), pending.clone());
+        let (unsaved, failpoints) = (Arc::clone(&self.unsaved), Arc::clone(&self.failpoints));
+        let record = pending.clone();
         let written = tokio::task::spawn_blocking(move || {
-            broker.unsaved.write(&written, || broker.failpoints.hit(Failpoint::SpillWrite))
+            unsaved.write(&record, || failpoints.hit(Failpoint::SpillWrite))
         });
         let connection = pending.connection.as_str();
         match written.await {
@@ -156,7 +163,10 @@ impl Broker {
         }
     }
 
-    async fn finish(&self, Pending { connection, attempt, renewed }: &Pending) -> Result<Option<Connection>, StoreError> {
+    async fn finish(
+        &self,
+        Pending { connection, attempt, renewed }: &Pending,
+    ) -> Result<Option<Connection>, StoreError> {
         match self.failpoints.commit_fails() {
             Some(error) => Err(error),
             None => self.store.finish_refresh(connection, attempt, renewed).await,

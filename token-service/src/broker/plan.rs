@@ -72,7 +72,9 @@ pub(super) fn plan(facts: &Facts<'_>) -> Step {
         ConnectionState::Active if fits(connection, facts.wanted) => active(connection, facts),
         ConnectionState::NeedsReauth(reason) => absent(Some(reason)),
         // A consent of the member is a decision about the new origin, too.
-        ConnectionState::Active | ConnectionState::Quarantined | ConnectionState::Disconnected => absent(None),
+        ConnectionState::Active | ConnectionState::Quarantined | ConnectionState::Disconnected => {
+            absent(None)
+        }
     }
 }
 

@@ -83,7 +83,11 @@ impl Broker {
             Err(UnsealError::UnknownKey(_)) => Err(NotPrepared::Misconfigured),
             Err(error @ (UnsealError::Malformed | UnsealError::Tampered)) => {
                 let id = connection.id.as_str();
-                tracing::error!(connection = id, error = error_chain(&error), "a refresh token cannot be opened");
+                tracing::error!(
+                    connection = id,
+                    error = error_chain(&error),
+                    "a refresh token cannot be opened"
+                );
                 Err(NotPrepared::Lost(ReauthReason::Unreadable))
             }
         }
@@ -92,7 +96,10 @@ impl Broker {
     /// A refresh token goes to nobody but who gave it. The access token is good for as long as it is.
     fn belongs_elsewhere(&self, connection: &Connection) -> NotPrepared {
         let id = connection.id.as_str();
-        tracing::error!(connection = id, "the server belongs to another authorization server or client by now");
+        tracing::error!(
+            connection = id,
+            "the server belongs to another authorization server or client by now"
+        );
         let expires_at = connection.tokens.as_ref().and_then(|tokens| tokens.expires_at);
         if expires_at.is_some_and(|end| self.clock.now() < end) {
             NotPrepared::Misconfigured

@@ -19,28 +19,27 @@ use tokio::time::{Instant, sleep};
 
 use super::failpoints::Failpoint;
 use super::flights::{Ended, Failure};
-use super::prepare::{NotPrepared, Prepared};
-use super::schedule::{LONGEST_REST, jittered, rest};
-use super::verdict::{Circumstances, verdict};
+use super::prepare::Prepared;
+use super::schedule::{LONGEST_REST, jittered};
 use super::{Broker, random_id};
 use crate::clock::Timestamp;
-use crate::domain::connection::{Attempt, Connection, ConnectionId, ConnectionOwner, ConnectionState};
+use crate::domain::connection::{Attempt, Connection, ConnectionId, ConnectionState};
 use crate::domain::server::Server;
 use crate::http::error::error_chain;
 use crate::oauth::token::{self, Grant, TokenError, TokenRequest, Tokens};
 use crate::store::StoreError;
-use crate::store::connections::{RefreshFailure, RefreshStart};
+use crate::store::connections::RefreshStart;
 
 /// How often somebody else's attempt is looked at before trying to take over: only the database knows whether its time
 /// is over, and asking that is a write.
 const POLLS_BEFORE_TAKING_OVER: u32 = 10;
 
 /// What has become of one try.
-enum Tried {
+pub(super) enum Tried {
     Ended(Ended),
     /// Somebody else is at it, or it rests after a failure, until then by the database's clock.
     Busy(Timestamp),
-    /// The provider may or may not have rotated; nobody tries again before.
+    /// For the first time the provider may or may not have rotated: try once more after the pause.
     Unanswered(Ended, Duration),
     /// The shared connection was for another authorization server, and was made anew with this generation.
     Remade(u64),
@@ -52,7 +51,14 @@ pub(super) struct Owned {
     pub(super) connection: Connection,
     previous: Option<Attempt>,
     began: Instant,
-    failures: u32,
+    pub(super) failures: u32,
+}
+
+impl Owned {
+    /// Whether an attempt before this one may have used the refresh token up.
+    pub(super) fn unanswered_before(&self) -> bool {
+        self.previous.as_ref().is_some_and(|attempt| attempt.ambiguous)
+    }
 }
 
 impl Broker {
@@ -66,7 +72,6 @@ impl Broker {
     ) -> Ended {
         let mut generation = generation;
         let deadline = Instant::now() + self.timings.wait;
-        let mut last_try = false;
         loop {
             match self.try_once(&id, generation, &server, failures).await {
                 Tried::Ended(ended) => return ended,
@@ -76,17 +81,22 @@ impl Broker {
                     }
                 }
                 Tried::Unanswered(ended, pause) => {
-                    if last_try || !self.pause(pause).await {
+                    if !self.pause(pause).await {
                         return ended;
                     }
-                    last_try = true;
                 }
                 Tried::Remade(made) => generation = made,
             }
         }
     }
 
-    async fn try_once(&self, id: &ConnectionId, generation: u64, server: &Server, failures: u32) -> Tried {
+    async fn try_once(
+        self: &Arc<Self>,
+        id: &ConnectionId,
+        generation: u64,
+        server: &Server,
+        failures: u32,
+    ) -> Tried {
         match self.begin(id, generation, failures).await {
             // Should the store fail, the lock runs out by itself, and what was sent by then is known to have been.
             Ok(Begun::Owned(owned)) => self
@@ -98,12 +108,7 @@ impl Broker {
         }
     }
 
-    async fn begin(
-        &self,
-        id: &ConnectionId,
-        generation: u64,
-        failures: u32,
-    ) -> Result<Begun, StoreError> {
+    async fn begin(&self, id: &ConnectionId, generation: u64, failures: u32) -> Result<Begun, StoreError> {
         // Tokens of ours that are newer than the database's come first.
         if let Some(pending) = self.unsaved.get(id)
             && !self.settle(&pending).await
@@ -124,7 +129,7 @@ impl Broker {
         })
     }
 
-    async fn carry_out(&self, owned: Owned, server: &Server) -> Result<Tried, StoreError> {
+    async fn carry_out(self: &Arc<Self>, owned: Owned, server: &Server) -> Result<Tried, StoreError> {
         let prepared = match self.prepare(&owned.connection, server).await {
             Ok(prepared) => prepared,
             Err(not_prepared) => return self.give_up(&owned, not_prepared, server).await,
@@ -166,82 +171,6 @@ impl Broker {
         let connection = owned.connection.id.as_str();
         tracing::debug!(connection, generation = owned.connection.generation, "asking for a new token");
         token::request(&self.egress, &*self.entropy, &request).await
-    }
-
-    async fn take_failure(
-        &self,
-        owned: &Owned,
-        prepared: &Prepared,
-        server: &Server,
-        error: &TokenError,
-    ) -> Result<Tried, StoreError> {
-        let connection = &owned.connection;
-        let retry_after = if let TokenError::NotDone { retry_after } = error { *retry_after } else { None };
-        if let Some(pause) = retry_after {
-            self.pacing.pause(&connection.binding.issuer, pause);
-        }
-        let circumstances = Circumstances {
-            shared: connection.owner == ConnectionOwner::Shared,
-            unanswered: owned.previous.as_ref().is_some_and(|attempt| attempt.ambiguous),
-            rest: rest(&*self.entropy, self.timings.rest, owned.failures, retry_after),
-        };
-        let verdict = verdict(error, circumstances);
-        let (id, issuer) = (connection.id.as_str(), connection.binding.issuer.as_str());
-        tracing::warn!(connection = id, issuer, %error, verdict = ?verdict.failure, "a token was not renewed");
-        if matches!(error, TokenError::Refused { code } if code == "invalid_client") {
-            self.forget_client(server, prepared).await?;
-        }
-        self.fail(owned, verdict.failure, verdict.misconfigured).await
-    }
-
-    async fn give_up(
-        &self,
-        owned: &Owned,
-        not_prepared: NotPrepared,
-        server: &Server,
-    ) -> Result<Tried, StoreError> {
-        match not_prepared {
-            NotPrepared::Unavailable => self.fail(owned, self.not_done(owned, None), false).await,
-            NotPrepared::Paused(pause) => self.fail(owned, self.not_done(owned, Some(pause)), false).await,
-            NotPrepared::Misconfigured => self.fail(owned, self.not_done(owned, None), true).await,
-            NotPrepared::Lost(reason) => self.fail(owned, RefreshFailure::Refused(reason), false).await,
-            NotPrepared::Elsewhere => {
-                match self.make_shared(server, Some(&owned.connection)).await {
-                    Ok(connection) => Ok(Tried::Remade(connection.generation)),
-                    Err(_) => self.fail(owned, self.not_done(owned, None), false).await,
-                }
-            }
-        }
-    }
-
-    /// Nothing was sent by this attempt.
-    fn not_done(&self, owned: &Owned, retry_after: Option<Duration>) -> RefreshFailure {
-        let retry_in = rest(&*self.entropy, self.timings.rest, owned.failures, retry_after);
-        match &owned.previous {
-            Some(previous) if previous.ambiguous => RefreshFailure::Ambiguous { retry_in },
-            _ => RefreshFailure::NotDone { retry_in },
-        }
-    }
-
-    async fn fail(
-        &self,
-        owned: &Owned,
-        failure: RefreshFailure,
-        misconfigured: bool,
-    ) -> Result<Tried, StoreError> {
-        let id = &owned.connection.id;
-        let Some(connection) = self.store.fail_refresh(id, &owned.id, &failure).await? else {
-            return Ok(Tried::Ended(self.as_it_is(id).await));
-        };
-        let ended = |retry_in| {
-            let failure = Failure { retry_in, misconfigured };
-            Ended { latest: Some(Arc::new(connection.clone())), failure: Some(failure) }
-        };
-        Ok(match failure {
-            RefreshFailure::Ambiguous { retry_in } => Tried::Unanswered(ended(retry_in), retry_in),
-            RefreshFailure::NotDone { retry_in } => Tried::Ended(ended(retry_in)),
-            RefreshFailure::Refused(_) => Tried::Ended(Ended { failure: None, ..ended(Duration::ZERO) }),
-        })
     }
 
     /// Until somebody else's attempt has come to something. `None`: its time may be over, so try to take over.
@@ -290,7 +219,11 @@ impl Broker {
     }
 
     fn store_failed(&self, id: &ConnectionId, error: &StoreError) -> Ended {
-        tracing::error!(connection = id.as_str(), error = error_chain(error), "the store failed in a renewal");
+        tracing::error!(
+            connection = id.as_str(),
+            error = error_chain(error),
+            "the store failed in a renewal"
+        );
         let failure = Failure { retry_in: self.timings.rest, misconfigured: false };
         Ended { latest: None, failure: Some(failure) }
     }

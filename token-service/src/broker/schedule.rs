@@ -66,7 +66,11 @@ mod tests {
             (Duration::ZERO, Duration::ZERO, Duration::ZERO),
         ] {
             let at = |number| renew_at(&Constant(number), Timestamp(0), life);
-            assert_eq!((at(0), at(200)), (Timestamp(0).plus(earliest), Timestamp(0).plus(latest)), "{life:?}");
+            assert_eq!(
+                (at(0), at(200)),
+                (Timestamp(0).plus(earliest), Timestamp(0).plus(latest)),
+                "{life:?}"
+            );
         }
     }
 

@@ -11,7 +11,11 @@ const LIMIT: u32 = 3;
 const WINDOW: Duration = Duration::from_hours(1);
 
 /// Adds what was demanded to what is to be asked for; `None` if the member has been asked often enough.
-pub(super) fn step_up(connection: &Connection, demanded: &BTreeSet<String>, now: Timestamp) -> Option<StepUp> {
+pub(super) fn step_up(
+    connection: &Connection,
+    demanded: &BTreeSet<String>,
+    now: Timestamp,
+) -> Option<StepUp> {
     let before = &connection.step_up;
     let over = now >= before.window_start.plus(WINDOW);
     let (count, window_start) = if over { (0, now) } else { (before.count, before.window_start) };

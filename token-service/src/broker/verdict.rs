@@ -26,19 +26,17 @@ pub(super) struct Verdict {
 
 pub(super) fn verdict(error: &TokenError, circumstances: Circumstances) -> Verdict {
     let Circumstances { shared, unanswered, rest } = circumstances;
-    // Nothing happened this time, which leaves open what happened the time before.
-    let not_done = if unanswered && !shared {
-        RefreshFailure::Ambiguous { retry_in: rest }
-    } else {
-        RefreshFailure::NotDone { retry_in: rest }
-    };
+    // What happened the time before stays as open as it was: the store remembers.
+    let not_done = RefreshFailure::NotDone { retry_in: rest };
     let (failure, misconfigured) = match error {
         TokenError::NotDone { .. } => (not_done, false),
         TokenError::Ambiguous if shared => (not_done, false),
         TokenError::Ambiguous => (RefreshFailure::Ambiguous { retry_in: rest }, false),
         TokenError::Refused { .. } => (not_done, true),
         TokenError::InvalidGrant | TokenError::Unusable(_) if shared => (not_done, true),
-        TokenError::InvalidGrant if unanswered => (RefreshFailure::Refused(ReauthReason::LostRotation), false),
+        TokenError::InvalidGrant if unanswered => {
+            (RefreshFailure::Refused(ReauthReason::LostRotation), false)
+        }
         TokenError::InvalidGrant => (RefreshFailure::Refused(ReauthReason::Revoked), false),
         // The refresh token may be used up, and what came in its place is of no use.
         TokenError::Unusable(_) => (RefreshFailure::Refused(ReauthReason::LostRotation), false),
@@ -60,13 +58,14 @@ mod tests {
         let refused = || TokenError::Refused { code: "invalid_client".into() };
         // The first time; after one without an answer; of a shared token.
         for (error, first, after, shared) in [
-            (TokenError::NotDone { retry_after: None }, &not_done, &ambiguous, &not_done),
+            (TokenError::NotDone { retry_after: None }, &not_done, &not_done, &not_done),
             (TokenError::Ambiguous, &ambiguous, &ambiguous, &not_done),
-            (refused(), &not_done, &ambiguous, &not_done),
+            (refused(), &not_done, &not_done, &not_done),
             (TokenError::InvalidGrant, &Refused(ReauthReason::Revoked), &lost, &not_done),
             (TokenError::Unusable("x"), &lost, &lost, &not_done),
         ] {
-            for (shared, unanswered, expected) in [(false, false, first), (false, true, after), (true, true, shared)]
+            for (shared, unanswered, expected) in
+                [(false, false, first), (false, true, after), (true, true, shared)]
             {
                 let verdict = verdict(&error, Circumstances { shared, unanswered, rest });
                 assert_eq!(verdict.failure, *expected, "{error:?} shared {shared} unanswered {unanswered}");

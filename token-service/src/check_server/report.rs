@@ -39,10 +39,13 @@ impl Report {
             warnings.push("it has no authorization endpoint, so members cannot connect accounts".to_owned());
         }
         if server.revocation_endpoint.is_none() {
-            warnings.push("it has no revocation endpoint: what a member disconnects stays valid there".to_owned());
+            warnings.push(
+                "it has no revocation endpoint: what a member disconnects stays valid there".to_owned(),
+            );
         }
         if !self.registers() {
-            warnings.push("the gateway cannot register itself: register a client with the provider".to_owned());
+            warnings
+                .push("the gateway cannot register itself: register a client with the provider".to_owned());
         }
         warnings
     }
@@ -69,7 +72,11 @@ impl Report {
             Err(why) => writeln!(out, "  authorization:  no OAuth found: {why}")?,
         }
         if let Some(preset) = self.preset {
-            writeln!(out, "  preset:         {} ({}, looked at {})", preset.name, preset.title, preset.checked)?;
+            writeln!(
+                out,
+                "  preset:         {} ({}, looked at {})",
+                preset.name, preset.title, preset.checked
+            )?;
             for note in preset.notes.iter().chain(preset.enter.iter().map(|enter| &enter.how)) {
                 writeln!(out, "  note:           {note}")?;
             }
@@ -297,7 +304,10 @@ mod tests {
     fn servers_without_oauth() {
         for (status, auth) in [(200, "type: none"), (401, "type: headers"), (404, "type: headers")] {
             let report = report("https://mcp.acme.example/", status, Err("there is no metadata"));
-            assert!(report.contains(auth) && report.contains("no OAuth found: there is no metadata"), "{report}");
+            assert!(
+                report.contains(auth) && report.contains("no OAuth found: there is no metadata"),
+                "{report}"
+            );
             loads(&report);
         }
     }

@@ -55,8 +55,7 @@ pub(super) fn read(at: &At<'_>) -> Read {
         }
         Some(kind @ ("oauth" | "client_credentials")) => {
             unfitting(&["headers"], "remove the headers, or write type: headers");
-            let kind =
-                if kind == "oauth" { DraftKind::OAuth } else { DraftKind::ClientCredentials };
+            let kind = if kind == "oauth" { DraftKind::OAuth } else { DraftKind::ClientCredentials };
             authorized(at, &fields, kind)
         }
         Some(other) => {

@@ -15,7 +15,8 @@ pub(super) fn read(sections: &Fields<'_>) -> Option<EgressPolicy> {
     let extra_roots = match fields.get("trusted_ca") {
         Some(at) => {
             let path = at.path()?;
-            let certificates = CertificateDer::pem_file_iter(&path).map(Iterator::collect::<Result<Vec<_>, _>>);
+            let certificates =
+                CertificateDer::pem_file_iter(&path).map(Iterator::collect::<Result<Vec<_>, _>>);
             if !matches!(&certificates, Ok(Ok(found)) if !found.is_empty()) {
                 let what = format!("{} cannot be read as certificates", path.display());
                 at.report(what, "name a readable PEM file with the certificate of the authority");

@@ -84,7 +84,10 @@ fn development_only(sections: &Fields<'_>, public_url: Option<&str>) {
     for (section, switch) in [("egress", "development_loopback"), ("sign_in", "development")] {
         let at = sections.get(section).map(|at| at.descend(&Field::of(&[switch])));
         if let Some(at) = at.filter(At::is_true) {
-            at.report("this is for a gateway that only its own machine can reach", "remove it, or use a public_url with a loopback host");
+            at.report(
+                "this is for a gateway that only its own machine can reach",
+                "remove it, or use a public_url with a loopback host",
+            );
         }
     }
 }

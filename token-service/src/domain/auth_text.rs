@@ -21,11 +21,15 @@ pub enum TextError {
     ParameterValue,
     #[error("it has 1 to 2048 visible ASCII characters")]
     ClientId,
-    #[error("a client secret has 1 to 16384 ASCII characters, none of them a control character, and no space at its ends")]
+    #[error(
+        "a client secret has 1 to 16384 ASCII characters, none of them a control character, and no space at its ends"
+    )]
     ClientSecret,
     #[error("this is not the private key of a P-256, RSA (2048 bits or more) or Ed25519 key pair in PEM")]
     PrivateKey,
-    #[error("it must be an https URL (http for a loopback host) without user name, password, query or fragment")]
+    #[error(
+        "it must be an https URL (http for a loopback host) without user name, password, query or fragment"
+    )]
     Issuer,
     #[error("it must be an https URL (http for a loopback host) without user name, password or fragment")]
     Endpoint,
@@ -160,7 +164,9 @@ mod tests {
 
     #[test]
     fn urls_of_authorization_servers() {
-        for good in ["https://as.example", "https://as.example/tenant", "http://127.0.0.1:9/x", "http://localhost:1"] {
+        for good in
+            ["https://as.example", "https://as.example/tenant", "http://127.0.0.1:9/x", "http://localhost:1"]
+        {
             assert_eq!(check_issuer(good), Ok(()), "{good}");
             assert_eq!(check_endpoint(good), Ok(()), "{good}");
         }

@@ -265,6 +265,12 @@ fn finish(standing: Standing<'_>, facts: &LeaseFacts) -> Result<Resolution, Deny
     }
 }
 
+/// Whether a member may use a server, as far as no key of the member's narrows that down.
+pub fn may_use(facts: &ServerFacts, membership: &Membership) -> bool {
+    let Membership { workspace, member } = membership;
+    !member.disabled && effective_policy(facts, workspace, Some(member), None).is_ok()
+}
+
 /// The levels that concern this caller, outermost first; `UnknownServer` if any of them takes the server away.
 fn effective_policy(
     facts: &ServerFacts,

@@ -102,3 +102,24 @@ pub fn is_reserved_parameter(name: &str) -> bool {
 fn scope_text(scopes: &BTreeSet<String>) -> String {
     scopes.iter().map(String::as_str).collect::<Vec<_>>().join(" ")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    pub(super) fn authorization_server() -> AuthorizationServer {
+        let url = |path: &str| Url::parse(&format!("https://as.example{path}")).expect("a URL");
+        AuthorizationServer {
+            issuer: "https://as.example".to_owned(),
+            authorization_endpoint: Some(url("/authorize")),
+            token_endpoint: url("/token"),
+            registration_endpoint: Some(url("/register")),
+            revocation_endpoint: Some(url("/revoke")),
+            token_endpoint_auth_methods: vec!["client_secret_basic".to_owned()],
+            scopes_supported: Vec::new(),
+            iss_parameter: true,
+            client_id_metadata_document: false,
+            pkce_s256: true,
+        }
+    }
+}

@@ -132,7 +132,8 @@ async fn described(listener: tokio::net::TcpListener) -> std::io::Result<()> {
     let challenge = format!(
         r#"Bearer scope="read write", resource_metadata="{origin}/.well-known/oauth-protected-resource/mcp""#
     );
-    let resource = serde_json::json!({"resource": format!("{origin}/mcp"), "authorization_servers": [origin]});
+    let resource =
+        serde_json::json!({"resource": format!("{origin}/mcp"), "authorization_servers": [origin]});
     let server = serde_json::json!({
         "issuer": origin,
         "authorization_endpoint": format!("{origin}/authorize"),

@@ -59,7 +59,8 @@ impl Beside {
         };
         let scopes = BTreeSet::from(["contacts.read".to_owned()]);
         let account = Some("ada@crm.example".into());
-        let new = NewConnection { server, owner, binding, generation: 1, tokens, scopes, account, now: START };
+        let new =
+            NewConnection { server, owner, binding, generation: 1, tokens, scopes, account, now: START };
         self.store.connect(&new).await.expect("connects")
     }
 
@@ -182,7 +183,11 @@ async fn a_connection_is_ended() {
     assert_eq!(again.header("x-portcullis-revision"), ended.header("x-portcullis-revision"));
     assert_eq!(service.delete("/v1/connections/con_0").await.status, StatusCode::NOT_FOUND);
     let audit = service.get("/v1/audit").await;
-    assert!(audit.text.contains("connection.disconnect") && audit.text.contains("admin_token"), "{}", audit.text);
+    assert!(
+        audit.text.contains("connection.disconnect") && audit.text.contains("admin_token"),
+        "{}",
+        audit.text
+    );
 }
 
 #[tokio::test]

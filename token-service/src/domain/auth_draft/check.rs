@@ -50,9 +50,10 @@ impl<Secret: GivenSecret> AuthDraft<Secret> {
             let field = Field::of(&["scopes"]).index(index);
             faults.take(field, text::check_scope(scope), "write each scope as the provider spells it");
         }
-        for (name, parameters) in
-            [("authorize_parameters", &self.authorize_parameters), ("token_parameters", &self.token_parameters)]
-        {
+        for (name, parameters) in [
+            ("authorize_parameters", &self.authorize_parameters),
+            ("token_parameters", &self.token_parameters),
+        ] {
             for (key, value) in parameters {
                 let remedy = "leave it out, or give it by its own setting if there is one";
                 faults.take(Field::of(&[name]).key(key), text::check_parameter(key, value), remedy);

@@ -168,10 +168,9 @@ fn a_members_key_acts_as_the_member() {
 #[test]
 fn a_service_key_cannot_use_accounts_of_members() {
     let service = KeyFacts { key: key(KeyOwner::Service), member: None, ..key_facts() };
-    for (auth, outcome) in [
-        (ServerAuth::None, None),
-        (ServerAuth::OAuth(Box::default()), Some(DenyReason::MemberRequired)),
-    ] {
+    for (auth, outcome) in
+        [(ServerAuth::None, None), (ServerAuth::OAuth(Box::default()), Some(DenyReason::MemberRequired))]
+    {
         let mut facts = of_key(service.clone());
         facts.server.as_mut().expect("a server").server.settings.auth = auth.clone();
         let Resolution::Denied(reason) = resolve(&key_request(), &facts, NOW) else {

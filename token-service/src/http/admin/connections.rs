@@ -15,8 +15,8 @@ use crate::http::error::ApiError;
 use crate::http::read::{StrictJson, StrictQuery};
 use crate::quarantine::{Decision, Outcome};
 use crate::state::{Service, Shared};
-use crate::store::connections::ConnectionFilter;
 use crate::store::Actor;
+use crate::store::connections::ConnectionFilter;
 
 /// The upstream credential of a member, or of everybody, on one server. Its tokens are never shown.
 #[derive(Debug, Serialize, ToSchema)]
