@@ -20,6 +20,7 @@ pub mod idp;
 pub mod mcp;
 pub mod oidc;
 pub mod patience;
+pub mod person;
 pub mod port;
 pub mod process;
 pub mod provider;

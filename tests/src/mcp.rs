@@ -59,10 +59,18 @@ impl Agent {
     /// # Panics
     /// If the agent is not legacy or the handshake fails.
     pub async fn initialize(&mut self) -> Reply {
+        self.initialize_with(json!({})).await
+    }
+
+    /// [`Self::initialize`] with capabilities.
+    ///
+    /// # Panics
+    /// As that.
+    pub async fn initialize_with(&mut self, capabilities: Value) -> Reply {
         let Era::Legacy(version) = self.era else { panic!("only legacy agents shake hands") };
         let params = json!({
             "protocolVersion": version,
-            "capabilities": {},
+            "capabilities": capabilities,
             "clientInfo": {"name": "portcullis-tests", "version": "0"},
         });
         let reply = self.call("initialize", params).await;

@@ -69,6 +69,13 @@ pub(super) fn denied(reason: DenyReason) -> LocalReply {
             "This server needs an account of each person, and no person is behind a service key. Use the key of a member.",
             "member_required",
         ),
+        DenyReason::TooManyScopes => LocalReply::error(
+            403,
+            code::POLICY_DENIED,
+            "The server has asked for further permissions several times within an hour, so the gateway does not ask its \
+             user again for now. Try again later, or use a tool that needs fewer permissions.",
+            "too_many_scopes",
+        ),
     }
 }
 
