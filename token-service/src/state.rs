@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::broker::Broker;
 use crate::clock::{Clock, Entropy};
+use crate::connect::ConnectLinks;
 use crate::egress::EgressClient;
 use crate::http::error::ApiError;
 use crate::key_use::KeyUse;
@@ -18,14 +20,16 @@ pub type Shared = Arc<Service>;
 /// The parts of a running service; put together in [`crate::app`].
 pub struct Service {
     pub store: Arc<dyn Store>,
-    pub vault: Vault,
+    pub vault: Arc<Vault>,
     pub watch_hub: WatchHub,
     pub key_use: KeyUse,
     pub clock: Arc<dyn Clock>,
     pub entropy: Arc<dyn Entropy>,
     pub admin_token: AdminToken,
     pub shutdown: Shutdown,
-    pub egress: EgressClient,
+    pub egress: Arc<EgressClient>,
+    pub broker: Arc<Broker>,
+    pub links: ConnectLinks,
     pub settings: Settings,
 }
 

@@ -175,6 +175,8 @@ pub enum DenyReason {
     CredentialUnavailable,
     /// The server wants an account of each member, and no person is behind a service key.
     MemberRequired,
+    /// The upstream has asked for further scopes so often of late that the member is not asked again for now.
+    TooManyScopes,
 }
 
 #[cfg(test)]

@@ -1,15 +1,55 @@
 //! A usable credential for one caller on one server: opened, renewed, fetched, or the reason why not.
+//!
+//! [`plan`] decides, purely, what to do about a connection; `credential` does it. A renewal (`refresh`, `keep`) runs as
+//! one task for each connection (`flights`), whoever asks for it: callers, or the job that renews ahead of expiry
+//! (`ahead`). `provider` and `client` find out whom to ask and as whom.
+
+mod ahead;
+mod client;
+mod credential;
+mod disconnect;
+mod fail;
+pub mod failpoints;
+mod flights;
+mod keep;
+mod pacing;
+mod plan;
+mod prepare;
+mod provider;
+mod refresh;
+mod schedule;
+mod shared;
+mod step_up;
+#[cfg(test)]
+mod test_values;
+mod tokens;
+mod unsaved;
+mod verdict;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
 
 use portcullis_wire::lease::{CredentialHeader, Rejected};
 
-use crate::clock::Timestamp;
-use crate::domain::connection::ConnectionOwner;
-use crate::domain::connection::{ConnectionId, ReauthReason};
+use self::failpoints::Failpoints;
+use self::flights::Flights;
+use self::pacing::Pacing;
+use self::provider::Providers;
+pub use self::provider::{Provider, ProviderError};
+pub use self::tokens::TokenPlace;
+use self::unsaved::{Unsaved, overlaid};
+use crate::clock::{Clock, Entropy, Timestamp, random};
+use crate::domain::connection::{Connection, ConnectionId, ConnectionOwner, ReauthReason};
 use crate::domain::resolve::Grant;
-use crate::domain::server::Server;
+use crate::domain::server::{Server, ServerAuth};
+use crate::egress::EgressClient;
 use crate::oauth::challenge::BearerChallenge;
-use crate::oauth::{Client, Discovered};
+use crate::oauth::registration::ClientMetadata;
+use crate::shutdown::Shutdown;
 use crate::state::Service;
+use crate::store::{Actor, Store, StoreError};
+use crate::vault::Vault;
 
 /// What goes to the upstream.
 #[derive(Clone, Debug)]
@@ -31,54 +71,151 @@ pub enum NoCredential {
     Misconfigured,
     /// The server wants an account of each member, and there is no member.
     MemberRequired,
+    /// The upstream demands further scopes, and the member has been asked for more often enough of late.
+    TooManyScopes,
+}
+
+/// How long things take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timings {
+    /// How long a renewal owns its connection. More than twice as long as a token request may take.
+    pub lock: Duration,
+    /// How long a caller waits for a renewal.
+    pub wait: Duration,
+    /// How often the renewal of another process is looked at.
+    pub poll: Duration,
+    /// The first pause after a renewal that failed; further ones are longer.
+    pub rest: Duration,
+}
+
+impl Default for Timings {
+    fn default() -> Self {
+        Self {
+            lock: Duration::from_secs(30),
+            wait: Duration::from_secs(10),
+            poll: Duration::from_millis(100),
+            rest: Duration::from_secs(5),
+        }
+    }
+}
+
+/// What a broker is made of.
+pub struct Parts {
+    pub store: Arc<dyn Store>,
+    pub vault: Arc<Vault>,
+    pub egress: Arc<EgressClient>,
+    pub clock: Arc<dyn Clock>,
+    pub entropy: Arc<dyn Entropy>,
+    pub shutdown: Shutdown,
+    pub failpoints: Arc<dyn Failpoints>,
+    pub timings: Timings,
+    /// The gateway's own origin, for redirect URIs and client metadata.
+    pub public_url: String,
+    /// Where renewed tokens are kept that cannot be committed; made when it is needed.
+    pub unsaved: PathBuf,
+}
+
+/// Hands out upstream credentials. Cheap to share.
+pub struct Broker {
+    store: Arc<dyn Store>,
+    vault: Arc<Vault>,
+    egress: Arc<EgressClient>,
+    clock: Arc<dyn Clock>,
+    entropy: Arc<dyn Entropy>,
+    shutdown: Shutdown,
+    failpoints: Arc<dyn Failpoints>,
+    timings: Timings,
+    public_url: String,
+    unsaved: Arc<Unsaved>,
+    flights: Arc<Flights>,
+    pacing: Pacing,
+    providers: Providers,
+}
+
+impl Broker {
+    pub fn new(parts: Parts) -> Arc<Self> {
+        let Parts {
+            store,
+            vault,
+            egress,
+            clock,
+            entropy,
+            shutdown,
+            failpoints,
+            timings,
+            public_url,
+            unsaved,
+        } = parts;
+        Arc::new(Self {
+            store,
+            vault,
+            egress,
+            clock,
+            entropy,
+            shutdown,
+            failpoints,
+            timings,
+            public_url,
+            unsaved: Arc::new(Unsaved::open(unsaved)),
+            flights: Arc::default(),
+            pacing: Pacing::default(),
+            providers: Providers::default(),
+        })
+    }
+
+    /// The connection as it is, also if its newest tokens could not be committed yet.
+    async fn load(&self, id: &ConnectionId) -> Result<Option<Connection>, StoreError> {
+        let connection = self.store.connection(id).await?;
+        Ok(connection.map(|connection| overlaid(connection, self.unsaved.get(id))))
+    }
+
+    /// Waits for the renewals at hand.
+    pub async fn drain(&self) {
+        self.flights.drain().await;
+    }
 }
 
 impl Service {
     /// The credential of a grant. `rejected`: what the upstream did not take.
     pub async fn credential(
         &self,
-        _grant: &Grant,
-        _rejected: Option<&Rejected>,
+        grant: &Grant,
+        rejected: Option<&Rejected>,
     ) -> Result<Credential, NoCredential> {
-        todo!()
+        self.broker.credential(grant, rejected).await
     }
 
     /// Everything needed to be a client for this server's connections: discovery (cached for minutes), then the
     /// client: pre-registered, metadata document, or registered now.
     pub async fn provider(
         &self,
-        _server: &Server,
-        _challenge: Option<&BearerChallenge>,
+        server: &Server,
+        challenge: Option<&BearerChallenge>,
     ) -> Result<Provider, ProviderError> {
-        todo!()
+        self.broker.provider(server, challenge).await
     }
 
-    /// Removes a connection's tokens, and revokes them at the provider as far as it goes.
-    pub async fn disconnect(&self, _id: &ConnectionId) -> Result<bool, crate::store::StoreError> {
-        todo!()
+    /// What the gateway says of itself as a client for this server's connections.
+    pub fn client_metadata(&self, server: &Server) -> ClientMetadata {
+        self.broker.client_metadata(server)
+    }
+
+    /// Removes a connection's tokens on behalf of `actor`, and revokes them at the provider as far as it goes.
+    pub async fn disconnect(&self, id: &ConnectionId, actor: Actor) -> Result<bool, StoreError> {
+        self.broker.disconnect(id, actor).await
     }
 }
 
-/// The server's authorization server and the gateway as its client.
-#[derive(Clone, Debug)]
-pub struct Provider {
-    pub discovered: Discovered,
-    pub client: Client,
-    pub redirect_uri: String,
+/// Whose connection a grant uses; `None` where it uses none, or would have to be a member's to use one.
+pub fn owner(grant: &Grant) -> Option<ConnectionOwner> {
+    match &grant.server.settings.auth {
+        ServerAuth::None | ServerAuth::Headers(_) => None,
+        ServerAuth::OAuth(_) => Some(ConnectionOwner::Member(grant.member.as_ref()?.id.clone())),
+        ServerAuth::ClientCredentials(_) => Some(ConnectionOwner::Shared),
+    }
 }
 
-#[derive(Debug, thiserror::Error)]
-pub enum ProviderError {
-    /// An administrator has to act; the text says what to do.
-    #[error("{0}")]
-    Misconfigured(String),
-    #[error("the provider cannot be asked now")]
-    Unavailable,
-    #[error(transparent)]
-    Store(#[from] crate::store::StoreError),
-}
-
-/// Whose connection a grant uses.
-pub fn owner(_grant: &Grant) -> Option<ConnectionOwner> {
-    todo!()
+/// 128 random bits, in hexadecimal.
+fn random_id(entropy: &dyn Entropy) -> String {
+    format!("{:032x}", u128::from_be_bytes(random(entropy)))
 }

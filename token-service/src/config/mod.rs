@@ -3,6 +3,8 @@
 //! Every problem is reported at once, each with its place, what is wrong and what to do. A [`Config`] that was loaded
 //! holds no dangling reference, no duplicate and no secret that cannot be sent.
 
+mod auth;
+mod egress;
 mod issuers;
 mod policies;
 mod problems;
@@ -23,6 +25,7 @@ use secrecy::SecretString;
 pub use self::problems::{Problem, Problems};
 use self::reader::{At, Context};
 use self::registry::Names;
+use crate::domain::auth_draft::CheckedAuth;
 use crate::domain::header::HeaderName;
 use crate::domain::issuer::Issuer;
 use crate::domain::people::Identity;
@@ -135,6 +138,8 @@ pub enum AuthConfig {
     None,
     /// Names differ from each other; values can be sent as they are.
     Headers(Vec<HeaderConfig>),
+    /// The types `oauth` and `client_credentials`.
+    OAuth(CheckedAuth<SecretString>),
 }
 
 #[derive(Clone, Debug)]
@@ -199,7 +204,7 @@ impl Config {
     }
 }
 
-const SECTIONS: [&str; 12] = [
+const SECTIONS: [&str; 14] = [
     "public_url",
     "listeners",
     "store",
@@ -208,6 +213,8 @@ const SECTIONS: [&str; 12] = [
     "api_key_environment",
     "lease_ttl",
     "watch_hold",
+    "egress",
+    "sign_in",
     "workspaces",
     "servers",
     "issuers",

@@ -15,6 +15,7 @@
 use std::collections::BTreeSet;
 
 use portcullis_wire::digest::Digest;
+use serde::{Deserialize, Serialize};
 
 use super::Revision;
 use super::ids::{MemberId, ServerId};
@@ -23,7 +24,8 @@ use crate::clock::Timestamp;
 
 /// A connection's id: `con_` and 32 hexadecimal digits, which follow from whose it is and to what. So there is an id
 /// to name before there is a connection.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
 pub struct ConnectionId(String);
 
 impl ConnectionId {
@@ -100,7 +102,8 @@ pub enum ConnectionState {
 }
 
 /// Why a member has to connect again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum ReauthReason {
     /// The provider answered `invalid_grant`.
     Revoked,

@@ -48,13 +48,13 @@ pub enum ServerAuth {
 }
 
 /// How the gateway becomes a client of the authorization server of an `oauth` server. The default is right for a
-/// server that describes itself (RFC 9728, RFC 8414).
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct OAuthSettings {
+/// server that describes itself (RFC 9728, RFC 8414). `Secret` is what its secret is at the time: given, or sealed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OAuthSettings<Secret = SealedSecret> {
     /// The preset that these settings were made from, for people.
     pub preset: Option<String>,
     /// Registered by hand at the provider; otherwise the gateway uses its metadata document or registers itself.
-    pub client: Option<ClientSettings>,
+    pub client: Option<ClientSettings<Secret>>,
     /// Asked for in place of what the server's challenge or metadata names.
     pub scopes: Option<Vec<String>>,
     /// Added to the authorization request, such as `access_type=offline`. Never a parameter that OAuth itself defines.
@@ -66,8 +66,8 @@ pub struct OAuthSettings {
 
 /// How the gateway fetches the shared token of a `client_credentials` server (RFC 6749, section 4.4).
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ClientCredentialsSettings {
-    pub client: ClientSettings,
+pub struct ClientCredentialsSettings<Secret = SealedSecret> {
+    pub client: ClientSettings<Secret>,
     pub scopes: Option<Vec<String>>,
     /// Added to the token request, such as `audience`.
     pub token_parameters: BTreeMap<String, String>,
@@ -83,12 +83,14 @@ pub enum AuthorizationServerSettings {
     Discovered,
     /// From the metadata of this issuer, whatever the server says.
     Issuer { issuer: String },
-    /// From here, for providers without metadata.
+    /// From here, for providers without metadata, or with such that contradict themselves.
     Fixed {
         issuer: String,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         authorization_endpoint: Option<String>,
         token_endpoint: String,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        registration_endpoint: Option<String>,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         revocation_endpoint: Option<String>,
     },
@@ -96,26 +98,26 @@ pub enum AuthorizationServerSettings {
 
 /// An OAuth client that somebody registered.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ClientSettings {
+pub struct ClientSettings<Secret = SealedSecret> {
     pub client_id: String,
-    pub authentication: ClientAuthentication,
+    pub authentication: ClientAuthentication<Secret>,
 }
 
 /// How a client shows the token endpoint who it is (RFC 7591, `token_endpoint_auth_method`).
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ClientAuthentication {
+pub enum ClientAuthentication<Secret = SealedSecret> {
     /// A public client.
     None,
-    SecretBasic(SealedSecret),
-    SecretPost(SealedSecret),
+    SecretBasic(Secret),
+    SecretPost(Secret),
     /// RFC 7523, with a private key in PEM (PKCS #8): ES256 for a P-256 key, RS256 for an RSA key, EdDSA for Ed25519.
     PrivateKeyJwt {
-        key: SealedSecret,
+        key: Secret,
         key_id: Option<String>,
     },
 }
 
-impl ClientAuthentication {
+impl<Secret> ClientAuthentication<Secret> {
     /// The name of the method in OAuth metadata.
     pub fn as_str(&self) -> &'static str {
         match self {
@@ -126,11 +128,50 @@ impl ClientAuthentication {
         }
     }
 
-    pub fn secret(&self) -> Option<&SealedSecret> {
+    pub fn secret(&self) -> Option<&Secret> {
         match self {
             Self::None => None,
             Self::SecretBasic(secret) | Self::SecretPost(secret) => Some(secret),
             Self::PrivateKeyJwt { key, .. } => Some(key),
+        }
+    }
+
+    /// The same with another secret in place of this one.
+    pub fn try_map<Other, E>(
+        self,
+        secret: impl FnOnce(Secret) -> Result<Other, E>,
+    ) -> Result<ClientAuthentication<Other>, E> {
+        Ok(match self {
+            Self::None => ClientAuthentication::None,
+            Self::SecretBasic(value) => ClientAuthentication::SecretBasic(secret(value)?),
+            Self::SecretPost(value) => ClientAuthentication::SecretPost(secret(value)?),
+            Self::PrivateKeyJwt { key, key_id } => {
+                ClientAuthentication::PrivateKeyJwt { key: secret(key)?, key_id }
+            }
+        })
+    }
+}
+
+impl<Secret> ClientSettings<Secret> {
+    /// The same with another secret in place of this one.
+    pub fn try_map<Other, E>(
+        self,
+        secret: impl FnOnce(Secret) -> Result<Other, E>,
+    ) -> Result<ClientSettings<Other>, E> {
+        let authentication = self.authentication.try_map(secret)?;
+        Ok(ClientSettings { client_id: self.client_id, authentication })
+    }
+}
+
+impl<Secret> Default for OAuthSettings<Secret> {
+    fn default() -> Self {
+        Self {
+            preset: None,
+            client: None,
+            scopes: None,
+            authorize_parameters: BTreeMap::new(),
+            authorization_server: AuthorizationServerSettings::default(),
+            assume_pkce: false,
         }
     }
 }
@@ -151,6 +192,15 @@ impl ServerAuth {
             Self::Headers(_) => "headers",
             Self::OAuth(_) => "oauth",
             Self::ClientCredentials(_) => "client_credentials",
+        }
+    }
+
+    /// The client that an administrator gave, and the authorization server that it is registered with.
+    pub fn client(&self) -> Option<(&ClientSettings, &AuthorizationServerSettings)> {
+        match self {
+            Self::None | Self::Headers(_) => None,
+            Self::OAuth(oauth) => Some((oauth.client.as_ref()?, &oauth.authorization_server)),
+            Self::ClientCredentials(shared) => Some((&shared.client, &shared.authorization_server)),
         }
     }
 }

@@ -4,7 +4,7 @@
 //!
 //! - *internal*, for filters: leases and the watch. Every reply carries the marker header.
 //! - *admin*, for administrators and their programs: the admin API, behind the admin token.
-//! - *public*, through Envoy for anybody: health so far.
+//! - *public*, through Envoy for anybody: the pages for connecting accounts, see [`public`].
 
 pub mod admin;
 pub mod auth;
@@ -12,6 +12,7 @@ pub mod error;
 pub mod health;
 pub mod leases;
 pub mod listen;
+mod public;
 pub mod read;
 mod request_log;
 mod tls;
@@ -31,7 +32,8 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use self::admin::{
-    audit, description, issuers, keys, members, policies, provisions, servers, start, status, workspaces,
+    audit, connections, description, issuers, keys, members, policies, presets, provisions, servers, start,
+    status, workspaces,
 };
 use self::error::ApiError;
 use self::request_log::Audience;
@@ -61,8 +63,9 @@ pub fn public(shared: Shared) -> Router {
     let routes = Router::new()
         .route("/livez", get(health::live))
         .route("/readyz", get(health::ready))
-        .with_state(shared);
-    finish(routes, Audience::Public)
+        .merge(public::routes())
+        .with_state(Arc::clone(&shared));
+    public::dress(finish(routes, Audience::Public), &shared)
 }
 
 /// The admin API and its description, made from the same list. `routes!` is the one way to add a route here.
@@ -83,6 +86,11 @@ fn admin_api(shared: &Shared) -> OpenApiRouter<Shared> {
         .routes(routes!(keys::show, keys::change, keys::delete))
         .routes(routes!(policies::list))
         .routes(routes!(policies::set, policies::delete))
+        .routes(routes!(connections::list))
+        .routes(routes!(connections::of_member))
+        .routes(routes!(connections::show, connections::delete))
+        .routes(routes!(connections::decide))
+        .routes(routes!(presets::list))
         .routes(routes!(issuers::list))
         .routes(routes!(audit::list))
         .routes(routes!(status::show))

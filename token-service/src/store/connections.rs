@@ -3,7 +3,8 @@
 //! **Fenced.** Renewing a connection takes three steps: [`ConnectionStore::begin_refresh`] makes the caller the one
 //! owner until its lease is over *by the database's clock*, the caller asks the provider, and
 //! [`ConnectionStore::finish_refresh`] or [`ConnectionStore::fail_refresh`] ends it, which works for the present
-//! attempt only. Whoever was paused for longer than its lease changes nothing any more.
+//! attempt only. Whoever was paused for so long that somebody else took over changes nothing any more; until then a
+//! late answer still counts, since the tokens in it may be the only good ones.
 //!
 //! **Never lost.** No method here removes a token except [`ConnectionStore::disconnect`], and a new one in its place.
 
@@ -43,11 +44,13 @@ pub trait ConnectionStore: Send + Sync {
 
     /// Makes a connection or gives it new tokens after a consent (or the first fetch of a shared one): state `Active`,
     /// no attempt, no step-up. The tokens are sealed for `new.generation`, which must be one more than the present
-    /// generation (1 if there is none); otherwise [`StoreError::Stale`](super::StoreError::Stale).
+    /// generation (1 if there is none), and for the server's present origin; otherwise
+    /// [`StoreError::Stale`](super::StoreError::Stale).
     async fn connect(&self, new: &NewConnection) -> Result<Connection>;
 
     /// Makes `attempt` the one that renews the connection, if it is `Active`, still of `generation`, and nobody
-    /// else's lease is running. An ambiguous attempt whose lease is over may be taken over; `previous` tells of it.
+    /// else's lease is running. An ambiguous attempt whose lease is over may be taken over; `previous` tells of it, also
+    /// to those who come after whoever took it over, until an answer settles the matter.
     async fn begin_refresh(
         &self,
         id: &ConnectionId,
@@ -57,11 +60,13 @@ pub trait ConnectionStore: Send + Sync {
     ) -> Result<RefreshStart>;
 
     /// Notes that the request of this attempt was sent, right before it is: from now on it counts as ambiguous.
-    /// `false` if the attempt is not the present one.
+    /// `false`, and the request must not be sent, if the attempt is not the present one, its lease is over, or the
+    /// connection is no longer `Active`.
     async fn mark_sent(&self, id: &ConnectionId, attempt: &str) -> Result<bool>;
 
     /// Stores the new tokens, sealed for `generation`, and ends the attempt. `None` if the attempt is not the present
-    /// one or `generation` is not the next.
+    /// one or `generation` is not the next. The state stays: a connection that was quarantined meanwhile keeps the
+    /// tokens and is not in use.
     async fn finish_refresh(
         &self,
         id: &ConnectionId,
@@ -77,7 +82,8 @@ pub trait ConnectionStore: Send + Sync {
         failure: &RefreshFailure,
     ) -> Result<Option<Connection>>;
 
-    /// Asks for a new consent, keeping the tokens, if the connection is still of `generation`.
+    /// Asks for a new consent, keeping the tokens, if the connection is still of `generation`, and `Active` or in need
+    /// of consent already.
     async fn need_reauth(
         &self,
         id: &ConnectionId,
@@ -93,12 +99,15 @@ pub trait ConnectionStore: Send + Sync {
         step_up: &StepUp,
     ) -> Result<Option<Connection>>;
 
-    /// Removes the tokens; answers the connection as it was, so that they can be revoked at the provider. `None` if it
-    /// does not exist or is disconnected already. Discards an attempt: its result comes too late.
+    /// Removes the tokens, which takes a generation, and with them scopes, account, step-up and the member's upstream
+    /// sessions; answers the connection as it was, so that the tokens can be revoked at the provider. `None` if it does
+    /// not exist or is disconnected already. Discards an attempt: its result comes too late.
     async fn disconnect(&self, id: &ConnectionId) -> Result<Option<Connection>>;
 
     /// Takes a quarantined connection into use again, with tokens sealed for the server's present origin and the next
-    /// generation. `None` if it is not quarantined or `generation` is not the next.
+    /// generation. `None` if it is not quarantined or `generation` is not the next;
+    /// [`StoreError::Stale`](super::StoreError::Stale) if the origin is another by now, or while a renewal that began
+    /// before is running.
     async fn release(
         &self,
         id: &ConnectionId,
@@ -110,7 +119,7 @@ pub trait ConnectionStore: Send + Sync {
     // === Clients that the gateway registered ===
 
     async fn registered_client(&self, server: &ServerId, issuer: &str) -> Result<Option<RegisteredClient>>;
-    /// The issuer that a server's clients and connections were last made with.
+    /// The issuer that a server's clients and connections were last made with, those for its present origin.
     async fn last_issuer(&self, server: &ServerId) -> Result<Option<String>>;
     /// Adds or replaces the client of (server, issuer) if its generation is the next one; `false` if somebody else was
     /// faster. No revision.
@@ -120,7 +129,7 @@ pub trait ConnectionStore: Send + Sync {
     // === What is known of servers that show themselves to connected members only ===
 
     async fn catalogue(&self, server: &ServerId) -> Result<Option<Catalogue>>;
-    /// No revision: filters do not hold it.
+    /// Keeps it unless there is one that was learnt later. No revision: filters do not hold it.
     async fn save_catalogue(&self, server: &ServerId, catalogue: &Catalogue) -> Result<()>;
 
     /// The upstream session behind one of our session ids (by its digest), if it was opened.
@@ -184,7 +193,8 @@ pub enum RefreshFailure {
     /// The provider may or may not have rotated: nobody else tries before the lease is over, which becomes `retry_in`
     /// from now by the database's clock.
     Ambiguous { retry_in: Duration },
-    /// The provider certainly did nothing (it was not reached, or said so): free again after `retry_in`.
+    /// The provider certainly did nothing (it was not reached, or said so): the attempt is over, and another may begin
+    /// after `retry_in`.
     NotDone { retry_in: Duration },
     /// The provider refused for good. The tokens stay.
     Refused(ReauthReason),

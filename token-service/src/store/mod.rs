@@ -110,13 +110,15 @@ pub trait Store: ConnectionStore + BrowserStore + Send + Sync + 'static {
     async fn server(&self, id: &ServerId) -> Result<Option<Server>>;
     async fn server_by_slug(&self, slug: &Slug) -> Result<Option<Server>>;
     async fn create_server(&self, server: &NewServer) -> Result<Server>;
+    /// When the URL moves to another origin, connections that are `Active` or `NeedsReauth` become `Quarantined`, and
+    /// registered clients, the catalogue and upstream sessions are forgotten. The same goes for [`Store::declare`].
     async fn change_server(
         &self,
         id: &ServerId,
         settings: &ServerSettings,
         expected: Option<Revision>,
     ) -> Result<Option<Server>>;
-    /// Deletes it with its credentials, its provisions and the policies on it.
+    /// Deletes it with its credentials and connections, its provisions and the policies on it.
     async fn delete_server(&self, id: &ServerId) -> Result<Option<Revision>>;
     /// The workspaces that have this server.
     async fn provisions(&self, server: &ServerId) -> Result<Option<BTreeSet<WorkspaceId>>>;
@@ -165,7 +167,7 @@ pub trait Store: ConnectionStore + BrowserStore + Send + Sync + 'static {
         change: &MemberChange,
         expected: Option<Revision>,
     ) -> Result<Option<Member>>;
-    /// Deletes it with its keys and policies.
+    /// Deletes it with its keys, policies and connections.
     async fn delete_member(&self, id: &MemberId) -> Result<Option<Revision>>;
 
     // === API keys ===
