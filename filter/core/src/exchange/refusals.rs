@@ -69,6 +69,12 @@ pub(super) fn denied(reason: DenyReason) -> LocalReply {
             "This server needs an account of each person, and no person is behind a service key. Use the key of a member.",
             "member_required",
         ),
+        DenyReason::TooManyScopes => LocalReply::error(
+            403,
+            code::POLICY_DENIED,
+            "This server has asked for further permissions several times within the hour. Try again in an hour, or connect the account anew.",
+            "too_many_scopes",
+        ),
     }
 }
 
