@@ -100,7 +100,10 @@ impl Browser {
         let commands = ChildStdin::from_std(stdin)?;
         let answers = BufReader::new(ChildStdout::from_std(stdout)?).lines();
         let pipes = Mutex::new(Pipes { commands, answers });
-        Ok(Some(Self { driver: Arc::new(Driver { pipes, process, _directory: directory }) }))
+        let driver = Driver { pipes, process, _directory: directory };
+        let version = within("a browser", driver.ask(&json!({"do": "version"}))).await?;
+        tracing::debug!(%version, "Chromium runs");
+        Ok(Some(Self { driver: Arc::new(driver) }))
     }
 
     /// Sits somebody down, with no cookies at all.
@@ -182,9 +185,12 @@ impl Person {
     }
 
     /// All cookies of this person.
+    ///
+    /// # Panics
+    /// As everything here.
     pub async fn cookies(&self) -> Vec<Cookie> {
         let cookies = self.tell("cookies", json!({})).await;
-        serde_json::from_value(cookies).expect("cookies as Playwright describes them")
+        serde_json::from_value(cookies).unwrap_or_else(|error| panic!("no cookies: {error}"))
     }
 
     pub async fn set_cookie(&self, url: &str, name: &str, value: &str) {
@@ -198,9 +204,12 @@ impl Person {
 
     /// What the console has complained about since last asked: violations of the content security policy, scripts
     /// that failed, things that could not be loaded.
+    ///
+    /// # Panics
+    /// As everything here.
     pub async fn complaints(&self) -> Vec<String> {
         let complaints = self.tell("complaints", json!({})).await;
-        serde_json::from_value(complaints).expect("texts")
+        serde_json::from_value(complaints).unwrap_or_else(|error| panic!("no texts: {error}"))
     }
 
     /// Leaves, and takes all cookies along.

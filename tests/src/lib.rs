@@ -13,6 +13,7 @@ pub mod browser;
     reason = "the suite asks for what is left of the legacy era too: logging, sampling, roots"
 )]
 pub mod conformance;
+pub mod demo;
 pub mod envoy;
 pub mod everything;
 pub mod fetched;

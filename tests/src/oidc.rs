@@ -1,5 +1,4 @@
-//! npm `oidc-provider`, an authorization server that passed OpenID certification and that nobody here wrote, as a
-//! process (`tests/oidc/server.mjs`).
+//! npm `oidc-provider`, a certified authorization server that nobody here wrote, as a process (`tests/oidc/server.mjs`).
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -173,9 +172,9 @@ mod tests {
         assert_ne!(refreshed["refresh_token"].as_str().expect("a new one"), refresh_token);
         assert_eq!(ask(&refresh).await?["error"], "invalid_grant", "it notices reuse");
         assert_eq!(agent.call_tool("whoami", json!({})).await.status, 401, "and revokes everything");
-        let refreshes = oidc.events();
-        let refreshes = refreshes.iter().filter(|event| event.grant_type.as_deref() == Some("refresh_token"));
-        let outcomes: Vec<_> = refreshes.map(|event| event.event.as_str()).collect();
+        let events = oidc.events();
+        let of_refreshes = events.iter().filter(|event| event.grant_type.as_deref() == Some("refresh_token"));
+        let outcomes: Vec<_> = of_refreshes.map(|event| event.event.as_str()).collect();
         assert!(outcomes.contains(&"grant.success") && outcomes.contains(&"grant.error"), "{outcomes:?}");
         Ok(())
     }

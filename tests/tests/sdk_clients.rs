@@ -84,7 +84,7 @@ async fn every_sdk_uses_server_everything_through_the_gateway() -> anyhow::Resul
     let server = Server {
         slug: "everything",
         url: everything.url(),
-        headers: Vec::new(),
+        auth: seed::no_credential(),
         allowed_tool: "echo",
         denied_tool: denied.tool,
         denied_prompts: vec![denied.prompt],

@@ -58,6 +58,7 @@ const COMMANDS = {
 };
 
 async function obey(command) {
+  if (command.do === "version") return browser.version();
   if (command.do === "open") return open(command);
   const person = people.get(command.person);
   if (person === undefined) throw new Error(`nobody is called ${command.person}`);

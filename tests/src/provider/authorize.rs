@@ -53,15 +53,14 @@ pub(super) async fn decide(State(provider): State<Arc<Inner>>, body: Bytes) -> R
         Ok(asked) => asked,
         Err(unfit) => return provider.refuse(unfit),
     };
-    match (asked.params.get("decision"), asked.params.get("subject").map(str::to_owned)) {
-        (Some("allow"), Some(subject)) => provider.approve(asked, &subject),
-        _ => {
-            provider.ledger.add(Event::Declined { client_id: asked.grant.client_id });
-            let state = asked.params.get("state").map(str::to_owned);
-            let refusal = Refusal::new(400, "access_denied", "the person did not agree");
-            provider.refuse(Unfit::SentBack(asked.redirect_uri, state, refusal))
-        }
+    let subject = asked.params.get("subject").map(str::to_owned);
+    if let (Some("allow"), Some(subject)) = (asked.params.get("decision"), subject) {
+        return provider.approve(asked, &subject);
     }
+    provider.ledger.add(Event::Declined { client_id: asked.grant.client_id });
+    let state = asked.params.get("state").map(str::to_owned);
+    let refusal = Refusal::new(400, "access_denied", "the person did not agree");
+    provider.refuse(Unfit::SentBack(asked.redirect_uri, state, refusal))
 }
 
 async fn read(provider: &Inner, encoded: &[u8]) -> Result<Asked, Unfit> {

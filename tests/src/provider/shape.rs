@@ -24,7 +24,7 @@ pub struct Shape {
     pub scopes: Vec<&'static str>,
 }
 
-/// Where the metadata are (RFC 8414, OpenID Connect Discovery).
+/// Where the metadata are (RFC 8414, section 3 and 5).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Metadata {
     /// `/.well-known/oauth-authorization-server<path>`

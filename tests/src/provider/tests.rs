@@ -121,14 +121,13 @@ impl Visitor {
         let mut form = Serializer::new(String::new());
         form.extend_pairs(params);
         let request = self.http.post(self.provider.url(endpoint));
-        let request = match &self.secret {
-            // Form-encoded before they are put together (RFC 6749, section 2.3.1).
-            Some(secret) => request.basic_auth(encoded(&self.client_id), Some(encoded(secret))),
-            None => {
-                form.append_pair("client_id", &self.client_id);
-                request
-            }
-        };
+        // Form-encoded before they are put together (RFC 6749, section 2.3.1).
+        let basic = self.secret.as_ref().map(|secret| (encoded(&self.client_id), encoded(secret)));
+        if basic.is_none() {
+            form.append_pair("client_id", &self.client_id);
+        }
+        let request =
+            basic.into_iter().fold(request, |request, (id, secret)| request.basic_auth(id, Some(secret)));
         request.header("content-type", "application/x-www-form-urlencoded").body(form.finish())
     }
 }

@@ -159,6 +159,9 @@ pub struct Texts {
 
 impl Sdk {
     /// Does the job. `None` if this machine lacks what the driver runs on, which has then been reported.
+    ///
+    /// # Panics
+    /// If the client opens an address.
     pub async fn drive(self, job: &Job) -> anyhow::Result<Option<Report>> {
         self.drive_with(job, async |url| panic!("{self:?} opens {url}")).await
     }

@@ -57,7 +57,7 @@ async fn ready_says_how_to_use_it_and_nothing_is_left() {
         .iter()
         .filter_map(|s| s["auth_type"].as_str())
         .collect();
-    assert_eq!(types, ["headers", "none"]);
+    assert_eq!(types, ["headers", "none", "oauth", "client_credentials"]);
     let http = reqwest::Client::builder().no_proxy().build().expect("a client");
     let admin = http.get(format!("{}/v1/servers", field("admin_url"))).bearer_auth(field("admin_token"));
     assert!(admin.send().await.expect("an answer").status().is_success());

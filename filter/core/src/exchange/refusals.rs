@@ -72,8 +72,7 @@ pub(super) fn denied(reason: DenyReason) -> LocalReply {
         DenyReason::TooManyScopes => LocalReply::error(
             403,
             code::POLICY_DENIED,
-            "The server has asked for further permissions several times within an hour, so the gateway does not ask its \
-             user again for now. Try again later, or use a tool that needs fewer permissions.",
+            "This server has asked for further permissions several times within the hour. Try again in an hour, or connect the account anew.",
             "too_many_scopes",
         ),
     }
