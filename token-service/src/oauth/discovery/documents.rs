@@ -180,6 +180,7 @@ pub(super) fn fixed(
         issuer,
         authorization_endpoint,
         token_endpoint,
+        registration_endpoint,
         revocation_endpoint,
     } = settings
     else {
@@ -191,7 +192,7 @@ pub(super) fn fixed(
         issuer: issuer.clone(),
         authorization_endpoint: optional("authorization_endpoint", authorization_endpoint)?,
         token_endpoint: endpoint("token_endpoint", token_endpoint)?,
-        registration_endpoint: None,
+        registration_endpoint: optional("registration_endpoint", registration_endpoint)?,
         revocation_endpoint: optional("revocation_endpoint", revocation_endpoint)?,
         token_endpoint_auth_methods: vec!["client_secret_basic".to_owned()],
         scopes_supported: Vec::new(),
@@ -427,6 +428,7 @@ mod tests {
             issuer: "https://github.com".to_owned(),
             authorization_endpoint: Some("https://github.com/login/oauth/authorize".to_owned()),
             token_endpoint: token_endpoint.to_owned(),
+            registration_endpoint: None,
             revocation_endpoint: None,
         };
         let server =
