@@ -150,10 +150,7 @@ async fn register(Json(request): Json<Value>) -> Response {
     (StatusCode::CREATED, Json(client)).into_response()
 }
 
-async fn token(
-    State(shared): State<Arc<Shared>>,
-    Form(form): Form<BTreeMap<String, String>>,
-) -> Response {
+async fn token(State(shared): State<Arc<Shared>>, Form(form): Form<BTreeMap<String, String>>) -> Response {
     shared.token_requests.lock().expect("no panic").push(form);
     let answer = shared.answer.lock().expect("no panic").clone();
     let mut tokens = json!({

@@ -13,7 +13,12 @@ use crate::store::{Store, StoreError};
 const HOUR: Duration = Duration::from_hours(1);
 
 fn renewed(generation: u64) -> Renewed {
-    Renewed { generation, tokens: tokens(generation), scopes: None, now: Timestamp(700_u64.saturating_add(generation)) }
+    Renewed {
+        generation,
+        tokens: tokens(generation),
+        scopes: None,
+        now: Timestamp(700_u64.saturating_add(generation)),
+    }
 }
 
 async fn begin(store: &dyn Store, id: &ConnectionId, generation: u64, attempt: &str) -> RefreshStart {
