@@ -152,7 +152,8 @@ impl Broker {
         {
             return Err(ProviderError::Misconfigured(refusal.clone()));
         }
-        let registered = register(&self.egress, authorization_server, &self.client_metadata(server), now).await;
+        let registered =
+            register(&self.egress, authorization_server, &self.client_metadata(server), now).await;
         let registered = registered.map_err(|error| refused(issuer, &error, now, slot))?;
         let client = self.sealed(server, issuer, registered, next_generation(before));
         if self.store.save_registered_client(&client).await? {

@@ -12,6 +12,7 @@ mod connect_link;
 mod connections;
 mod connections_page;
 mod harness;
+mod lease_connections;
 mod lease_identity;
 mod leases;
 mod lifecycle;
