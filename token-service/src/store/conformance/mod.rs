@@ -10,6 +10,7 @@ mod following;
 mod moved;
 mod objects;
 mod renewals;
+mod server_auth;
 mod start;
 mod upstreams;
 
@@ -26,6 +27,7 @@ pub(super) use self::following::*;
 pub(super) use self::moved::*;
 pub(super) use self::objects::*;
 pub(super) use self::renewals::*;
+pub(super) use self::server_auth::*;
 pub(super) use self::start::*;
 pub(super) use self::upstreams::*;
 use super::Store;
