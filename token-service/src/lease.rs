@@ -61,7 +61,11 @@ impl Service {
         })
     }
 
-    pub(crate) async fn resolve(&self, request: &LeaseRequest, now: Timestamp) -> Result<Resolution, StoreError> {
+    pub(crate) async fn resolve(
+        &self,
+        request: &LeaseRequest,
+        now: Timestamp,
+    ) -> Result<Resolution, StoreError> {
         Ok(resolve(request, &self.store.lease_facts(request).await?, now))
     }
 

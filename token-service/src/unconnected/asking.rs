@@ -11,6 +11,7 @@ use super::message::{Message, Response, client_name};
 use super::profile::Profile;
 use super::tokens::{RequestState, Session};
 use super::words::Words;
+use crate::clock::Timestamp;
 use crate::connect::ConnectLinkError;
 use crate::domain::connection::ConnectionState;
 use crate::domain::server::Server;
@@ -20,6 +21,9 @@ use crate::store::StoreError;
 
 /// How long the filters get to hear of a new connection before the client is told to try again.
 const FILTERS_HEAR: Duration = Duration::from_secs(2);
+
+/// How long after a question the same call still counts as its retry, in milliseconds: the life of a link.
+const ASKED_MS: u64 = 10 * 60 * 1000;
 
 impl Service {
     /// Answers a POST. `handle` and `session` are the values of the headers.
@@ -102,6 +106,9 @@ impl Service {
         let connected = match response {
             Response::Declined => return Ok(put(Situation::Declined)),
             Response::Accepted => self.wait_for_connection(handle, server).await?,
+            Response::Missing if question.takes_input() && self.was_asked_for_scopes(handle).await? => {
+                self.wait_for_connection(handle, server).await?
+            }
             Response::Missing => self.is_connected(handle, server).await?,
         };
         if connected {
@@ -117,6 +124,15 @@ impl Service {
             }
             Err(ConnectLinkError::Store(error)) => Err(error),
         }
+    }
+
+    /// Whether the member was asked for further scopes a moment ago. The retry of such a call has gone to the upstream
+    /// first, since there is a credential, so that it comes here without its state; without the wait its client would
+    /// use up its rounds while the person reads the page.
+    async fn was_asked_for_scopes(&self, handle: &Handle) -> Result<bool, StoreError> {
+        let since = Timestamp(self.clock.now().as_millis().saturating_sub(ASKED_MS));
+        Ok(handle.missing_scopes
+            && self.store.tickets_since(&handle.member, &handle.server, since).await? > 0)
     }
 
     /// Until the member is connected, or the client has waited long enough.

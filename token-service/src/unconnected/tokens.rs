@@ -15,7 +15,7 @@ use crate::vault::{Place, Vault};
 /// How long a call may be retried with the same state: as long as its link is good.
 const STATE_LIFE: Duration = Duration::from_mins(10);
 
-/// The most that is carried for the upstream, its state and the client's answers together, in bytes.
+/// The most that is carried for the upstream, its state and the client's answers together, in bytes of JSON.
 const LARGEST_CARRIED: usize = 64 * 1024;
 
 /// How long a session id is good.
@@ -49,7 +49,7 @@ impl RequestState {
         request_state: Option<String>,
         input_responses: Option<String>,
     ) -> Option<Self> {
-        let length = |text: &Option<String>| text.as_ref().map_or(0, String::len);
+        let length = |text: &Option<String>| text.as_deref().map_or(0, |text| Value::from(text).to_string().len());
         let carried = length(&request_state).saturating_add(length(&input_responses));
         (carried <= LARGEST_CARRIED).then(|| Self {
             expires_at: now.plus(STATE_LIFE),
