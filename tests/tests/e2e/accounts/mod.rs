@@ -1,7 +1,7 @@
 //! Servers that want an account of each member: from the first call to the connection, and what may become of it.
 
-mod accounts;
 mod first_consent;
+mod page;
 mod refusals;
 mod renewal;
 mod shared;
