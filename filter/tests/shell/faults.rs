@@ -42,7 +42,7 @@ fn live(stage: u32, fault: fn(&mut Host, u32), status: u32) -> Vec<(u32, bool)> 
             match call.header(":path") {
                 "/v1/leases" => grant(&call),
                 "/mcp" => {
-                    host::answer(&call, Some(marked(&json!({"jsonrpc": "2.0", "id": 7, "result": {}}))))
+                    host::answer(&call, Some(marked(&json!({"jsonrpc": "2.0", "id": 7, "result": {}}))));
                 }
                 _ => answer_watch(&call),
             }

@@ -298,7 +298,6 @@ impl Gateway {
                 Effect::Call(call) => self.pending.push(Call {
                     id: call.id,
                     destination: call.destination,
-                    stream: call.stream,
                     headers: call.headers.clone(),
                     body: call.body.clone(),
                     timeout_ms: call.timeout_ms,

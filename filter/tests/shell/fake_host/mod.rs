@@ -74,8 +74,6 @@ pub(crate) struct Host {
     pub(crate) calls: Vec<Call>,
     last_token: u32,
     reply: (Headers, Vec<u8>),
-    /// The context that the call was tied to, which alone can read the reply.
-    answered: u32,
     /// Statuses to answer with, by function.
     pub(crate) fails: HashMap<&'static str, u32>,
     /// Bytes to hand out in place of every header map.
@@ -106,10 +104,6 @@ impl Host {
 
     fn effective_id(&self) -> u32 {
         if self.effective == 0 { self.current } else { self.effective }
-    }
-
-    fn reply_of(&self, context: u32) -> Option<&(Headers, Vec<u8>)> {
-        (self.answered == context).then_some(&self.reply)
     }
 
     fn fails(&mut self, function: &'static str) -> Option<u32> {
@@ -150,10 +144,7 @@ fn enter<T>(context: u32, callback: impl FnOnce() -> T) -> T {
     });
     let result = callback();
     let after = with(|host| {
-        // The SDK hands a reply to the context whose callback made the call, and does not return from it.
-        let answering =
-            std::mem::take(&mut host.answered) == context && host.roots.contains_key(&host.effective);
-        let returned = host.effective == 0 || host.effective == context || answering;
+        let returned = host.effective == 0 || host.effective == context;
         assert!(returned || !host.fails.is_empty(), "{context} ends as {}", host.effective);
         (host.current, host.effective) = (0, 0);
         let mut after = Vec::new();
@@ -296,7 +287,6 @@ pub(crate) fn answer(call: &Call, reply: Option<(Headers, Vec<u8>)>) {
     with(|host| {
         host.calls.retain(|waiting| waiting.token != call.token);
         host.reply = (headers, body);
-        host.answered = call.context;
         // The SDK panics if this one fails when it announces a reply; what follows is ours.
         host.grace.insert("proxy_set_effective_context", 1);
     });

@@ -123,10 +123,10 @@ extern "C" fn proxy_set_effective_context(context: u32) -> u32 {
 extern "C" fn proxy_get_header_map_pairs(map: u32, data: *mut *mut u8, size: *mut usize) -> u32 {
     refuse_if_told!("proxy_get_header_map_pairs");
     let headers = with(|host| {
-        let id = host.effective_id();
         if map == 6 {
-            return host.reply_of(id).map(|reply| reply.0.clone());
+            return Some(host.reply.0.clone());
         }
+        let id = host.effective_id();
         let stream = host.streams.get(&id)?;
         match map {
             0 => stream.request_headers.clone(),
@@ -173,7 +173,7 @@ extern "C" fn proxy_get_buffer_bytes(
 ) -> u32 {
     refuse_if_told!("proxy_get_buffer_bytes");
     let bytes = with(|host| match buffer {
-        4 => host.reply_of(host.effective_id()).map(|reply| reply.1.clone()).unwrap_or_default(),
+        4 => host.reply.1.clone(),
         7 => host.configuration.clone(),
         _ => {
             let id = host.effective_id();
