@@ -56,8 +56,6 @@ struct ConfiguredRoot {
 struct CallInFlight {
     root: u32,
     id: u64,
-    /// The stream whose own call it is. The host ends it with the stream and tells nobody.
-    stream: Option<u32>,
 }
 
 /// What the host says of a reply before it is read.
@@ -81,7 +79,6 @@ impl Vm {
 
     pub(crate) fn remove_stream(&mut self, id: u32) {
         self.streams.remove(&id);
-        self.calls.retain(|_, call| call.stream != Some(id));
     }
 
     /// Takes a root context's configuration. The error names every problem; then the VM goes on as it was.
@@ -142,7 +139,8 @@ impl Vm {
     /// The reply to a call, or that there will be none.
     pub(crate) fn on_call(&mut self, root: u32, token: u32, announced: Announced) {
         let Some(call) = self.calls.remove(&token) else { return };
-        let outcome = self.read_reply(&call, announced).unwrap_or(CallOutcome::Failed);
+        let limit = self.worker.as_ref().and_then(|worker| worker.awaits(call.id));
+        let outcome = limit.and_then(|limit| read_reply(announced, limit)).unwrap_or(CallOutcome::Failed);
         let (Some(worker), Ok(now_ms)) = (&mut self.worker, host::now_ms()) else {
             self.lost.push(call.id);
             return;
@@ -150,24 +148,6 @@ impl Vm {
         let effects = worker.on_call(call.id, outcome, now_ms);
         self.carry_out(effects, root, now_ms);
         self.hurry_if_needed(root);
-    }
-
-    /// `None` for a reset, and where the host does not hand out what it announced. The host keeps the reply with the
-    /// context that the call was tied to.
-    fn read_reply(&self, call: &CallInFlight, announced: Announced) -> Option<CallOutcome> {
-        let Announced { header_count, body_size } = announced;
-        if header_count == 0 {
-            return None;
-        }
-        let Some(stream) = call.stream else { return read_reply(body_size) };
-        let limit = self.worker.as_ref().map_or(0, Worker::reply_limit);
-        if body_size > limit {
-            return Some(CallOutcome::TooLarge);
-        }
-        host::set_effective_context(stream).ok()?;
-        let outcome = read_reply(body_size);
-        return_to(call.root);
-        outcome
     }
 
     /// After a callback of `context`: if it left work for the root context, lets that tick at once.
@@ -227,18 +207,9 @@ impl Vm {
     /// a worker which tries again at once cannot keep this loop going.
     fn dispatch(&mut self, call: &Call, root: u32) {
         let cluster = self.worker.as_ref().map_or("", |worker| worker.cluster(call.destination));
-        let sent = match call.stream {
-            None => send(cluster, call),
-            // Tied to the stream, so that it ends with it: for an upstream that is how a client cancels.
-            Some(stream) => host::set_effective_context(stream).ok().and_then(|()| {
-                let sent = send(cluster, call);
-                return_to(root);
-                sent
-            }),
-        };
-        match sent {
+        match send(cluster, call) {
             Some(token) => {
-                self.calls.insert(token, CallInFlight { root, id: call.id, stream: call.stream });
+                self.calls.insert(token, CallInFlight { root, id: call.id });
             }
             None => self.lost.push(call.id),
         }
@@ -262,7 +233,15 @@ fn return_to(context: u32) {
     }
 }
 
-fn read_reply(body_size: usize) -> Option<CallOutcome> {
+/// `None` for a reset, and where the host does not hand out what it announced.
+fn read_reply(announced: Announced, limit: usize) -> Option<CallOutcome> {
+    let Announced { header_count, body_size } = announced;
+    if header_count == 0 {
+        return None;
+    }
+    if body_size > limit {
+        return Some(CallOutcome::TooLarge);
+    }
     let headers = host::headers(Map::CallHeaders).ok()?;
     let body = host::buffer(Buffer::CallBody, body_size).ok()?;
     (body.len() == body_size).then_some(CallOutcome::Replied { headers, body })

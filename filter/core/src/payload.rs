@@ -158,3 +158,23 @@ impl fmt::Debug for Capture {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::without_tickets;
+
+    #[test]
+    fn links_lose_their_tickets_and_nothing_else() {
+        for (excerpt, masked) in [
+            ("", ""),
+            ("no link", "no link"),
+            (r#"{"url":"https://gw/connect/aB-9._~%2F"}"#, r#"{"url":"https://gw/connect/[ticket]"}"#),
+            ("/connect/a /connect/b", "/connect/[ticket] /connect/[ticket]"),
+            ("/connect/a/connect/b", "/connect/[ticket]/connect/[ticket]"),
+            ("at /connect/ and /connections/c1", "at /connect/ and /connections/c1"),
+            ("cut: /connect/abc…[truncated, 9 bytes]", "cut: /connect/[ticket]…[truncated, 9 bytes]"),
+        ] {
+            assert_eq!(without_tickets(excerpt), masked);
+        }
+    }
+}

@@ -65,8 +65,6 @@ pub struct Call {
     /// Chosen by the worker; comes back with the reply.
     pub id: u64,
     pub destination: Destination,
-    /// The stream that the call is for alone. It ends with the stream, and nothing is reported then. Others go on.
-    pub stream: Option<u32>,
     pub headers: Headers,
     pub body: Vec<u8>,
     pub timeout_ms: u64,
@@ -77,7 +75,7 @@ pub struct Call {
 pub enum CallOutcome {
     /// A reply with its header map; made by the token-service only if it carries the marker header.
     Replied { headers: Headers, body: Vec<u8> },
-    /// A reply that is longer than [`crate::worker::Worker::reply_limit`].
+    /// A reply that is longer than [`crate::worker::Worker::awaits`] allows.
     TooLarge,
     /// The host refused to send it, or it was reset without a reply.
     Failed,

@@ -111,9 +111,13 @@ impl Worker {
         }
     }
 
-    /// The longest reply to read of a call that a stream makes for itself, in bytes.
-    pub fn reply_limit(&self) -> usize {
-        self.config.max_list_bytes.min(self.held.left())
+    /// How long a reply to this call may be, in bytes, to be read at all; `None` if nobody waits for it any more.
+    pub fn awaits(&self, id: u64) -> Option<usize> {
+        if self.watch.is_poll(id) {
+            return Some(usize::MAX);
+        }
+        let passed_on = self.calls.is_passed_on(id)?;
+        Some(if passed_on { self.config.max_list_bytes.min(self.held.left()) } else { usize::MAX })
     }
 
     /// Whether a stream has queued work for the root context, so that the shell ticks soon.
@@ -231,8 +235,8 @@ impl Worker {
         self.verified.verify(token, credential.digest, &expected, around.verifier).map(|token| token.proof())
     }
 
-    /// The stream is over. A call that it shares goes on for the others, and for the cache; one of its own is forgotten,
-    /// because the host ends it with the stream.
+    /// The stream is over. A call that it shares goes on for the others, and for the cache; one of its own is not waited
+    /// for any more.
     pub fn forget(&mut self, stream: u32) {
         self.flights.leave(stream);
         self.calls.leave(stream);

@@ -2,6 +2,7 @@
 
 mod accounts;
 mod bad_input;
+mod connect;
 mod denied;
 mod disconnect;
 mod first_call;

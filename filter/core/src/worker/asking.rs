@@ -36,7 +36,7 @@ pub enum Asked<T> {
     },
 }
 
-/// A call on behalf of one stream, which ends with it.
+/// A call on behalf of one stream.
 #[derive(Debug)]
 pub struct StreamCall {
     pub destination: Destination,

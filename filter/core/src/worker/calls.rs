@@ -101,11 +101,11 @@ impl Calls {
         self.queue(Purpose::State { stream }, Some(stream), call);
     }
 
-    /// `stream` is whose own call it is: the host ends it with the stream.
+    /// `stream` is whose own call it is.
     pub(super) fn queue(&mut self, purpose: Purpose, stream: Option<u32>, call: StreamCall) {
         let id = self.next_id();
         let StreamCall { destination, headers, body, timeout_ms } = call;
-        self.queued.push(Call { id, destination, stream, headers, body, timeout_ms });
+        self.queued.push(Call { id, destination, headers, body, timeout_ms });
         self.pending.insert(id, Pending { purpose, timeout_ms, overdue_at_ms: None });
         if let Some(stream) = stream {
             self.own.insert(stream, id);
@@ -117,7 +117,12 @@ impl Calls {
         self.own.contains_key(&stream)
     }
 
-    /// The stream is over, and with it the call of its own.
+    /// Whether the reply to a call is passed on as it is; `None` if the call is not known any more.
+    pub(super) fn is_passed_on(&self, id: u64) -> Option<bool> {
+        Some(matches!(self.pending.get(&id)?.purpose, Purpose::Reply { .. }))
+    }
+
+    /// The stream is over, and nobody waits for the call of its own.
     pub(super) fn leave(&mut self, stream: u32) {
         if let Some(id) = self.own.remove(&stream) {
             self.pending.remove(&id);
@@ -156,7 +161,7 @@ impl Calls {
 /// The call that waits for changes.
 pub(super) fn watch(id: u64, authority: &str, path_with_query: &str, timeout_ms: u64) -> Call {
     let headers = headers("GET", authority, path_with_query, 0);
-    Call { id, destination: Destination::TokenService, stream: None, headers, body: Vec::new(), timeout_ms }
+    Call { id, destination: Destination::TokenService, headers, body: Vec::new(), timeout_ms }
 }
 
 fn question(service: &TokenService, path: &str, request: &impl Serialize, timeout_ms: u64) -> StreamCall {

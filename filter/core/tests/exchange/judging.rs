@@ -1,30 +1,13 @@
-//! Stories of requests, told through the front door: headers and body in, steps out. Natively and on wasm32.
+//! From a request's headers to its response.
 
-mod story;
-
-use portcullis_wire::policy::{Level, LevelRules, NameRules, Pattern};
 use portcullis_wire::watch::Invalidation;
 use serde_json::json;
 use wasm_bindgen_test::wasm_bindgen_test;
 
-use self::story::{Gateway, Request, body_of, call, granted, header, legacy_call};
+use crate::story::{
+    Gateway, JSON, Request, body_of, call, denying, granted, header, legacy_call, let_go, reply,
+};
 use portcullis_filter_core::step::{CallOutcome, Effect, ResponseChunk, ResponseHead, Step};
-
-fn denying(pattern: &str) -> Vec<LevelRules> {
-    vec![LevelRules {
-        level: Level::Workspace,
-        tools: NameRules { allow: None, deny: vec![Pattern(pattern.into())] },
-        prompts: NameRules::default(),
-        resources: NameRules::default(),
-    }]
-}
-
-fn reply(step: Step) -> portcullis_filter_core::reply::LocalReply {
-    match step {
-        Step::Reply(reply) => reply,
-        step => panic!("a reply, not {step:?}"),
-    }
-}
 
 #[wasm_bindgen_test(unsupported = test)]
 fn the_first_call_asks_for_a_lease_and_the_second_does_not() {
@@ -284,14 +267,6 @@ fn what_an_upstream_says_to_sign_in_stays_here() {
     assert_eq!(gateway.record(stream)["decision"], "allow");
 }
 
-/// A call that was let go, and its stream.
-fn let_go(gateway: &mut Gateway, request: &Request) -> u32 {
-    let stream = gateway.open(request);
-    assert!(matches!(gateway.send_body(stream, &request.body), Step::Forward { .. }));
-    stream
-}
-
-const JSON: (&str, &str) = ("content-type", "application/json");
 const UNKNOWN: &[u8] = br#"{"jsonrpc":"2.0","id":1,"error":{"code":-32602,"message":"tool not found"}}"#;
 const REWORDED: &str = r#"{"jsonrpc":"2.0","id":1,"error":{"code":-32602,"message":"Unknown tool: search"}}"#;
 
