@@ -234,6 +234,7 @@ async fn as_configured() {
         issuer: "https://as.example".to_owned(),
         authorization_endpoint: None,
         token_endpoint: "https://as.example/token".to_owned(),
+        registration_endpoint: None,
         revocation_endpoint: None,
     };
     assert_eq!(site.discover(&fixed).await.expect("found").authorization_server.issuer, "https://as.example");
