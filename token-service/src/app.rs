@@ -24,6 +24,7 @@ use crate::key_use::KeyUse;
 use crate::shutdown::Shutdown;
 use crate::state::{Service, Settings, Shared};
 use crate::store::{SqliteStore, Store, StoreError};
+use crate::unconnected::Work;
 use crate::vault::{AdminToken, Vault, VaultError};
 use crate::watch_hub::WatchHub;
 
@@ -128,6 +129,7 @@ impl App {
                 jobs::look_for_commits(&shared),
                 jobs::write_key_uses(&shared),
                 jobs::prune_changes(&shared),
+                shared.learn_catalogues(),
                 jobs::renew_connections(&shared),
                 jobs::sweep_browsers(&shared),
             )
@@ -184,6 +186,7 @@ async fn open(
     let settings = Settings {
         lease_ttl: config.service.lease_ttl,
         watch_hold: config.service.watch_hold,
+        connect_wait: config.service.connect_wait,
         public_url: config.service.public_url.clone(),
         development_sign_in: config.service.development_sign_in,
         applied_timeout: APPLIED_TIMEOUT,
@@ -216,6 +219,7 @@ async fn open(
         egress,
         broker,
         links: ConnectLinks::default(),
+        unconnected: Work::default(),
         settings,
     }))
 }

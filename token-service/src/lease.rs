@@ -61,7 +61,11 @@ impl Service {
         })
     }
 
-    async fn resolve(&self, request: &LeaseRequest, now: Timestamp) -> Result<Resolution, StoreError> {
+    pub(crate) async fn resolve(
+        &self,
+        request: &LeaseRequest,
+        now: Timestamp,
+    ) -> Result<Resolution, StoreError> {
         Ok(resolve(request, &self.store.lease_facts(request).await?, now))
     }
 
@@ -71,7 +75,10 @@ impl Service {
         }
         let denied = |reason| LeaseReply::Denied { reason };
         match self.credential(&grant, rejected).await {
-            Ok(credential) => self.granted(grant, credential),
+            Ok(credential) => {
+                self.came_by(&grant);
+                self.granted(grant, credential)
+            }
             Err(NoCredential::ConnectRequired { connection, reason, missing_scopes }) => {
                 self.connect_required(grant, connection, reason, missing_scopes)
             }

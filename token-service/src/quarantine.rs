@@ -26,6 +26,9 @@ pub struct Outcome {
     pub decided: u64,
     /// Stay in quarantine, because their tokens cannot be opened.
     pub unreadable: Vec<ConnectionId>,
+    /// Stay in quarantine for now: a renewal that began before the move is still under way, or the server has moved
+    /// again.
+    pub busy: Vec<ConnectionId>,
 }
 
 const PAGE: u32 = 100;
@@ -68,8 +71,11 @@ impl Service {
         let generation = connection.generation.saturating_add(1);
         match resealed(&self.vault, connection, tokens, &binding, generation) {
             Ok(tokens) => {
-                let released = self.as_admin().release(&connection.id, generation, &binding, &tokens).await?;
-                outcome.decided += u64::from(released.is_some());
+                match self.as_admin().release(&connection.id, generation, &binding, &tokens).await {
+                    Ok(released) => outcome.decided += u64::from(released.is_some()),
+                    Err(StoreError::Stale) => outcome.busy.push(connection.id.clone()),
+                    Err(error) => return Err(error),
+                }
             }
             Err(error) => {
                 tracing::error!(connection = %connection.id, %error, "tokens in quarantine cannot be opened");

@@ -11,6 +11,7 @@ use crate::http::error::ApiError;
 use crate::key_use::KeyUse;
 use crate::shutdown::Shutdown;
 use crate::store::{Actor, Store, StoreError};
+use crate::unconnected::Work;
 use crate::vault::{AdminToken, Vault};
 use crate::watch_hub::WatchHub;
 
@@ -30,6 +31,7 @@ pub struct Service {
     pub egress: Arc<EgressClient>,
     pub broker: Arc<Broker>,
     pub links: ConnectLinks,
+    pub unconnected: Work,
     pub settings: Settings,
 }
 
@@ -42,6 +44,8 @@ pub struct Settings {
     pub watch_hold: Duration,
     /// How long `?wait=applied` waits.
     pub applied_timeout: Duration,
+    /// How long a call is held while its member connects an account.
+    pub connect_wait: Duration,
     /// The gateway's own origin, as clients and browsers know it.
     pub public_url: String,
     /// Whether people sign in by choosing who they are; for a laptop only.

@@ -19,7 +19,7 @@ ALTER TABLE audit DROP COLUMN actor;
 ALTER TABLE audit RENAME COLUMN new_actor TO actor;
 CREATE TRIGGER audit_is_not_changed BEFORE UPDATE ON audit BEGIN SELECT raise(ABORT, 'the audit log only grows'); END;
 
--- The secret of a server's OAuth client; `value` is sealed to (server_id, the origin of the server's URL, generation).
+-- The secret of a server's OAuth client; `value` is sealed to (server_id, where it is sent, generation).
 CREATE TABLE server_secrets (
     server_id TEXT PRIMARY KEY REFERENCES servers (id) ON DELETE CASCADE,
     generation INTEGER NOT NULL,

@@ -55,6 +55,8 @@ pub struct ServiceConfig {
     pub lease_ttl: Duration,
     /// How long a watch without news is held.
     pub watch_hold: Duration,
+    /// How long a call is held while its member connects an account.
+    pub connect_wait: Duration,
     /// What may be reached besides public addresses.
     pub egress: EgressPolicy,
     /// People sign in by choosing who they are. Only with a loopback `public_url`.
@@ -204,7 +206,7 @@ impl Config {
     }
 }
 
-const SECTIONS: [&str; 14] = [
+const SECTIONS: [&str; 15] = [
     "public_url",
     "listeners",
     "store",
@@ -213,6 +215,7 @@ const SECTIONS: [&str; 14] = [
     "api_key_environment",
     "lease_ttl",
     "watch_hold",
+    "connect_wait",
     "egress",
     "sign_in",
     "workspaces",

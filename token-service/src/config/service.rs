@@ -14,6 +14,7 @@ use super::{InternalListener, InternalTls, Listeners, RootKeyConfig, ServiceConf
 
 const DEFAULT_LEASE_TTL: Duration = Duration::from_mins(1);
 const DEFAULT_WATCH_HOLD: Duration = Duration::from_secs(1);
+const DEFAULT_CONNECT_WAIT: Duration = Duration::from_secs(20);
 
 pub(super) fn read(sections: &Fields<'_>) -> Option<ServiceConfig> {
     let public_url = sections.require("public_url").and_then(public_url);
@@ -39,6 +40,10 @@ pub(super) fn read(sections: &Fields<'_>) -> Option<ServiceConfig> {
         Some(at) => at.duration(Duration::from_millis(100), Duration::from_secs(30)),
         None => Some(DEFAULT_WATCH_HOLD),
     };
+    let connect_wait = match sections.get("connect_wait") {
+        Some(at) => at.duration(Duration::from_millis(100), Duration::from_secs(25)),
+        None => Some(DEFAULT_CONNECT_WAIT),
+    };
     let (egress, development_sign_in) = (egress::read(sections), egress::sign_in(sections));
     development_only(sections, public_url.as_deref());
     Some(ServiceConfig {
@@ -50,6 +55,7 @@ pub(super) fn read(sections: &Fields<'_>) -> Option<ServiceConfig> {
         api_key_environment: environment?,
         lease_ttl: lease_ttl?,
         watch_hold: watch_hold?,
+        connect_wait: connect_wait?,
         egress: egress?,
         development_sign_in: development_sign_in?,
     })

@@ -86,9 +86,6 @@ impl Returned {
 }
 
 impl Service {
-    /// Placeholder for what learns the catalogue.
-    async fn connected(&self, _server: &crate::domain::server::Server, _connection: &Connection) {}
-
     /// Opens what was decided before the browser left.
     pub fn returned(&self, flow: Flow) -> Result<Returned, UnsealError> {
         let opened =
@@ -116,7 +113,7 @@ impl Service {
         let tokens = self.exchange(&provider, sealed, code).await?;
         warn_of_more_scopes(access, sealed, &tokens);
         let connection = self.keep(access, returned, &tokens).await?;
-        self.connected(&access.server, &connection).await;
+        self.connected(&access.server, &connection);
         Ok(connection)
     }
 

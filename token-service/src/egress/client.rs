@@ -180,7 +180,10 @@ async fn read(response: &mut reqwest::Response, limit: usize) -> Result<Bytes, E
 }
 
 fn class(error: &reqwest::Error) -> EgressError {
-    if causes(error).any(|cause| matches!(tls_error(cause), Some(rustls::Error::InvalidCertificate(_)))) {
+    let untrusted = |cause: &(dyn StdError + 'static)| {
+        matches!(cause.downcast_ref(), Some(rustls::Error::InvalidCertificate(_)))
+    };
+    if causes(error).any(untrusted) {
         EgressError::Untrusted
     } else if error.is_connect() {
         EgressError::Unreachable
@@ -192,13 +195,15 @@ fn class(error: &reqwest::Error) -> EgressError {
 }
 
 fn causes<'a>(error: &'a (dyn StdError + 'static)) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
-    std::iter::successors(Some(error), |error| (*error).source())
+    std::iter::successors(Some(error), |error| cause(*error))
 }
 
-/// TLS errors travel inside IO errors, which do not name them as their source.
-fn tls_error<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a rustls::Error> {
-    let inner = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
-    inner.and_then(|inner| inner.downcast_ref()).or_else(|| error.downcast_ref())
+/// An IO error names the source of what it wraps as its own, and so leaves out what it wraps.
+fn cause<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a (dyn StdError + 'static)> {
+    match error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref) {
+        Some(wrapped) => Some(wrapped),
+        None => error.source(),
+    }
 }
 
 /// TLS 1.2 and 1.3 with ring, trusting what the system trusts and the extra roots.

@@ -14,6 +14,8 @@ mod limits;
 mod resolver;
 mod target;
 #[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
 mod tests;
 
 use std::fmt;

@@ -2,7 +2,7 @@
 //!
 //! Three listeners for three audiences, so that none can reach what is meant for another:
 //!
-//! - *internal*, for filters: leases and the watch. Every reply carries the marker header.
+//! - *internal*, for filters: leases, the watch, and what unconnected members are answered. Every reply carries the marker header.
 //! - *admin*, for administrators and their programs: the admin API, behind the admin token.
 //! - *public*, through Envoy for anybody: the pages for connecting accounts, see [`public`].
 
@@ -15,7 +15,10 @@ pub mod listen;
 mod public;
 pub mod read;
 mod request_log;
+pub mod sessions;
+pub mod states;
 mod tls;
+pub mod unconnected;
 pub mod watch;
 
 use std::any::Any;
@@ -26,6 +29,7 @@ use axum::middleware::{from_fn_with_state, map_response};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Extension, Router};
+use portcullis_wire::unconnected::{PATH as UNCONNECTED_PATH, SESSIONS_PATH, STATES_PATH};
 use portcullis_wire::{CONTRACT_VERSION, LEASES_PATH, MARKER_HEADER, WATCH_PATH};
 use tower_http::catch_panic::CatchPanicLayer;
 use utoipa_axum::router::OpenApiRouter;
@@ -44,6 +48,9 @@ pub fn internal(shared: Shared) -> Router {
     let routes = Router::new()
         .route(LEASES_PATH, post(leases::lease))
         .route(WATCH_PATH, get(watch::watch))
+        .route(STATES_PATH, post(states::open))
+        .route(SESSIONS_PATH, post(sessions::open))
+        .route(UNCONNECTED_PATH, post(unconnected::post).get(unconnected::get).delete(unconnected::delete))
         .route("/livez", get(health::live))
         .route("/readyz", get(health::ready))
         .with_state(shared);

@@ -38,7 +38,37 @@ async fn change(service: &Service, body: Value) -> Value {
 async fn a_server_that_members_connect_to() {
     let service = Service::start(WORKSPACE).await;
     let made = service.post("/v1/servers", crm()).await;
-    assert_snapshot!(made.shown(), @"");
+    assert_snapshot!(made.shown(), @r#"
+    201 Created
+    {
+      "auth": {
+        "authorization_server": {
+          "issuer": "https://login.crm.example"
+        },
+        "authorize_parameters": {
+          "prompt": "consent"
+        },
+        "callback_url": "http://127.0.0.1:10000/callback/srv_1",
+        "client": {
+          "generation": 1,
+          "id": "portcullis",
+          "method": "client_secret_post"
+        },
+        "scopes": [
+          "contacts.read"
+        ],
+        "type": "oauth"
+      },
+      "id": "srv_1",
+      "name": "crm",
+      "origin": "api",
+      "payload": "redacted",
+      "provision_new_workspaces": false,
+      "revision": 2,
+      "slug": "crm",
+      "url": "https://mcp.crm.example/mcp"
+    }
+    "#);
     assert!(!made.text.contains("hunter2"));
     assert_eq!(service.get("/v1/servers/crm").await.body, made.body);
     assert_eq!(service.delete("/v1/servers/crm").await.status, StatusCode::NO_CONTENT);
@@ -54,7 +84,40 @@ async fn a_preset_fills_what_is_not_given() {
 
     let client = json!({"id": "a.apps.example", "secret": "hunter2"});
     let gmail = json!({"type": "oauth", "preset": "google-gmail", "client": client});
-    assert_snapshot!(service.post("/v1/servers", body(gmail)).await.shown(), @"");
+    assert_snapshot!(service.post("/v1/servers", body(gmail)).await.shown(), @r#"
+    201 Created
+    {
+      "auth": {
+        "authorization_server": {
+          "issuer": "https://accounts.google.com"
+        },
+        "authorize_parameters": {
+          "access_type": "offline",
+          "prompt": "consent"
+        },
+        "callback_url": "http://127.0.0.1:10000/callback/srv_1",
+        "client": {
+          "generation": 1,
+          "id": "a.apps.example",
+          "method": "client_secret_post"
+        },
+        "preset": "google-gmail",
+        "scopes": [
+          "https://www.googleapis.com/auth/gmail.readonly",
+          "https://www.googleapis.com/auth/gmail.compose"
+        ],
+        "type": "oauth"
+      },
+      "id": "srv_1",
+      "name": "s",
+      "origin": "api",
+      "payload": "redacted",
+      "provision_new_workspaces": true,
+      "revision": 4,
+      "slug": "s",
+      "url": "https://gmailmcp.googleapis.com/mcp/v1"
+    }
+    "#);
 
     for (auth, field) in [
         (json!({"type": "oauth", "preset": "github"}), "auth.client"),
@@ -93,7 +156,62 @@ async fn all_faults_of_an_authorization_are_named() {
             }),
         )
         .await;
-    assert_snapshot!(reply.shown(), @"");
+    assert_snapshot!(reply.shown(), @r#"
+    422 Unprocessable Entity
+    {
+      "detail": "9 faults; see `problems`",
+      "problems": [
+        {
+          "field": "auth.scopes[0]",
+          "problem": "a scope has 1 to 256 visible ASCII characters, none of them a quote, a backslash or a space",
+          "remedy": "write each scope as the provider spells it"
+        },
+        {
+          "field": "auth.token_parameters.grant_type",
+          "problem": "this parameter belongs to OAuth itself and is set by the gateway",
+          "remedy": "leave it out, or give it by its own setting if there is one"
+        },
+        {
+          "field": "auth.authorization_server.issuer",
+          "problem": "it must be an https URL (http for a loopback host) without user name, password, query or fragment",
+          "remedy": "write it byte for byte as the provider's metadata have it"
+        },
+        {
+          "field": "auth.authorization_server.token_endpoint",
+          "problem": "is missing next to the other endpoints",
+          "remedy": "give it too, or give the issuer alone to have its metadata read"
+        },
+        {
+          "field": "auth.authorization_server.revocation_endpoint",
+          "problem": "it must be an https URL (http for a loopback host) without user name, password or fragment",
+          "remedy": "write the provider's https URL"
+        },
+        {
+          "field": "auth.client.id",
+          "problem": "it has 1 to 2048 visible ASCII characters",
+          "remedy": "copy it from the provider's settings"
+        },
+        {
+          "field": "auth.client.secret",
+          "problem": "a client secret has 1 to 16384 ASCII characters, none of them a control character, and no space at its ends",
+          "remedy": "copy it from the provider's settings"
+        },
+        {
+          "field": "auth.client.private_key",
+          "problem": "this is not the private key of a P-256, RSA (2048 bits or more) or Ed25519 key pair in PEM",
+          "remedy": "give it in PEM as PKCS #8, such as `openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256` makes it"
+        },
+        {
+          "field": "auth.client.private_key",
+          "problem": "the method has no use for a private key",
+          "remedy": "remove it, or write method: private_key_jwt"
+        }
+      ],
+      "status": 422,
+      "title": "The request has faults",
+      "type": "urn:portcullis:problem:invalid-request"
+    }
+    "#);
     assert!(!reply.text.contains("hunter"));
 }
 

@@ -131,7 +131,9 @@ const FORM: &str = "application/x-www-form-urlencoded";
 
 pub(crate) fn encoded<Value: AsRef<str>>(pairs: &[(&str, Value)]) -> String {
     let mut form = url::form_urlencoded::Serializer::new(String::new());
-    pairs.iter().for_each(|(name, value)| drop(form.append_pair(name, value.as_ref())));
+    for (name, value) in pairs {
+        form.append_pair(name, value.as_ref());
+    }
     form.finish()
 }
 

@@ -141,7 +141,26 @@ async fn everybody_s_connections_are_listed_and_no_token() {
     let path = format!("/v1/connections/{}", ids(&of_member).first().expect("a connection"));
     let shown = service.get(&path).await;
     let shown = shown.shown().replace(path.trim_start_matches("/v1/connections/"), "con_1");
-    assert_snapshot!(shown, @"");
+    assert_snapshot!(shown, @r#"
+    200 OK
+    {
+      "account": "ada@crm.example",
+      "connected_at": "2026-11-23T10:00:00Z",
+      "expires_at": "2026-11-23T10:00:00Z",
+      "generation": 1,
+      "id": "con_1",
+      "issuer": "https://login.crm.example",
+      "member": "mem_1",
+      "origin": "https://mcp.crm.example",
+      "refreshed_at": "2026-11-23T10:00:00Z",
+      "revision": 3,
+      "scopes": [
+        "contacts.read"
+      ],
+      "server": "srv_1",
+      "state": "active"
+    }
+    "#);
     assert_eq!(service.get("/v1/connections/con_0").await.status, StatusCode::NOT_FOUND);
 }
 

@@ -21,4 +21,6 @@ mod provider;
 mod reply;
 mod secrets;
 mod sign_in;
+mod tracker;
+mod unconnected;
 mod watch;

@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use axum::extract::{Path, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 use axum::{Form, Json, Router};
 use serde_json::{Value, json};
+use tokio::sync::watch;
 
 /// A provider that runs until it is dropped.
 pub(crate) struct Provider {
@@ -19,12 +20,13 @@ pub(crate) struct Provider {
 
 #[derive(Default)]
 struct Shared {
-    url: Mutex<String>,
+    url: String,
     /// Whether it promises to name itself in its responses.
     iss_parameter: bool,
     answer: Mutex<Answer>,
     token_requests: Mutex<Vec<BTreeMap<String, String>>>,
-    revocations: Mutex<Vec<BTreeMap<String, String>>>,
+    /// The tokens that it was told to revoke.
+    revocations: watch::Sender<Vec<String>>,
 }
 
 /// What the token endpoint answers.
@@ -49,7 +51,7 @@ impl Provider {
     pub(crate) async fn start_with(iss_parameter: bool) -> Self {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let url = format!("http://{}", listener.local_addr().expect("an address"));
-        let shared = Arc::new(Shared { url: Mutex::new(url.clone()), iss_parameter, ..Shared::default() });
+        let shared = Arc::new(Shared { url: url.clone(), iss_parameter, ..Shared::default() });
         let routes = Router::new()
             .route("/.well-known/oauth-protected-resource/{server}", get(resource))
             .route("/.well-known/oauth-authorization-server", get(metadata))
@@ -71,8 +73,14 @@ impl Provider {
         self.shared.token_requests.lock().expect("no panic").clone()
     }
 
-    pub(crate) fn revocations(&self) -> Vec<BTreeMap<String, String>> {
-        self.shared.revocations.lock().expect("no panic").clone()
+    pub(crate) fn revocations(&self) -> Vec<String> {
+        self.shared.revocations.borrow().clone()
+    }
+
+    /// Returns once it was told to revoke this token.
+    pub(crate) async fn revoked(&self, token: &str) {
+        let mut revocations = self.shared.revocations.subscribe();
+        revocations.wait_for(|tokens| tokens.iter().any(|revoked| revoked == token)).await.expect("it runs");
     }
 
     /// `portcullis.yaml` with two of its servers, and people in two workspaces.
@@ -107,25 +115,19 @@ impl Drop for Provider {
     }
 }
 
-impl Shared {
-    fn url(&self) -> String {
-        self.url.lock().expect("no panic").clone()
-    }
-}
-
 async fn protected(State(shared): State<Arc<Shared>>, Path(server): Path<String>) -> Response {
-    let metadata = format!("{}/.well-known/oauth-protected-resource/{server}", shared.url());
+    let metadata = format!("{}/.well-known/oauth-protected-resource/{server}", &shared.url);
     let challenge = format!("Bearer resource_metadata=\"{metadata}\", scope=\"read write\"");
     (StatusCode::UNAUTHORIZED, [(header::WWW_AUTHENTICATE, challenge)]).into_response()
 }
 
 async fn resource(State(shared): State<Arc<Shared>>, Path(server): Path<String>) -> Json<Value> {
-    let url = shared.url();
+    let url = &shared.url;
     Json(json!({"resource": format!("{url}/{server}"), "authorization_servers": [url]}))
 }
 
 async fn metadata(State(shared): State<Arc<Shared>>) -> Json<Value> {
-    let url = shared.url();
+    let url = &shared.url;
     Json(json!({
         "issuer": url,
         "authorization_endpoint": format!("{url}/authorize"),
@@ -148,11 +150,7 @@ async fn register(Json(request): Json<Value>) -> Response {
     (StatusCode::CREATED, Json(client)).into_response()
 }
 
-async fn token(
-    State(shared): State<Arc<Shared>>,
-    _headers: HeaderMap,
-    Form(form): Form<BTreeMap<String, String>>,
-) -> Response {
+async fn token(State(shared): State<Arc<Shared>>, Form(form): Form<BTreeMap<String, String>>) -> Response {
     shared.token_requests.lock().expect("no panic").push(form);
     let answer = shared.answer.lock().expect("no panic").clone();
     let mut tokens = json!({
@@ -171,6 +169,6 @@ async fn token(
 }
 
 async fn revoke(State(shared): State<Arc<Shared>>, Form(form): Form<BTreeMap<String, String>>) -> StatusCode {
-    shared.revocations.lock().expect("no panic").push(form);
+    shared.revocations.send_modify(|tokens| tokens.extend(form.get("token").cloned()));
     StatusCode::OK
 }

@@ -104,6 +104,9 @@ pub struct QuarantineOutcome {
     /// Those whose tokens cannot be opened; they stay in quarantine, and their members have to connect again.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub unreadable: Vec<String>,
+    /// Those that a renewal from before the move still holds; decide again in a minute.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub busy: Vec<String>,
 }
 
 impl From<Connection> for ConnectionView {
@@ -232,10 +235,11 @@ pub async fn decide(
         DecisionBody::Release => Decision::Release,
         DecisionBody::Discard => Decision::Discard,
     };
-    let Outcome { decided, unreadable } =
+    let Outcome { decided, unreadable, busy } =
         app.decide_quarantine(&server, decision).await.map_err(|error| app.refusal(error))?;
-    let unreadable = unreadable.iter().map(ToString::to_string).collect();
+    let ids = |ids: Vec<ConnectionId>| ids.iter().map(ToString::to_string).collect();
+    let outcome = QuarantineOutcome { decided, unreadable: ids(unreadable), busy: ids(busy) };
     let revision = app.store.current_revision().await?;
-    let reply = Json(QuarantineOutcome { decided, unreadable }).into_response();
+    let reply = Json(outcome).into_response();
     app.committed(revision, wait, reply).await
 }

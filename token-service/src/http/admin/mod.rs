@@ -5,6 +5,7 @@
 
 pub mod audit;
 mod auth_body;
+mod auth_reader;
 mod auth_view;
 pub mod check;
 pub mod commit;

@@ -81,7 +81,7 @@ impl From<&'static Preset> for PresetView {
 }
 
 /// Lists what is known of well-known servers.
-#[utoipa::path(get, path = "/v1/presets", tag = "servers", responses((status = OK, body = PresetList)))]
+#[utoipa::path(get, path = "/v1/presets", tag = "presets", responses((status = OK, body = PresetList)))]
 pub async fn list() -> Json<PresetList> {
     Json(PresetList { presets: presets::all().iter().map(Into::into).collect() })
 }

@@ -7,7 +7,8 @@ use portcullis_wire::watch::PayloadPolicy;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::auth_body::{AuthBody, AuthReader};
+use super::auth_body::AuthBody;
+use super::auth_reader::AuthReader;
 use super::check::Problems;
 use super::servers::{ChangeServer, CreateServer};
 use crate::domain::ids::WorkspaceId;

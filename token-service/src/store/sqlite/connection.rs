@@ -20,7 +20,7 @@ use crate::domain::Revision;
 use crate::store::changes::MAX_INVALIDATIONS;
 use crate::store::{Result, StoreError};
 
-static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
+pub(super) static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
 
 const READERS: u32 = 4;
 /// How long a transaction waits for another process that writes.

@@ -5,7 +5,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 use portcullis_wire::digest::Digest;
 
-use super::{SqliteStore, browsers, clients, connections, housekeeping, renewals, upstreams, writing};
+use super::{
+    SqliteStore, browsers, clients, connection_changes, connections, housekeeping, renewals, upstreams,
+    writing,
+};
 use crate::clock::Timestamp;
 use crate::domain::connecting::{BrowserSession, Flow, Ticket};
 use crate::domain::connection::{Binding, Connection, ConnectionId, ReauthReason, SealedTokens, StepUp};
@@ -36,7 +39,7 @@ impl ConnectionStore for SqliteStore {
     }
 
     async fn connect(&self, new: &NewConnection) -> Result<Connection> {
-        writing!(self, connections::connect, new)
+        writing!(self, connection_changes::connect, new)
     }
 
     async fn begin_refresh(
@@ -85,7 +88,7 @@ impl ConnectionStore for SqliteStore {
         generation: u64,
         reason: ReauthReason,
     ) -> Result<Option<Connection>> {
-        writing!(self, connections::need_reauth, id, generation, reason)
+        writing!(self, connection_changes::need_reauth, id, generation, reason)
     }
 
     async fn set_step_up(
@@ -98,7 +101,7 @@ impl ConnectionStore for SqliteStore {
     }
 
     async fn disconnect(&self, id: &ConnectionId) -> Result<Option<Connection>> {
-        writing!(self, connections::disconnect, id)
+        writing!(self, connection_changes::disconnect, id)
     }
 
     async fn release(
@@ -108,7 +111,7 @@ impl ConnectionStore for SqliteStore {
         binding: &Binding,
         tokens: &SealedTokens,
     ) -> Result<Option<Connection>> {
-        writing!(self, connections::release, id, generation, binding, tokens)
+        writing!(self, connection_changes::release, id, generation, binding, tokens)
     }
 
     async fn registered_client(&self, server: &ServerId, issuer: &str) -> Result<Option<RegisteredClient>> {

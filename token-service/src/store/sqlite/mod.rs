@@ -7,6 +7,7 @@ mod browsers;
 mod changes;
 mod clients;
 mod connection;
+mod connection_changes;
 mod connections;
 mod convert;
 mod declaration;

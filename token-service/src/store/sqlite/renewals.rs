@@ -7,7 +7,8 @@ use std::time::Duration;
 use sqlx::sqlite::SqliteConnection;
 
 use super::connection::Write;
-use super::connections::{self, ConnectionRow, changed};
+use super::connection_changes::changed;
+use super::connections::{self, ConnectionRow, with_tokens};
 use super::convert::{timestamp, to_database, to_json};
 use super::database_now;
 use crate::domain::connection::{Connection, ConnectionId, ConnectionState, ReauthReason};
@@ -80,25 +81,22 @@ pub(super) async fn finish(
     attempt: &str,
     renewed: &Renewed,
 ) -> Result<Option<Connection>> {
-    let row: Option<ConnectionRow> = sqlx::query_as(
+    let query = sqlx::query_as(
         "UPDATE connections SET generation = generation + 1,
              access_token = ?, refresh_token = ?, expires_at = ?, refresh_at = ?,
              scopes = coalesce(?, scopes), refreshed_at = ?, revision = ?,
              attempt = NULL, attempt_sent = 0, busy_until = NULL, unanswered = NULL, unanswered_until = NULL
          WHERE id = ? AND attempt = ? AND generation + 1 = ? RETURNING *",
-    )
-    .bind(renewed.tokens.access.as_bytes())
-    .bind(renewed.tokens.refresh.as_ref().map(|token| token.as_bytes()))
-    .bind(renewed.tokens.expires_at.map(|time| to_database(time.0)))
-    .bind(renewed.tokens.refresh_at.map(|time| to_database(time.0)))
-    .bind(renewed.scopes.as_ref().map(to_json))
-    .bind(to_database(renewed.now.0))
-    .bind(to_database(write.revision.0))
-    .bind(id.as_str())
-    .bind(attempt)
-    .bind(to_database(renewed.generation))
-    .fetch_optional(write.connection())
-    .await?;
+    );
+    let row = with_tokens(query, &renewed.tokens)
+        .bind(renewed.scopes.as_ref().map(to_json))
+        .bind(to_database(renewed.now.0))
+        .bind(to_database(write.revision.0))
+        .bind(id.as_str())
+        .bind(attempt)
+        .bind(to_database(renewed.generation))
+        .fetch_optional(write.connection())
+        .await?;
     let Some(row) = row else { return Ok(None) };
     changed(write, id, None);
     row.read().map(Some)

@@ -8,7 +8,7 @@ use sqlx::sqlite::SqliteConnection;
 
 use super::connection::Write;
 use super::convert::{RowName, changeable, constraint, revision, to_database};
-use super::{connections, server_auth, upstreams, workspaces};
+use super::{connection_changes, server_auth, upstreams, workspaces};
 use crate::domain::ids::{ServerId, WorkspaceId};
 use crate::domain::server::{Server, ServerSettings};
 use crate::domain::url::{PlainHttp, ServerUrl};
@@ -189,7 +189,7 @@ pub(super) async fn replace(
     write.touch_registry();
     write.invalidate(Invalidation::Server(server.id.to_string()));
     if moved {
-        connections::quarantine(write, &server.id).await?;
+        connection_changes::quarantine(write, &server.id).await?;
         upstreams::forget(write, &server.id).await?;
     }
     Ok(server)
