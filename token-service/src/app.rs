@@ -181,7 +181,8 @@ async fn open(
     let vault = Arc::new(Vault::open_with_file(root_key, &*store, Arc::clone(&entropy)).await?);
     let admin_token = AdminToken::establish(admin_token_file, &*store, &*entropy).await?;
     tracing::info!(file = %admin_token_file.display(), "the admin token is in this file");
-    let egress = Arc::new(EgressClient::new(&config.service.egress).map_err(StartError::Egress)?);
+    let egress = EgressClient::new(&config.service.egress).map_err(StartError::Egress)?;
+    let egress = Arc::new(egress.keeping_off(config.service.listeners.tcp()));
     let shutdown = Shutdown::default();
     let settings = Settings {
         lease_ttl: config.service.lease_ttl,

@@ -1,6 +1,8 @@
 //! What was found out, in words, and as configuration to paste.
 
-use std::fmt::{self, Write as _};
+use std::fmt;
+
+use portcullis_wire::names::Slug;
 
 use super::Probe;
 use crate::domain::url::ServerUrl;
@@ -90,7 +92,8 @@ impl Report {
 
     /// The entry of `servers` for it.
     fn entry(&self) -> String {
-        let mut entry = format!("servers:\n  - slug: {}\n", slug(&host(&self.url)));
+        let plain_http = if self.url.upstream().tls { "" } else { "    allow_http: true\n" };
+        let url = format!("    url: {}\n{plain_http}", self.url);
         let client = "      client:\n        id: …\n        secret: { file: … }\n";
         let lines = match (&self.found, self.preset) {
             (_, Some(preset)) => {
@@ -100,20 +103,16 @@ impl Report {
             }
             (Ok(_), None) => {
                 let client = if self.registers() { "" } else { client };
-                format!("    url: {}\n    auth:\n      type: oauth\n{client}", self.url)
+                format!("{url}    auth:\n      type: oauth\n{client}")
             }
             (Err(_), None) if matches!(self.probe.status, 200..=299) => {
-                format!("    url: {}\n    auth: {{ type: none }}\n", self.url)
+                format!("{url}    auth: {{ type: none }}\n")
             }
             (Err(_), None) => format!(
-                "    url: {}\n    auth:\n      type: headers\n      headers:\n        Authorization: {{ file: … }}\n",
-                self.url
+                "{url}    auth:\n      type: headers\n      headers:\n        Authorization: {{ file: … }}\n"
             ),
         };
-        entry.push_str(&lines);
-        // Writing to a string cannot fail.
-        let _ = writeln!(entry, "    workspaces: all");
-        entry
+        format!("servers:\n  - slug: {}\n{lines}    workspaces: all\n", slug(&host(&self.url)))
     }
 }
 
@@ -153,7 +152,8 @@ fn host(url: &ServerUrl) -> String {
 fn slug(host: &str) -> String {
     let generic = ["mcp", "api", "www", "app"];
     let mut labels = host.split('.').filter(|label| !generic.contains(label));
-    let label = labels.next().filter(|label| portcullis_wire::names::Slug::parse(label).is_ok());
+    let named = |label: &&str| label.starts_with(|first: char| first.is_ascii_lowercase());
+    let label = labels.next().filter(named).filter(|label| Slug::parse(label).is_ok());
     label.unwrap_or("server").to_owned()
 }
 

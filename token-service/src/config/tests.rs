@@ -302,9 +302,11 @@ fn every_problem_of_an_authorization_is_named() {
         remove it
     portcullis.yaml:44: servers[4].auth.assume_pkce: type client_credentials has no use for it
         remove it
+    portcullis.yaml:44: servers[4].auth: `client` is missing
+        give the id and the secret or private key of a client that the provider knows
     portcullis.yaml:48: servers[5].auth.scopes: this type has no use for it
         remove it, or write type: oauth
-    19 problems
+    20 problems
     "#);
 }
 

@@ -77,13 +77,18 @@ pub fn check_scope(scope: &str) -> Result<(), TextError> {
     good.then_some(()).ok_or(TextError::Scope)
 }
 
+/// Whether settings may not set a parameter of a request, because it belongs to the protocol.
+pub fn is_reserved_parameter(name: &str) -> bool {
+    RESERVED_PARAMETERS.contains(&name.to_ascii_lowercase().as_str())
+}
+
 pub fn check_parameter(name: &str, value: &str) -> Result<(), TextError> {
     let well_formed = (1..=64).contains(&name.len())
         && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte));
     if !well_formed {
         return Err(TextError::ParameterName);
     }
-    if RESERVED_PARAMETERS.contains(&name.to_ascii_lowercase().as_str()) {
+    if is_reserved_parameter(name) {
         return Err(TextError::ReservedParameter);
     }
     let good = value.len() <= MAX_LENGTH && !value.chars().any(char::is_control);

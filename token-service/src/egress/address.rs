@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 /// Everything that the IANA special-purpose address registries (RFC 6890) and the multicast registries hold back from
 /// the public internet, as network and prefix length. `192.88.99.0/24`, the old 6to4 relays, is among them.
 const SPECIAL_V4: [(Ipv4Addr, u32); 16] = [
-    (Ipv4Addr::new(0, 0, 0, 0), 8),
+    (Ipv4Addr::UNSPECIFIED, 8),
     (Ipv4Addr::new(10, 0, 0, 0), 8),
     (Ipv4Addr::new(100, 64, 0, 0), 10),
     (Ipv4Addr::new(127, 0, 0, 0), 8),
@@ -92,20 +92,23 @@ pub(super) fn is_loopback(address: IpAddr) -> bool {
 
 /// The IPv4 address that a translator, tunnel or stack would send to in place of this one.
 fn embedded(address: Ipv6Addr) -> Option<Ipv4Addr> {
-    let [a, b, c, .., y, z] = address.segments();
-    let [s0, s1, s2, s3, s4, s5, ..] = address.segments();
-    match [s0, s1, s2, s3, s4, s5] {
-        // ::/96 compatible, apart from :: and ::1; ::ffff:0:0/96 mapped; ::ffff:0:0:0/96 translated (RFC 2765).
-        [0, 0, 0, 0, 0, 0] if y != 0 || z > 1 => Some(join(y, z)),
-        [0, 0, 0, 0, 0, 0xffff] | [0, 0, 0, 0, 0xffff, 0] => Some(join(y, z)),
-        // 64:ff9b::/96 and 64:ff9b:1::/48 (RFC 6052, RFC 8215); the latter with the address in its last 32 bits.
-        [0x64, 0xff9b, 0 | 1, ..] => Some(join(y, z)),
+    let groups = address.segments();
+    let [first, second, third, .., last_but_one, last] = groups;
+    let at_the_end = join(last_but_one, last);
+    match groups {
+        // ::/96 compatible, apart from :: and ::1.
+        [0, 0, 0, 0, 0, 0, ..] if last_but_one != 0 || last > 1 => Some(at_the_end),
+        // ::ffff:0:0/96 mapped; ::ffff:0:0:0/96 translated (RFC 2765); 64:ff9b::/96 and 64:ff9b:1::/48 (RFC 6052,
+        // RFC 8215), the latter with the address in its last 32 bits.
+        [0, 0, 0, 0, 0, 0xffff, ..] | [0, 0, 0, 0, 0xffff, 0, ..] | [0x64, 0xff9b, 0 | 1, ..] => {
+            Some(at_the_end)
+        }
         // 2002::/16, 6to4.
-        [0x2002, ..] => Some(join(b, c)),
+        [0x2002, ..] => Some(join(second, third)),
         // 2001::/32, Teredo: the client's address, inverted.
-        [0x2001, 0, ..] => Some(join(!y, !z)),
+        [0x2001, 0, ..] => Some(join(!last_but_one, !last)),
         // ISATAP (RFC 5214): ::0:5efe:a.b.c.d and ::200:5efe:a.b.c.d under any prefix.
-        [.., 0 | 0x200, 0x5efe] if a != 0 => Some(join(y, z)),
+        [.., 0 | 0x200, 0x5efe, _, _] if first != 0 => Some(at_the_end),
         _ => None,
     }
 }

@@ -34,6 +34,8 @@ pub struct EgressClient {
     tls: ClientConfig,
     limits: Limits,
     timeouts: Timeouts,
+    /// The service's own listeners.
+    own: Vec<SocketAddr>,
 }
 
 /// How long a fetch may take.
@@ -65,7 +67,16 @@ impl EgressClient {
             tls: tls(policy.extra_roots.as_deref())?,
             limits: Limits::default(),
             timeouts: Timeouts { connect: CONNECT_TIMEOUT, total: TOTAL_TIMEOUT },
+            own: Vec::new(),
         })
+    }
+
+    /// Keeps off the service's own `listeners`, whatever is allowed: the internal one gives credentials to whoever
+    /// reaches it.
+    #[must_use]
+    pub fn keeping_off(mut self, listeners: Vec<SocketAddr>) -> Self {
+        self.own = listeners;
+        self
     }
 
     #[cfg(test)]
@@ -112,12 +123,15 @@ impl EgressClient {
     }
 
     async fn addresses(&self, target: &Target) -> Result<Vec<SocketAddr>, EgressError> {
-        if let Some(literal) = target.literal {
-            return target.permitted(&[literal]);
-        }
-        let resolved = timeout(self.timeouts.connect, self.resolver.resolve(&target.host)).await;
-        let resolved = resolved.ok().and_then(Result::ok).ok_or(EgressError::Unreachable)?;
-        target.permitted(&resolved)
+        let resolved = match target.literal {
+            Some(literal) => vec![literal],
+            None => timeout(self.timeouts.connect, self.resolver.resolve(&target.host))
+                .await
+                .ok()
+                .and_then(Result::ok)
+                .ok_or(EgressError::Unreachable)?,
+        };
+        target.permitted(&resolved, &self.own)
     }
 
     /// A client for one request, which knows `addresses` and nothing else.

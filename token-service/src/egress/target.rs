@@ -94,15 +94,28 @@ impl Target {
         }
     }
 
-    /// What is left of the addresses that the host resolved to.
-    pub(super) fn permitted(&self, resolved: &[IpAddr]) -> Result<Vec<SocketAddr>, EgressError> {
+    /// What is left of the addresses that the host resolved to, `own` listeners apart.
+    pub(super) fn permitted(
+        &self,
+        resolved: &[IpAddr],
+        own: &[SocketAddr],
+    ) -> Result<Vec<SocketAddr>, EgressError> {
         if resolved.is_empty() {
             return Err(EgressError::Unreachable);
         }
         let permitted = resolved.iter().filter(|address| self.permits(**address));
-        let addresses: Vec<_> = permitted.map(|address| SocketAddr::new(*address, self.port)).collect();
+        let addresses: Vec<_> = permitted
+            .map(|address| SocketAddr::new(*address, self.port))
+            .filter(|address| !own.iter().any(|listener| reaches(*address, *listener)))
+            .collect();
         if addresses.is_empty() { Err(NOT_PUBLIC) } else { Ok(addresses) }
     }
+}
+
+/// Whether `address` leads to `listener`, as far as can be said without knowing the machine's own addresses.
+fn reaches(address: SocketAddr, listener: SocketAddr) -> bool {
+    let (from, to) = (address.ip().to_canonical(), listener.ip().to_canonical());
+    address.port() == listener.port() && (from == to || (to.is_unspecified() && from.is_loopback()))
 }
 
 const NOT_PUBLIC: EgressError =
@@ -242,18 +255,19 @@ mod tests {
         {
             let target = strict(&format!("https://{name}/")).expect("nothing is known of it yet");
             for inside in ["127.0.0.1", "169.254.169.254", "10.0.0.1", "::1", "::ffff:10.0.0.1", "fd00::1"] {
-                assert_eq!(target.permitted(&[address(inside)]), Err(NOT_PUBLIC), "{name} {inside}");
+                assert_eq!(target.permitted(&[address(inside)], &[]), Err(NOT_PUBLIC), "{name} {inside}");
             }
-            assert_eq!(target.permitted(&[]), Err(EgressError::Unreachable));
-            let mixed = target.permitted(&[address("127.0.0.1"), address("1.1.1.1"), address("::1")]);
+            assert_eq!(target.permitted(&[], &[]), Err(EgressError::Unreachable));
+            let mixed = target.permitted(&[address("127.0.0.1"), address("1.1.1.1"), address("::1")], &[]);
             assert_eq!(mixed, Ok(vec!["1.1.1.1:443".parse().expect("an address")]));
         }
     }
 
     #[test]
     fn the_allow_list_is_for_host_and_network() {
-        let permitted =
-            |url: &str, to: &str| judge(url, &private()).and_then(|target| target.permitted(&[address(to)]));
+        let permitted = |url: &str, to: &str| {
+            judge(url, &private()).and_then(|target| target.permitted(&[address(to)], &[]))
+        };
         assert!(permitted("https://mcp.internal:8443/mcp", "10.1.2.3").is_ok());
         assert!(permitted("https://mcp.internal/mcp", "fd00:1::5").is_ok());
         assert!(permitted("https://mcp.internal/mcp", "::ffff:10.1.2.3").is_ok());
@@ -281,14 +295,32 @@ mod tests {
             ["http://127.0.0.1:9/", "http://localhost:9/", "http://as.localhost:9/", "http://[::1]:9/"]
         {
             let target = judge(text, &policy).expect(text);
-            assert!(target.permitted(&[address("127.0.0.1")]).is_ok(), "{text}");
-            assert_eq!(target.permitted(&[address("1.1.1.1")]), Err(NOT_PUBLIC), "{text}");
+            assert!(target.permitted(&[address("127.0.0.1")], &[]).is_ok(), "{text}");
+            assert_eq!(target.permitted(&[address("1.1.1.1")], &[]), Err(NOT_PUBLIC), "{text}");
         }
         for text in ["http://a.example/", "http://10.0.0.1/", "http://0.0.0.0/", "https://a.example:9/"] {
             assert!(judge(text, &policy).is_err(), "{text}");
         }
         let named = judge("https://rebound.example/", &policy).expect("a name");
-        assert_eq!(named.permitted(&[address("127.0.0.1")]), Err(NOT_PUBLIC));
+        assert_eq!(named.permitted(&[address("127.0.0.1")], &[]), Err(NOT_PUBLIC));
+    }
+
+    #[test]
+    fn never_to_our_own_listeners() {
+        let policy = EgressPolicy { development_loopback: true, ..EgressPolicy::default() };
+        let target = judge("http://localhost:8081/", &policy).expect("a target");
+        for (listener, kept) in [
+            ("127.0.0.1:8081", 0),
+            ("0.0.0.0:8081", 0),
+            ("[::]:8081", 0),
+            ("[::ffff:127.0.0.1]:8081", 0),
+            ("127.0.0.1:8082", 1),
+            ("127.0.0.2:8081", 1),
+        ] {
+            let own = [listener.parse().expect("an address")];
+            let permitted = target.permitted(&[address("127.0.0.1")], &own);
+            assert_eq!(permitted.map_or(0, |addresses| addresses.len()), kept, "{listener}");
+        }
     }
 
     #[test]
@@ -327,7 +359,7 @@ mod tests {
         fn without_a_policy_only_public_addresses_are_left(bits in any::<u128>(), v4 in any::<u32>()) {
             let target = strict("https://a.example/").expect("a name");
             let resolved = [IpAddr::from(bits.to_be_bytes()), IpAddr::from(v4.to_be_bytes())];
-            for kept in target.permitted(&resolved).unwrap_or_default() {
+            for kept in target.permitted(&resolved, &[]).unwrap_or_default() {
                 prop_assert!(address::is_public(kept.ip()) && kept.port() == 443);
             }
         }

@@ -6,11 +6,12 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use oauth2::basic::BasicClient;
 use oauth2::{AuthUrl, ClientId, CsrfToken, PkceCodeChallenge, PkceCodeVerifier, RedirectUrl, Scope};
-use secrecy::{ExposeSecret as _, SecretString};
+use secrecy::{ExposeSecret, SecretString};
 use url::{Url, form_urlencoded};
 
-use super::{AuthorizationServer, is_reserved_parameter};
+use super::AuthorizationServer;
 use crate::clock::{Entropy, random};
+use crate::domain::auth_text::is_reserved_parameter;
 
 pub struct AuthorizationRequest<'a> {
     pub server: &'a AuthorizationServer,
@@ -234,7 +235,7 @@ mod tests {
         let response = AuthorizationResponse::read("code=c%2B1&state=s+1&iss=https%3A%2F%2Fas.example&x=y")
             .expect("one");
         assert_eq!((response.state.as_str(), response.iss.as_deref()), ("s 1", Some("https://as.example")));
-        assert_eq!(response.outcome.as_ref().map(|secret| secret.expose_secret()), Ok("c+1"));
+        assert_eq!(response.outcome.as_ref().map(ExposeSecret::expose_secret), Ok("c+1"));
         assert!(!format!("{response:?}").contains("c+1"));
         for (code, error) in [("access_denied", "access_denied"), ("<script>", "other"), ("", "other")] {
             let response = AuthorizationResponse::read(&format!("state=s&error={code}&error_description=d"))

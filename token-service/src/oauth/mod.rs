@@ -67,37 +67,6 @@ pub struct Discovered {
     pub scopes: BTreeSet<String>,
 }
 
-/// Parameters of authorization and token requests that OAuth and OpenID Connect define. Nobody else sets them.
-const RESERVED_PARAMETERS: [&str; 22] = [
-    "access_token",
-    "client_assertion",
-    "client_assertion_type",
-    "client_id",
-    "client_secret",
-    "code",
-    "code_challenge",
-    "code_challenge_method",
-    "code_verifier",
-    "error",
-    "grant_type",
-    "iss",
-    "password",
-    "redirect_uri",
-    "refresh_token",
-    "request",
-    "request_uri",
-    "resource",
-    "response_mode",
-    "response_type",
-    "scope",
-    "state",
-];
-
-/// Whether settings may not name a parameter, because the gateway sets it or OAuth gives it a meaning.
-pub fn is_reserved_parameter(name: &str) -> bool {
-    RESERVED_PARAMETERS.contains(&name)
-}
-
 /// Scopes as the parameter `scope` has them (RFC 6749, section 3.3).
 fn scope_text(scopes: &BTreeSet<String>) -> String {
     scopes.iter().map(String::as_str).collect::<Vec<_>>().join(" ")

@@ -215,7 +215,7 @@ fn credential(object: &Object, name: &str) -> Result<Option<String>, &'static st
 mod tests {
     use super::*;
     use crate::oauth::tests::authorization_server;
-    use secrecy::ExposeSecret as _;
+    use secrecy::ExposeSecret;
 
     const NOW: Timestamp = Timestamp(1_000_000_000_000);
 
@@ -281,7 +281,7 @@ mod tests {
         )
         .expect("registered");
         assert_eq!((given.client_id.as_str(), given.authentication.as_str()), ("c", "client_secret_basic"));
-        assert_eq!(given.client_secret.as_ref().map(|secret| secret.expose_secret()), Some("s"));
+        assert_eq!(given.client_secret.as_ref().map(ExposeSecret::expose_secret), Some("s"));
         assert_eq!(given.client_secret_expires_at, Some(Timestamp::from_seconds(2_000_000_000)));
         let forever = answer(200, r#"{"client_id":"c","client_secret":"s","client_secret_expires_at":0,"token_endpoint_auth_method":"client_secret_post"}"#).expect("registered");
         assert_eq!(

@@ -11,6 +11,7 @@ use url::Url;
 use super::authentication::{Form, UnreadableKey};
 use super::{AuthorizationServer, Client};
 use crate::clock::{Entropy, Timestamp};
+use crate::domain::auth_text::is_reserved_parameter;
 use crate::egress::{EgressClient, EgressError};
 
 /// The largest answer that is read, in bytes: room for two tokens of the largest size and an ID token.
@@ -113,7 +114,7 @@ fn form(request: &TokenRequest<'_>) -> Form {
         form.add("scope", &super::scope_text(request.scopes));
     }
     for (name, value) in request.parameters {
-        if !super::is_reserved_parameter(name) {
+        if !is_reserved_parameter(name) {
             form.add(name, value);
         }
     }

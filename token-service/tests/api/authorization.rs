@@ -177,14 +177,14 @@ async fn all_faults_of_an_authorization_are_named() {
           "remedy": "write it byte for byte as the provider's metadata have it"
         },
         {
-          "field": "auth.authorization_server.revocation_endpoint",
-          "problem": "it must be an https URL (http for a loopback host) without user name, password or fragment",
-          "remedy": "write the provider's https URL"
-        },
-        {
           "field": "auth.authorization_server.token_endpoint",
           "problem": "is missing next to the other endpoints",
           "remedy": "give it too, or give the issuer alone to have its metadata read"
+        },
+        {
+          "field": "auth.authorization_server.revocation_endpoint",
+          "problem": "it must be an https URL (http for a loopback host) without user name, password or fragment",
+          "remedy": "write the provider's https URL"
         },
         {
           "field": "auth.client.id",

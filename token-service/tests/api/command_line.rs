@@ -163,5 +163,24 @@ async fn check_server_reads_what_a_server_says_of_itself() {
     serving.abort();
     let (code, output, error) = checked.expect("it ends");
     assert_eq!(code, Some(0), "{error}");
-    assert_snapshot!(output.replace(&origin, "ORIGIN"), @"");
+    assert_snapshot!(output.replace(&origin, "ORIGIN"), @"
+    ORIGIN/mcp
+      server:         asks for a credential at once (status 401)
+      authorization:  OAuth, by ORIGIN
+      resource:       ORIGIN/mcp
+      registration:   dynamic registration, or a client registered by hand
+      scopes:         read write
+      PKCE (S256):    yes
+      warning:        it has no revocation endpoint: what a member disconnects stays valid there
+
+    For portcullis.yaml:
+
+    servers:
+      - slug: server
+        url: ORIGIN/mcp
+        allow_http: true
+        auth:
+          type: oauth
+        workspaces: all
+    ");
 }

@@ -1,6 +1,6 @@
 //! A database with members and servers, and brokers on it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -9,7 +9,7 @@ use std::time::Duration;
 use portcullis_token_service::broker::failpoints::{Failpoints, NoFailpoints};
 use portcullis_token_service::broker::{Broker, Credential, NoCredential, Parts, Timings, TokenPlace};
 use portcullis_token_service::clock::{Clock, SystemClock, SystemEntropy, Timestamp};
-use portcullis_token_service::credentials::seal_client;
+use portcullis_token_service::credentials::{ClientPlace, seal_client_secret};
 use portcullis_token_service::domain::connection::{Binding, Connection, ConnectionId, ConnectionOwner};
 use portcullis_token_service::domain::ids::{MemberId, ServerId};
 use portcullis_token_service::domain::people::Identity;
@@ -127,14 +127,20 @@ impl Stage {
     }
 
     pub(crate) fn client_credentials(&self, id: &str) -> ServerAuth {
-        let authentication = ClientAuthentication::SecretBasic(SecretString::from("hunter2-hunter2"));
-        let client = ClientSettings { client_id: CLIENT.to_owned(), authentication };
-        let (id, url) = (ServerId::from(id), url());
+        let (id, url, authorization_server) = (ServerId::from(id), url(), self.endpoints());
+        let place = ClientPlace {
+            server: &id,
+            url: &url,
+            authorization_server: &authorization_server,
+            client_id: CLIENT,
+        };
+        let secret = seal_client_secret(&self.vault, place, &SecretString::from("hunter2-hunter2"), None);
+        let authentication = ClientAuthentication::SecretBasic(secret);
         ServerAuth::ClientCredentials(Box::new(ClientCredentialsSettings {
-            client: seal_client(&self.vault, &id, &url, &self.endpoints(), &client, None),
+            client: ClientSettings { client_id: CLIENT.to_owned(), authentication },
             scopes: None,
-            token_parameters: std::collections::BTreeMap::new(),
-            authorization_server: self.endpoints(),
+            token_parameters: BTreeMap::new(),
+            authorization_server,
         }))
     }
 

@@ -6,6 +6,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use url::Url;
 
+use crate::domain::auth_text::check_scope;
 use crate::domain::server::AuthorizationServerSettings;
 use crate::egress::EgressError;
 use crate::oauth::AuthorizationServer;
@@ -16,7 +17,6 @@ pub(super) type Check<'a> = &'a dyn Fn(&Url) -> Result<(), EgressError>;
 
 const MAX_URL: usize = 2048;
 const MAX_SCOPES: usize = 128;
-const MAX_SCOPE: usize = 256;
 const MAX_METHODS: usize = 16;
 
 /// What of RFC 9728 concerns us.
@@ -208,9 +208,7 @@ pub(super) fn scopes(text: &str) -> BTreeSet<String> {
 }
 
 fn collect<'a>(scopes: impl Iterator<Item = &'a str>) -> BTreeSet<String> {
-    let allowed = |byte: u8| byte.is_ascii_graphic() && byte != b'"' && byte != b'\\';
-    let sound = |scope: &&str| (1..=MAX_SCOPE).contains(&scope.len()) && scope.bytes().all(allowed);
-    scopes.filter(sound).take(MAX_SCOPES).map(str::to_owned).collect()
+    scopes.filter(|scope| check_scope(scope).is_ok()).take(MAX_SCOPES).map(str::to_owned).collect()
 }
 
 /// The error names the member that is wrong, not what it holds.
@@ -335,7 +333,7 @@ mod tests {
                 "client_id_metadata_document_supported": true,
                 "code_challenge_methods_supported": ["plain"],
                 "jwks_uri": "http://169.254.169.254/",
-            })))
+            })));
         })
         .expect("metadata");
         assert!(!full.pkce_s256 && full.iss_parameter && full.client_id_metadata_document);
@@ -401,7 +399,7 @@ mod tests {
         }
         // Nothing here is given to a shell; what `url` reads is what goes out.
         let odd = server(|document| {
-            _ = document.insert("token_endpoint".into(), "https://as.example/$(x);--y".into())
+            _ = document.insert("token_endpoint".into(), "https://as.example/$(x);--y".into());
         });
         assert_eq!(odd.expect("metadata").token_endpoint.as_str(), "https://as.example/$(x);--y");
     }

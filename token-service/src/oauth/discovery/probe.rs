@@ -39,7 +39,7 @@ fn bearer(reply: &EgressReply) -> Option<BearerChallenge> {
 fn initialize(server: &Url) -> EgressRequest {
     let client = json!({"name": "portcullis", "version": env!("CARGO_PKG_VERSION")});
     let params = json!({"protocolVersion": PROTOCOL_VERSION, "capabilities": {}, "clientInfo": client});
-    post(server, "initialize", params, HeaderMap::new())
+    post(server, "initialize", &params, HeaderMap::new())
 }
 
 fn server_discover(server: &Url) -> EgressRequest {
@@ -51,10 +51,10 @@ fn server_discover(server: &Url) -> EgressRequest {
     for (name, value) in [("mcp-protocol-version", MODERN_VERSION), ("mcp-method", "server/discover")] {
         headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
     }
-    post(server, "server/discover", json!({"_meta": meta}), headers)
+    post(server, "server/discover", &json!({"_meta": meta}), headers)
 }
 
-fn post(server: &Url, method: &str, params: Value, mut headers: HeaderMap) -> EgressRequest {
+fn post(server: &Url, method: &str, params: &Value, mut headers: HeaderMap) -> EgressRequest {
     let both = HeaderValue::from_static("application/json, text/event-stream");
     headers.insert(header::ACCEPT, both);
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));

@@ -21,7 +21,7 @@ use crate::oauth::json::{self, JsonError, Object};
 
 const MAX_TOKEN: usize = 16 * 1024;
 /// What "never" is for a lifetime: ten years, in seconds.
-const MAX_LIFETIME: u64 = 10 * 365 * 24 * 60 * 60;
+const MAX_LIFETIME: f64 = 315_360_000.0;
 const MAX_RETRY_AFTER: Duration = Duration::from_hours(1);
 
 /// `invalid_grant` (RFC 6749, section 5.2), and what providers with error codes of their own document in its place.
@@ -113,7 +113,7 @@ fn expires_in(object: &Object) -> Result<Option<Duration>, TokenError> {
         return Ok(None);
     }
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "bounded on both sides")]
-    let whole = seconds.min(MAX_LIFETIME as f64) as u64;
+    let whole = seconds.min(MAX_LIFETIME) as u64;
     Ok(Some(Duration::from_secs(whole)))
 }
 
@@ -150,7 +150,7 @@ fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
 mod tests {
     use super::*;
     use proptest::prelude::*;
-    use secrecy::ExposeSecret as _;
+    use secrecy::ExposeSecret;
 
     fn reply(status: u16, body: &str) -> EgressReply {
         let mut headers = HeaderMap::new();
@@ -171,8 +171,8 @@ mod tests {
         let tokens = given(r#","expires_in":3600,"refresh_token":"rt","scope":"read  write","id_token":{}"#)
             .expect("tokens");
         assert_eq!(tokens.access.expose_secret(), "at");
-        assert_eq!(tokens.refresh.as_ref().map(|token| token.expose_secret()), Some("rt"));
-        assert_eq!(tokens.expires_in, Some(Duration::from_secs(3600)));
+        assert_eq!(tokens.refresh.as_ref().map(ExposeSecret::expose_secret), Some("rt"));
+        assert_eq!(tokens.expires_in, Some(Duration::from_hours(1)));
         assert_eq!(tokens.scopes, Some(BTreeSet::from(["read".to_owned(), "write".to_owned()])));
         assert!(!format!("{tokens:?}").contains("rt"));
         let plain = answer(200, r#"{"access_token":"at","token_type":"bEARER"}"#).expect("tokens");
@@ -185,8 +185,8 @@ mod tests {
             ("1", Some(1)),
             ("\"3600\"", Some(3600)),
             ("3600.9", Some(3600)),
-            ("1e18", Some(MAX_LIFETIME)),
-            ("18446744073709551616", Some(MAX_LIFETIME)),
+            ("1e18", Some(315_360_000)),
+            ("18446744073709551616", Some(315_360_000)),
             ("0", None),
             ("-1", None),
             ("\"0\"", None),
