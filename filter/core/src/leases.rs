@@ -155,6 +155,10 @@ impl LeaseCache {
         if self.is_outdated(&access) {
             return Err(Refused::Outdated);
         }
+        if access.ttl_ms() == 0 {
+            // Good for the request that asked, and says nothing about what is held.
+            return Ok(access);
+        }
         if let Known::Held(held) = self.look_up(&key, received_ms)
             && access.is_older_than(&held)
         {

@@ -61,8 +61,10 @@ impl Worker {
             Err(landing) => return self.wake(&pending.flight, &Landing::Lease(landing)),
         };
         let unavailable = LeaseState::Unavailable { retry_after_ms: RETRY_AFTER_MS };
-        // Not worth keeping, and asking again would not end.
-        if access.ttl_ms() == 0 {
+        // An answer that is not to be kept is for those who waited for it. Who looks into the cache finds nothing there,
+        // and asking again would not end.
+        let for_the_waiting = matches!(pending.flight, Flight::Renewal(..));
+        if access.ttl_ms() == 0 && !for_the_waiting {
             return self.wake(&pending.flight, &Landing::Lease(unavailable));
         }
         let landing = match self.leases.grant(pending.key.clone(), access, now_ms) {
@@ -85,7 +87,10 @@ impl Worker {
     }
 
     fn on_denial(&mut self, pending: &PendingLease, reason: DenyReason, now_ms: u64) -> LeaseState {
-        self.leases.deny(pending.key.clone(), reason, now_ms);
+        // About what this one call would need; others do with what there is.
+        if reason != DenyReason::TooManyScopes {
+            self.leases.deny(pending.key.clone(), reason, now_ms);
+        }
         LeaseState::Denied(reason)
     }
 
