@@ -93,7 +93,7 @@ fn once_connected_the_next_call_goes_to_the_upstream() {
         Invalidation::All,
     ] {
         let mut gateway = Gateway::knowing(&connect_required(&[]));
-        gateway.news(&[invalidation.clone()]);
+        gateway.news(std::slice::from_ref(&invalidation));
         let request = call("search");
         let stream = gateway.open(&request);
         assert_eq!(gateway.send_body(stream, &request.body), Step::Wait, "{invalidation:?}");
