@@ -141,8 +141,10 @@ impl Page {
     pub fn form(&self, button: &str) -> anyhow::Result<Submission> {
         let document = Html::parse_document(&self.html);
         let pressed = select(&document, "button, input[type=submit]").find(|found| is_called(*found, button));
-        let pressed = pressed.with_context(|| format!("no button {button:?} at {}: {}", self.url, self.text()))?;
-        let form = pressed.ancestors().filter_map(ElementRef::wrap).find(|found| found.value().name() == "form");
+        let pressed =
+            pressed.with_context(|| format!("no button {button:?} at {}: {}", self.url, self.text()))?;
+        let form =
+            pressed.ancestors().filter_map(ElementRef::wrap).find(|found| found.value().name() == "form");
         let form = form.context("the button is in no form")?;
         let inputs = Selector::parse("input[name]").map_err(|error| anyhow::anyhow!("{error}"))?;
         let mut fields: Vec<(String, String)> = form
@@ -207,7 +209,8 @@ mod tests {
 
     #[test]
     fn pages_that_go_on_say_where() {
-        let page = page("<meta http-equiv=refresh content='0; url=http://127.0.0.1:2/authorize?a=1&amp;b=2'>");
+        let page =
+            page("<meta http-equiv=refresh content='0; url=http://127.0.0.1:2/authorize?a=1&amp;b=2'>");
         let onward = page.onward().expect("readable").expect("an address");
         assert_eq!(onward.as_str(), "http://127.0.0.1:2/authorize?a=1&b=2");
     }

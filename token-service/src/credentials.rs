@@ -7,7 +7,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use crate::domain::header::HeaderName;
 use crate::domain::ids::ServerId;
 use crate::domain::server::{
-    AuthorizationServerSettings, ClientAuthentication, ClientSettings, SealedHeader, SealedSecret, Server, ServerAuth,
+    AuthorizationServerSettings, ClientAuthentication, SealedHeader, SealedSecret, Server, ServerAuth,
 };
 use crate::domain::url::ServerUrl;
 use crate::oauth::{Authentication, Client};
@@ -135,21 +135,4 @@ pub fn seal_client_secret(
     let before = present.and_then(|server| server.settings.auth.client()?.0.authentication.secret());
     let generation = before.map_or(1, |secret| secret.generation.saturating_add(1));
     SealedSecret { generation, value: vault.seal(&place.generation(generation), value) }
-}
-
-/// [`seal_client_secret`] for all of a client.
-pub fn seal_client(
-    vault: &Vault,
-    server: &ServerId,
-    url: &ServerUrl,
-    authorization_server: &AuthorizationServerSettings,
-    client: &ClientSettings<SecretString>,
-    present: Option<&Server>,
-) -> ClientSettings {
-    let place = ClientPlace { server, url, authorization_server, client_id: &client.client_id };
-    let sealed: Result<_, std::convert::Infallible> =
-        client.clone().try_map(|value| Ok(seal_client_secret(vault, place, &value, present)));
-    match sealed {
-        Ok(client) => client,
-    }
 }

@@ -29,7 +29,10 @@ async fn a_modern_client_is_asked_to_open_the_link_and_goes_on() {
     let result = &asked.answer()["result"];
     assert_eq!((asked.status, &result["resultType"]), (200, &json!("input_required")), "{asked:?}");
     let question = &result["inputRequests"]["portcullis_connect"];
-    assert_eq!((&question["method"], &question["params"]["mode"]), (&json!("elicitation/create"), &json!("url")));
+    assert_eq!(
+        (&question["method"], &question["params"]["mode"]),
+        (&json!("elicitation/create"), &json!("url"))
+    );
     assert!(setting.protected.subjects_of("tools/call").is_empty());
 
     setting.connect(&link_of(&asked), ADA, ADA_THERE).await;
@@ -128,7 +131,10 @@ async fn what_the_server_had_asked_is_put_back() {
     let asked = agent.call("tools/call", with_urls(rename.clone())).await;
     let theirs = asked.answer()["result"].clone();
     assert_eq!(theirs["requestState"], RENAME_STATE, "{asked:?}");
-    let key = theirs["inputRequests"].as_object().and_then(|asked| asked.keys().next().cloned()).expect("a question");
+    let key = theirs["inputRequests"]
+        .as_object()
+        .and_then(|asked| asked.keys().next().cloned())
+        .expect("a question");
 
     // The account is gone before the answer comes, so the gateway asks in between.
     setting.provider.withdraw(ADA_THERE);

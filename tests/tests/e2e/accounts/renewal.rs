@@ -1,8 +1,8 @@
 //! Tokens that end: renewed without anybody noticing, or the member is asked again. Never a loop.
 
 use portcullis_tests::mcp::Era;
-use portcullis_tests::upstream::protected::desk::{EXPORT, EXPORT_SCOPE};
 use portcullis_tests::upstream::protected::Verdict;
+use portcullis_tests::upstream::protected::desk::{EXPORT, EXPORT_SCOPE};
 use serde_json::json;
 
 use super::{ADA, ADA_THERE, Setting, account_of, link_of, whoami};
@@ -96,7 +96,10 @@ async fn a_tool_that_wants_more_scope_gets_it_by_a_new_consent() {
     setting.connect(&link_of(&told), ADA, ADA_THERE).await;
     let after = setting.provider.ledger.authorizations().pop().expect("a consent").scope;
     let wanted: Vec<&str> = before.split(' ').chain([EXPORT_SCOPE]).collect();
-    assert!(wanted.iter().all(|scope| after.split(' ').any(|granted| granted == *scope)), "{before} → {after}");
+    assert!(
+        wanted.iter().all(|scope| after.split(' ').any(|granted| granted == *scope)),
+        "{before} → {after}"
+    );
     let exported = agent.call_tool(EXPORT, json!({})).await;
     assert!(exported.answer()["result"]["content"].is_array(), "{exported:?}");
     assert_ne!(exported.answer()["result"]["isError"], true, "{exported:?}");
