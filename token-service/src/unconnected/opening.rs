@@ -43,7 +43,7 @@ impl Service {
         let now = self.clock.now();
         match RequestState::open(&self.vault, &member, &grant.server.id, &request.request, text, now) {
             Some(state) => OpenedState::Opened {
-                request_state: state.request_state,
+                request_state: state.upstream,
                 input_responses: state.input_responses,
             },
             None => OpenedState::Refused,

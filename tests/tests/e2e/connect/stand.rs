@@ -177,15 +177,14 @@ fn unavailable() -> Value {
 }
 
 fn unconnected(request: &Value) -> Value {
-    let result = match request["method"].as_str() {
-        Some("tools/list") => json!({
+    let result = if request["method"] == "tools/list" {
+        json!({
             "resultType": "complete",
             "tools": [{"name": "allowed", "inputSchema": {}}, {"name": "denied", "inputSchema": {}}],
-        }),
-        _ => {
-            let text = format!("Open https://gateway.example/connect/{TICKET} and try again.");
-            json!({"resultType": "complete", "content": [{"type": "text", "text": text}], "isError": true})
-        }
+        })
+    } else {
+        let text = format!("Open https://gateway.example/connect/{TICKET} and try again.");
+        json!({"resultType": "complete", "content": [{"type": "text", "text": text}], "isError": true})
     };
     json!({"jsonrpc": "2.0", "id": request["id"], "result": result})
 }
