@@ -69,7 +69,7 @@ impl Envoy {
             process: Process::start(&program, directory)?,
             access_log: AccessLog::new(settings.access_log.clone()),
             admin_url: format!("http://{}", settings.admin),
-            http: reqwest::Client::builder().no_proxy().build()?,
+            http: crate::http::client().build()?,
         })
     }
 

@@ -17,6 +17,7 @@ pub mod demo;
 pub mod envoy;
 pub mod everything;
 pub mod fetched;
+pub mod http;
 pub mod idp;
 pub mod mcp;
 pub mod oidc;

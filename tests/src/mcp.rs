@@ -34,7 +34,7 @@ impl Agent {
     /// # Panics
     /// If no HTTP client can be made.
     pub fn new(url: impl Into<String>, credential: Option<&str>, era: Era) -> Self {
-        let http = Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build();
+        let http = crate::http::client().redirect(reqwest::redirect::Policy::none()).build();
         Self {
             http: http.expect("an HTTP client"),
             url: url.into(),

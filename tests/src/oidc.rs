@@ -79,7 +79,7 @@ impl Oidc {
             url: format!("{}/token/introspection", self.issuer()),
             client_id: "protected".into(),
             client_secret: INTROSPECTION_SECRET.into(),
-            http: reqwest::Client::builder().no_proxy().build()?,
+            http: crate::http::client().build()?,
         })
     }
 
@@ -119,7 +119,7 @@ mod tests {
             scope: "read",
         };
         let protected = Protected::start(TcpListener::bind("127.0.0.1:0").await?, protection)?;
-        let http = reqwest::Client::builder().no_proxy().build()?;
+        let http = crate::http::client().build()?;
         let metadata: Value = http
             .get(format!("{}/.well-known/openid-configuration", oidc.issuer()))
             .send()

@@ -55,10 +55,9 @@ impl Person {
     /// # Panics
     /// If no HTTP client can be made.
     pub fn new() -> Self {
-        let client = reqwest::Client::builder()
+        let client = crate::http::client()
             .cookie_store(true)
             .redirect(reqwest::redirect::Policy::none())
-            .no_proxy()
             .build()
             .expect("an HTTP client");
         Self { client }

@@ -165,10 +165,7 @@ impl Inner {
             faults: Faults::default(),
             ledger: Ledger::default(),
             approve_as: Mutex::default(),
-            http: reqwest::Client::builder()
-                .no_proxy()
-                .redirect(reqwest::redirect::Policy::none())
-                .build()?,
+            http: crate::http::client().redirect(reqwest::redirect::Policy::none()).build()?,
         })
     }
 

@@ -170,6 +170,7 @@ async fn connect(job: &Job, listener: Listener) -> anyhow::Result<Client> {
     if let Some(key) = &job.key {
         config = config.auth_header(key.clone());
     }
+    crate::http::cryptography();
     let transport = StreamableHttpClientTransport::from_config(config);
     let lifecycle = match job.era {
         Era::Legacy => ClientLifecycleMode::Initialize,

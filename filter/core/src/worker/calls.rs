@@ -18,6 +18,9 @@ use crate::step::{Call, CallOutcome, Destination, Headers};
 /// that a configuration update replaced.
 const LOST_AFTER_MS: u64 = 1_000;
 
+/// For a lease in place of one whose credential was refused: the token-service gives a provider ten seconds.
+const RENEWAL_TIMEOUT_MS: u64 = 12_000;
+
 /// How long opening a session may take: the token-service shakes hands with the upstream for it.
 const SESSION_TIMEOUT_MS: u64 = 10_000;
 
@@ -82,7 +85,10 @@ impl Calls {
     }
 
     pub(super) fn queue_lease(&mut self, pending: PendingLease, service: &TokenService) {
-        let call = question(service, LEASES_PATH, &pending.request, service.timeout_ms);
+        // To renew a credential the token-service asks the provider first.
+        let renews = pending.request.rejected.is_some();
+        let timeout_ms = if renews { RENEWAL_TIMEOUT_MS } else { service.timeout_ms };
+        let call = question(service, LEASES_PATH, &pending.request, timeout_ms);
         self.queue(Purpose::Lease(pending), None, call);
     }
 

@@ -18,7 +18,7 @@ async fn token(provider: &Provider, subject: &str, resource: &str, scope: &str) 
         ("resource", resource),
         ("scope", scope),
     ]);
-    let http = reqwest::Client::builder().no_proxy().build().expect("a client");
+    let http = crate::http::client().build().expect("a client");
     let reply = http
         .post(provider.url(Endpoint::Token))
         .header("content-type", "application/x-www-form-urlencoded")

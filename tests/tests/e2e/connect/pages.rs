@@ -8,7 +8,7 @@ use super::stand::{Stand, granted};
 #[tokio::test]
 async fn pages_come_from_the_public_listener_and_nothing_else_does() {
     let stand = Stand::start([granted(1)]).await;
-    let http = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build();
+    let http = portcullis_tests::http::client().redirect(reqwest::redirect::Policy::none()).build();
     let http = http.expect("a client");
     for path in [
         "/connect/t1?x=1",
