@@ -107,7 +107,7 @@ fn authorized(at: &At<'_>, fields: &Fields<'_>, kind: DraftKind) -> Read {
         }
     };
     let auth = match draft.check() {
-        Ok(auth) => Some(AuthConfig::OAuth(auth)).filter(|_| unread.is_empty()),
+        Ok(auth) => Some(AuthConfig::OAuth(Box::new(auth))).filter(|_| unread.is_empty()),
         Err(faults) => {
             faults.iter().for_each(report);
             None

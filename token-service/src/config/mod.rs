@@ -152,7 +152,7 @@ pub enum AuthConfig {
     /// Names differ from each other; values can be sent as they are.
     Headers(Vec<HeaderConfig>),
     /// The types `oauth` and `client_credentials`.
-    OAuth(CheckedAuth<SecretString>),
+    OAuth(Box<CheckedAuth<SecretString>>),
 }
 
 #[derive(Clone, Debug)]

@@ -56,11 +56,11 @@ fn the_example_loads() {
     assert!(!format!("{:?}", declared.servers).contains("hunter2"));
     assert_eq!(declared.servers[4].workspaces, WorkspacesConfig::All);
     assert_eq!(declared.servers[1].url.to_string(), "https://mcp.notion.com/mcp");
-    let AuthConfig::OAuth(CheckedAuth::OAuth(crm)) = &declared.servers[2].auth else { panic!("oauth") };
+    let AuthConfig::OAuth(crm) = &declared.servers[2].auth else { panic!("oauth") };
+    let CheckedAuth::OAuth(crm) = &**crm else { panic!("oauth") };
     assert_eq!(crm.client.as_ref().expect("a client").authentication.as_str(), "client_secret_post");
-    let AuthConfig::OAuth(CheckedAuth::ClientCredentials(shared)) = &declared.servers[3].auth else {
-        panic!("client credentials")
-    };
+    let AuthConfig::OAuth(shared) = &declared.servers[3].auth else { panic!("client credentials") };
+    let CheckedAuth::ClientCredentials(shared) = &**shared else { panic!("client credentials") };
     assert_eq!(shared.token_parameters["audience"], "warehouse");
     let warehouse = AllowedPrivate::parse("warehouse.internal", "10.1.0.0/16").expect("an entry");
     assert_eq!(config.service.egress.allowed, [warehouse]);

@@ -88,7 +88,7 @@ impl GivenSecret for SecretString {
 
 impl GivenSecret for Option<SecretString> {
     fn text(&self) -> Option<&str> {
-        self.as_ref().map(|secret| secret.expose_secret())
+        self.as_ref().map(SecretString::expose_secret)
     }
 }
 

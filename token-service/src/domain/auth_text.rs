@@ -36,7 +36,7 @@ pub enum TextError {
 }
 
 /// What a request to the authorization or token endpoint is made of (RFC 6749, 7521, 7523, 7636, 8707, 9101, 9396,
-/// 9449, OpenID Connect Core): whoever sets one of these changes whom the tokens are for, or who gets them.
+/// 9449, OIDC Core): whoever sets one of these changes whom the tokens are for, or who gets them.
 const RESERVED_PARAMETERS: [&str; 30] = [
     "assertion",
     "authorization_details",
@@ -109,7 +109,7 @@ pub fn check_client_secret(secret: &str) -> Result<(), TextError> {
     good.then_some(()).ok_or(TextError::ClientSecret)
 }
 
-/// A key that assertions can be signed with (RFC 7523): ES256, RS256 or EdDSA.
+/// A key that assertions can be signed with (RFC 7523): ES256, RS256 or `EdDSA`.
 pub fn check_private_key(pem: &str) -> Result<(), TextError> {
     let good = pem.len() <= MAX_SECRET_LENGTH
         && (ES256KeyPair::from_pem(pem).is_ok()

@@ -110,7 +110,7 @@ pub enum ClientAuthentication<Secret = SealedSecret> {
     None,
     SecretBasic(Secret),
     SecretPost(Secret),
-    /// RFC 7523, with a private key in PEM (PKCS #8): ES256 for a P-256 key, RS256 for an RSA key, EdDSA for Ed25519.
+    /// RFC 7523, with a private key in PEM (PKCS #8): ES256 for a P-256 key, RS256 for an RSA key, `EdDSA` for Ed25519.
     PrivateKeyJwt {
         key: Secret,
         key_id: Option<String>,

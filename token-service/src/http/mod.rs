@@ -72,7 +72,7 @@ pub fn public(shared: Shared) -> Router {
         .route("/readyz", get(health::ready))
         .merge(public::routes())
         .with_state(Arc::clone(&shared));
-    public::dress(finish(routes, Audience::Public), &shared)
+    public::dress(finish(routes, Audience::Public), shared)
 }
 
 /// The admin API and its description, made from the same list. `routes!` is the one way to add a route here.

@@ -49,7 +49,8 @@ impl RequestState {
         request_state: Option<String>,
         input_responses: Option<String>,
     ) -> Option<Self> {
-        let length = |text: &Option<String>| text.as_deref().map_or(0, |text| Value::from(text).to_string().len());
+        let length =
+            |text: &Option<String>| text.as_deref().map_or(0, |text| Value::from(text).to_string().len());
         let carried = length(&request_state).saturating_add(length(&input_responses));
         (carried <= LARGEST_CARRIED).then(|| Self {
             expires_at: now.plus(STATE_LIFE),

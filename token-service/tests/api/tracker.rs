@@ -11,8 +11,8 @@ use axum::routing::get;
 use axum::{Json, Router};
 use rmcp::ServerHandler;
 use rmcp::model::{
-    ErrorData, Implementation, JsonObject, ListResourcesResult, ListToolsResult, PaginatedRequestParams, Resource,
-    ServerCapabilities, ServerConfig, Tool,
+    ErrorData, Implementation, JsonObject, ListResourcesResult, ListToolsResult, PaginatedRequestParams,
+    Resource, ServerCapabilities, ServerConfig, Tool,
 };
 use rmcp::service::{RequestContext, RoleServer};
 use rmcp::transport::streamable_http_server::session::local::LocalSessionManager;
@@ -111,7 +111,9 @@ impl ServerHandler for Tracker {
         request: Option<PaginatedRequestParams>,
         _context: RequestContext<RoleServer>,
     ) -> Result<ListToolsResult, ErrorData> {
-        let tool = |name: &'static str| Tool::new(name, "A tool.", JsonObject::from_iter([("type".to_owned(), "object".into())]));
+        let tool = |name: &'static str| {
+            Tool::new(name, "A tool.", JsonObject::from_iter([("type".to_owned(), "object".into())]))
+        };
         let second = request.and_then(|request| request.cursor).is_some();
         let tools = if second { vec![tool("get_issue")] } else { vec![tool("search"), tool("create_issue")] };
         let mut page = ListToolsResult::with_all_items(tools);

@@ -134,7 +134,8 @@ async fn a_modern_call_waits_for_its_member_and_goes_on() {
     assert_eq!(scene.lease(&scene.key).await["result"], "granted");
     let digest = request_digest("tools/call", "search", br#"{"query":"a"}"#);
     let open = async |key: &str, digest| {
-        scene.ask("states", key, json!({"state": held["requestState"], "request": digest})).await["result"].clone()
+        scene.ask("states", key, json!({"state": held["requestState"], "request": digest})).await["result"]
+            .clone()
     };
     assert_eq!(open(&scene.key, digest).await, "opened");
     assert_eq!(open(&scene.key, request_digest("tools/call", "search", b"{}")).await, "refused");
@@ -156,26 +157,34 @@ async fn a_call_is_asked_again_or_given_up() {
     first["requestState"] = "the upstream's own".into();
     first["inputResponses"] = json!({"theirs": {"action": "accept"}});
     let asked = scene.post(&handle, None, &modern("tools/call", first)).await.body["result"].clone();
-    let again = scene.post(&handle, None, &retry(&asked["requestState"], "accept")).await.body["result"].clone();
+    let again =
+        scene.post(&handle, None, &retry(&asked["requestState"], "accept")).await.body["result"].clone();
     assert_eq!(link_of(&again), link_of(&asked), "the same link");
-    let declined = scene.post(&handle, None, &retry(&again["requestState"], "decline")).await.body["result"].clone();
+    let declined =
+        scene.post(&handle, None, &retry(&again["requestState"], "decline")).await.body["result"].clone();
     assert_eq!((&declined["isError"], &declined["resultType"]), (&json!(true), &json!("complete")));
 
     // A state of another request, member or maker is none.
     let mut other = retry(&again["requestState"], "accept");
     other["params"]["arguments"] = json!({"query": "b"});
     let eve = scene.handle(&member_key(&scene.service, "eve").await).await;
-    for (handle, message) in
-        [(&handle, other), (&eve, retry(&again["requestState"], "accept")), (&handle, retry(&json!("pcl-state.AAAA"), "accept"))]
-    {
+    for (handle, message) in [
+        (&handle, other),
+        (&eve, retry(&again["requestState"], "accept")),
+        (&handle, retry(&json!("pcl-state.AAAA"), "accept")),
+    ] {
         let refused = scene.post(handle, None, &message).await;
-        assert_eq!((refused.status, &refused.body["error"]["code"]), (StatusCode::BAD_REQUEST, &json!(-32602)));
+        assert_eq!(
+            (refused.status, &refused.body["error"]["code"]),
+            (StatusCode::BAD_REQUEST, &json!(-32602))
+        );
     }
 
     // What the upstream had asked comes back through it all.
     scene.connect("Ada Lovelace", &link_of(&again)).await;
     let digest = request_digest("tools/call", "search", br#"{"query":"a"}"#);
-    let opened = scene.ask("states", &scene.key, json!({"state": again["requestState"], "request": digest})).await;
+    let opened =
+        scene.ask("states", &scene.key, json!({"state": again["requestState"], "request": digest})).await;
     assert_eq!(opened["request_state"], "the upstream's own");
     assert_eq!(opened["input_responses"], r#"{"theirs":{"action":"accept"}}"#);
 }
@@ -187,11 +196,18 @@ async fn a_legacy_session_goes_on_with_the_upstream() {
     let opened = scene.initialize(&handle).await;
     assert_eq!(opened.body["result"]["protocolVersion"], "2025-11-25", "{}", opened.text);
     let session = opened.header("mcp-session-id").expect("a session").to_owned();
-    let notified = scene.post(&handle, Some(&session), &json!({"jsonrpc": "2.0", "method": "notifications/initialized"})).await;
+    let notified = scene
+        .post(&handle, Some(&session), &json!({"jsonrpc": "2.0", "method": "notifications/initialized"}))
+        .await;
     assert_eq!((notified.status, &*notified.text), (StatusCode::ACCEPTED, ""));
     let asked = scene.post(&handle, Some(&session), &request("tools/call", call())).await;
     let elicitation = &asked.body["error"]["data"]["elicitations"][0];
-    assert_eq!((&asked.body["error"]["code"], &elicitation["mode"]), (&json!(-32042), &json!("url")), "{}", asked.text);
+    assert_eq!(
+        (&asked.body["error"]["code"], &elicitation["mode"]),
+        (&json!(-32042), &json!("url")),
+        "{}",
+        asked.text
+    );
     assert!(elicitation["elicitationId"].is_string());
     let eve = member_key(&scene.service, "eve").await;
     let foreign = scene.post(&scene.handle(&eve).await, Some(&session), &request("ping", json!({}))).await;
@@ -211,7 +227,10 @@ async fn a_legacy_session_goes_on_with_the_upstream() {
 
     let unknown = json!("unknown");
     assert_eq!(scene.ask("sessions", &eve, json!({"session": session})).await["result"], unknown);
-    assert_eq!(scene.ask("sessions", &scene.key, json!({"session": "pcl-session.AAAA"})).await["result"], unknown);
+    assert_eq!(
+        scene.ask("sessions", &scene.key, json!({"session": "pcl-session.AAAA"})).await["result"],
+        unknown
+    );
     scene.service.clock.advance(24 * 60 * 60_000);
     assert_eq!(scene.ask("sessions", &scene.key, json!({"session": session})).await["result"], unknown);
 }
@@ -241,7 +260,11 @@ async fn what_one_member_connects_others_see() {
     let scene = Scene::new().await;
     let eve = scene.handle(&member_key(&scene.service, "eve").await).await;
     let unknown = scene.post(&eve, None, &modern("tools/list", json!({}))).await.body["error"].clone();
-    assert_eq!((&unknown["code"], &unknown["data"]["reason"]), (&json!(-31002), &json!("connect_required")), "{unknown}");
+    assert_eq!(
+        (&unknown["code"], &unknown["data"]["reason"]),
+        (&json!(-31002), &json!("connect_required")),
+        "{unknown}"
+    );
 
     let ada = scene.handle(&scene.key).await;
     let asked = scene.post(&ada, None, &modern("tools/call", call())).await;
@@ -249,17 +272,20 @@ async fn what_one_member_connects_others_see() {
     learnt(&scene).await;
 
     let tools = scene.post(&eve, None, &modern("tools/list", json!({}))).await.body["result"].clone();
-    let names: Vec<&Value> = tools["tools"].as_array().expect("tools").iter().map(|tool| &tool["name"]).collect();
+    let names: Vec<&Value> =
+        tools["tools"].as_array().expect("tools").iter().map(|tool| &tool["name"]).collect();
     assert_eq!(names, ["search", "create_issue", "get_issue"], "all pages in one");
     assert_eq!((&tools["resultType"], &tools["cacheScope"]), (&json!("complete"), &json!("private")));
     let legacy = scene.post(&eve, None, &request("tools/list", json!({}))).await.body["result"].clone();
     assert_eq!(legacy, json!({"tools": tools["tools"]}));
-    let resources = scene.post(&eve, None, &request("resources/list", json!({}))).await.body["result"].clone();
+    let resources =
+        scene.post(&eve, None, &request("resources/list", json!({}))).await.body["result"].clone();
     assert_eq!(resources, json!({"resources": []}), "a member's own documents stay the member's");
     let initialized = scene.initialize(&eve).await.body["result"].clone();
     assert_eq!(initialized["serverInfo"]["name"], "tracker", "{initialized}");
     assert_eq!(initialized["instructions"], "Track issues.");
-    let discovered = scene.post(&eve, None, &modern("server/discover", json!({}))).await.body["result"].clone();
+    let discovered =
+        scene.post(&eve, None, &modern("server/discover", json!({}))).await.body["result"].clone();
     assert_eq!(discovered["_meta"]["io.modelcontextprotocol/serverInfo"]["name"], "tracker", "{discovered}");
 }
 
@@ -275,7 +301,8 @@ async fn broken_requests_are_answered_in_json_rpc() {
     }
     assert_eq!(scene.post(&handle, None, &ping).await.body["result"], json!({}));
     let send = async |method: Method, body: String| {
-        let request = scene.service.filter.request(method, PATH).header("x-portcullis-handle", &handle).body(body);
+        let request =
+            scene.service.filter.request(method, PATH).header("x-portcullis-handle", &handle).body(body);
         Reply::read(request.send().await.expect("a reply")).await
     };
     for (method, body, status, code) in [
@@ -288,5 +315,9 @@ async fn broken_requests_are_answered_in_json_rpc() {
         assert_eq!((reply.status.as_u16(), &reply.body["error"]["code"]), (status, &code), "{method}");
     }
     scene.service.clock.advance(5 * 60_000);
-    assert_eq!(scene.post(&handle, None, &ping).await.status, StatusCode::SERVICE_UNAVAILABLE, "it has expired");
+    assert_eq!(
+        scene.post(&handle, None, &ping).await.status,
+        StatusCode::SERVICE_UNAVAILABLE,
+        "it has expired"
+    );
 }

@@ -185,7 +185,7 @@ fn a_service_key_cannot_use_accounts_of_members() {
     }
     let mut facts = of_key(key_facts());
     facts.server.as_mut().expect("a server").server.settings.auth =
-        ServerAuth::OAuth(Box::new(OAuthSettings::default()));
+        ServerAuth::OAuth(Box::<OAuthSettings>::default());
     assert!(matches!(resolve(&key_request(), &facts, NOW), Resolution::Granted(_)), "a member's key may");
 }
 

@@ -85,7 +85,9 @@ impl AuthReader<'_> {
             Opened::Draft(draft) => match draft.check() {
                 Ok(checked) => self.sealed(problems, url?, checked),
                 Err(faults) => {
-                    faults.into_iter().for_each(|fault| add(problems, fault));
+                    for fault in faults {
+                        add(problems, fault);
+                    }
                     None
                 }
             },

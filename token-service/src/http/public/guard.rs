@@ -280,7 +280,7 @@ mod tests {
     fn a_session_ends_after_idleness_and_after_half_a_day() {
         let start = Timestamp(1_000_000);
         assert_eq!(end(start, start), start.plus(IDLE));
-        let late = start.plus(LONGEST - Duration::from_secs(1));
+        let late = start.plus(LONGEST.saturating_sub(Duration::from_secs(1)));
         assert_eq!(end(start, late), start.plus(LONGEST));
     }
 

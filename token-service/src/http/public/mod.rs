@@ -24,8 +24,6 @@ mod sign_in;
 mod trouble;
 mod words;
 
-use std::sync::Arc;
-
 use axum::Router;
 use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post};
@@ -50,6 +48,6 @@ pub(super) fn routes() -> Router<Shared> {
 }
 
 /// What all replies of the public listener have in common; the outermost layer.
-pub(super) fn dress(routes: Router, shared: &Shared) -> Router {
-    routes.layer(from_fn_with_state(Arc::clone(shared), headers::dress))
+pub(super) fn dress(routes: Router, shared: Shared) -> Router {
+    routes.layer(from_fn_with_state(shared, headers::dress))
 }
