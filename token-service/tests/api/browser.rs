@@ -29,7 +29,6 @@ pub(crate) struct Departure {
 }
 
 impl Browser {
-    #[expect(clippy::disallowed_methods, reason = "a client of the service, not its way out")]
     pub(crate) fn new(service: &Service) -> Self {
         let client = Client::builder().redirect(Policy::none()).build().expect("a client");
         Self { client, address: service.addresses.public.clone(), cookies: BTreeMap::new() }

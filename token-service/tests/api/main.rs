@@ -1,5 +1,7 @@
 //! The service through its front doors: the same builder as `main`, over a database of its own and real sockets.
 
+#![expect(clippy::disallowed_methods, reason = "clients of the service, not its way out")]
+
 mod access;
 mod admin_api;
 mod audit;

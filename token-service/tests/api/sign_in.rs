@@ -113,7 +113,7 @@ async fn a_session_is_new_with_every_sign_in_and_gone_with_the_sign_out() {
     assert_eq!(location(&first).await, (StatusCode::SEE_OTHER, Some("/sign-in".parse().expect("a value"))));
     assert_eq!(location(&browser).await.0, StatusCode::OK);
 
-    let replay = browser.clone();
+    let before = browser.clone();
     let page = browser.get("/connections").await;
     let forged = browser.post("/sign-out", &[("csrf", "0000")]).await;
     assert_eq!(forged.status, StatusCode::FORBIDDEN);
@@ -121,7 +121,7 @@ async fn a_session_is_new_with_every_sign_in_and_gone_with_the_sign_out() {
     let reply = browser.post("/sign-out", &[("csrf", field(&page.text, "csrf"))]).await;
     assert_eq!((reply.status, reply.header("location")), (StatusCode::SEE_OTHER, Some("/sign-in")));
     assert!(!browser.cookies.contains_key(SESSION));
-    assert_eq!(location(&replay).await.0, StatusCode::SEE_OTHER);
+    assert_eq!(location(&before).await.0, StatusCode::SEE_OTHER);
 }
 
 #[tokio::test]
