@@ -7,7 +7,7 @@ use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
 
-use nix::sys::signal::{Signal, kill};
+use nix::sys::signal::{Signal, kill, raise};
 use nix::unistd::Pid;
 use portcullis_token_service::broker::NoCredential;
 use portcullis_token_service::broker::failpoints::{Failpoint, Failpoints};
@@ -123,7 +123,8 @@ impl Failpoints for Orders {
         let point = format!("{point:?}");
         if self.pause_at.as_ref() == Some(&point) {
             say("paused");
-            kill(Pid::this(), Signal::SIGSTOP).expect("stands still");
+            // To this very thread, which then does not go on a little before the process stops.
+            raise(Signal::SIGSTOP).expect("stands still");
         }
         if self.die_at.as_ref() == Some(&point) {
             kill(Pid::this(), Signal::SIGKILL).expect("dies");
