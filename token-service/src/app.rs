@@ -1,7 +1,7 @@
 //! The composition root: from a configuration to a running service. `main` and the tests build the same.
 
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,10 +9,14 @@ use thiserror::Error;
 use tokio::task::JoinSet;
 
 use crate::apply::{ApplyError, ConfigSource, apply};
+use crate::broker::failpoints::NoFailpoints;
+use crate::broker::{Broker, Parts, Timings};
 use crate::clock::{Clock, Entropy};
 use crate::config::{
     Config, InternalListener, Listeners, Problems, RootKeyConfig, ServiceConfig, StoreConfig,
 };
+use crate::connect::ConnectLinks;
+use crate::egress::EgressClient;
 use crate::http;
 use crate::http::listen::{ListenError, Listener};
 use crate::jobs::{self, Follower};
@@ -20,11 +24,15 @@ use crate::key_use::KeyUse;
 use crate::shutdown::Shutdown;
 use crate::state::{Service, Settings, Shared};
 use crate::store::{SqliteStore, Store, StoreError};
+use crate::unconnected::Work;
 use crate::vault::{AdminToken, Vault, VaultError};
 use crate::watch_hub::WatchHub;
 
 /// How long requests at hand may take to finish after a stop is requested.
 const DRAIN: Duration = Duration::from_secs(30);
+
+/// How long renewals at hand may take after that; longer than a token request and its commit.
+const RENEWALS: Duration = Duration::from_secs(15);
 
 /// How long `?wait=applied` waits: longer than a filter takes to lapse.
 const APPLIED_TIMEOUT: Duration = Duration::from_secs(6);
@@ -57,6 +65,8 @@ pub enum StartError {
     Store(#[from] StoreError),
     #[error("the secrets cannot be opened")]
     Vault(#[from] VaultError),
+    #[error("no way out to upstream servers: {0}")]
+    Egress(String),
     #[error(transparent)]
     Listen(#[from] ListenError),
     #[error("a listener failed")]
@@ -95,6 +105,11 @@ impl App {
         Ok(Addresses { internal: self.internal.url()?, admin: self.admin.url()?, public: self.public.url()? })
     }
 
+    /// What the request handlers share.
+    pub fn service(&self) -> Shared {
+        Arc::clone(&self.shared)
+    }
+
     /// The switch that ends [`App::serve`].
     pub fn shutdown(&self) -> Shutdown {
         self.shared.shutdown.clone()
@@ -114,9 +129,15 @@ impl App {
                 jobs::look_for_commits(&shared),
                 jobs::write_key_uses(&shared),
                 jobs::prune_changes(&shared),
+                shared.learn_catalogues(),
+                jobs::renew_connections(&shared),
+                jobs::sweep_browsers(&shared),
             )
         };
         let (served, _) = tokio::join!(drained(&mut listeners, &shutdown), jobs);
+        if tokio::time::timeout(RENEWALS, shared.broker.drain()).await.is_err() {
+            tracing::warn!("renewals that had not finished were cut off");
+        }
         served
     }
 }
@@ -157,16 +178,36 @@ async fn open(
     let StoreConfig::Sqlite(path) = store;
     let store: Arc<dyn Store> = Arc::new(SqliteStore::open(path).await?);
     let RootKeyConfig::File(root_key) = root_key;
-    let vault = Vault::open_with_file(root_key, &*store, Arc::clone(&entropy)).await?;
+    let vault = Arc::new(Vault::open_with_file(root_key, &*store, Arc::clone(&entropy)).await?);
     let admin_token = AdminToken::establish(admin_token_file, &*store, &*entropy).await?;
     tracing::info!(file = %admin_token_file.display(), "the admin token is in this file");
+    let egress = EgressClient::new(&config.service.egress).map_err(StartError::Egress)?;
+    let egress = Arc::new(egress.keeping_off(config.service.listeners.tcp()));
+    let shutdown = Shutdown::default();
     let settings = Settings {
         lease_ttl: config.service.lease_ttl,
         watch_hold: config.service.watch_hold,
+        connect_wait: config.service.connect_wait,
+        public_url: config.service.public_url.clone(),
+        development_sign_in: config.service.development_sign_in,
         applied_timeout: APPLIED_TIMEOUT,
         key_environment: config.service.api_key_environment.clone(),
         config_file: file.display().to_string(),
     };
+    let broker = Broker::new(Parts {
+        store: Arc::clone(&store),
+        vault: Arc::clone(&vault),
+        egress: Arc::clone(&egress),
+        clock: Arc::clone(&clock),
+        entropy: Arc::clone(&entropy),
+        shutdown: shutdown.clone(),
+        failpoints: Arc::new(NoFailpoints),
+        timings: Timings::default(),
+        public_url: settings.public_url.clone(),
+        unsaved: beside(path),
+    });
+    // What the service before could not commit is newer than what is in the database.
+    broker.settle_unsaved().await;
     Ok(Arc::new(Service {
         store,
         vault,
@@ -175,7 +216,18 @@ async fn open(
         clock,
         entropy,
         admin_token,
-        shutdown: Shutdown::default(),
+        shutdown,
+        egress,
+        broker,
+        links: ConnectLinks::default(),
+        unconnected: Work::default(),
         settings,
     }))
+}
+
+/// The directory for renewed tokens that the database at `path` could not take.
+fn beside(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".unsaved");
+    PathBuf::from(name)
 }

@@ -7,9 +7,11 @@
 mod present;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::convert::Infallible;
 use std::path::{Path, PathBuf};
 
 use portcullis_wire::names::Slug;
+use secrecy::SecretString;
 
 use self::present::Present;
 use crate::clock::Entropy;
@@ -17,7 +19,8 @@ use crate::config::{
     AuthConfig, Config, Declared, HeaderConfig, PolicyTargetConfig, Problem, Problems, ServerConfig,
     WorkspacesConfig,
 };
-use crate::credentials;
+use crate::credentials::{self, ClientPlace};
+use crate::domain::auth_draft::CheckedAuth;
 use crate::domain::ids::{MemberId, ServerId, WorkspaceId};
 use crate::domain::people::Identity;
 use crate::domain::policy::PolicyTarget;
@@ -180,6 +183,7 @@ impl Work<'_> {
                 };
                 ServerAuth::Headers(headers.iter().map(seal).collect())
             }
+            AuthConfig::OAuth(auth) => self.oauth(auth, id, server),
         };
         let workspaces = match &server.workspaces {
             WorkspacesConfig::All => DeclaredWorkspaces::All,
@@ -198,6 +202,18 @@ impl Work<'_> {
             provision_new_workspaces: workspaces == DeclaredWorkspaces::All,
         };
         Some(DeclaredServer { id: id.clone(), slug: server.slug.clone(), settings, workspaces })
+    }
+
+    fn oauth(&self, auth: &CheckedAuth<SecretString>, id: &ServerId, server: &ServerConfig) -> ServerAuth {
+        let present = self.present.servers.get(&server.slug);
+        let sealed: Result<_, Infallible> =
+            auth.clone().try_seal(|authorization_server, client_id, value| {
+                let place = ClientPlace { server: id, url: &server.url, authorization_server, client_id };
+                Ok(credentials::seal_client_secret(self.vault, place, &value, present))
+            });
+        match sealed {
+            Ok(auth) => auth,
+        }
     }
 
     fn policies(&self, ids: &Ids, problems: &mut Vec<Problem>) -> Vec<DeclaredPolicy> {

@@ -28,6 +28,11 @@ impl Timestamp {
     pub fn plus(self, duration: Duration) -> Self {
         Self(self.0.saturating_add(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)))
     }
+
+    #[must_use]
+    pub fn minus(self, duration: Duration) -> Self {
+        Self(self.0.saturating_sub(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)))
+    }
 }
 
 /// Tells the time.
@@ -81,6 +86,8 @@ mod tests {
         assert_eq!(Timestamp(5).until(Timestamp(3)), Duration::ZERO);
         assert_eq!(Timestamp(3).until(Timestamp(5)), Duration::from_millis(2));
         assert_eq!(Timestamp(u64::MAX).plus(Duration::from_secs(1)), Timestamp(u64::MAX));
+        assert_eq!(Timestamp(1_500).minus(Duration::from_secs(1)), Timestamp(500));
+        assert_eq!(Timestamp(5).minus(Duration::MAX), Timestamp(0));
         assert_eq!(Timestamp::from_seconds(u64::MAX), Timestamp(u64::MAX));
     }
 

@@ -16,6 +16,12 @@ use crate::store::StoreError;
 /// How late a commit of another process on the same database is noticed at most.
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 
+/// How late a connection is renewed at most that is due; nothing against the ten minutes that are left for it.
+const RENEW_INTERVAL: Duration = Duration::from_secs(1);
+
+/// How often links, sessions and flows that are over are forgotten.
+const SWEEP_INTERVAL: Duration = Duration::from_mins(10);
+
 /// How often old changes are forgotten, and how many are kept: a filter that is further behind starts over.
 const PRUNE_INTERVAL: Duration = Duration::from_hours(1);
 const KEPT_CHANGES: u64 = 100_000;
@@ -45,6 +51,20 @@ async fn write_once(service: &Service) -> Result<(), StoreError> {
         service.key_use.put_back(uses);
     }
     outcome
+}
+
+/// Renews connections ahead of expiry, and commits renewed tokens that could not be committed before.
+pub(crate) async fn renew_connections(service: &Service) {
+    while pause(service, RENEW_INTERVAL).await {
+        service.broker.settle_unsaved().await;
+        report(service.broker.renew_due().await);
+    }
+}
+
+pub(crate) async fn sweep_browsers(service: &Service) {
+    while pause(service, SWEEP_INTERVAL).await {
+        report(service.store.sweep_browsers(service.clock.now()).await);
+    }
 }
 
 pub(crate) async fn prune_changes(service: &Service) {

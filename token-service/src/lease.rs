@@ -1,20 +1,25 @@
-//! Leases: read the facts, resolve, open the upstream credential.
+//! Leases: read the facts, resolve, get a usable credential from the broker, or say what is in the way.
 
 use std::time::Duration;
 
-use portcullis_wire::lease::{DenyReason, Lease, LeaseReply, LeaseRequest};
+use portcullis_wire::lease::{ConnectRequired, DenyReason, Lease, LeaseReply, LeaseRequest, Rejected};
 
+use crate::broker::{Credential, NoCredential};
 use crate::clock::Timestamp;
-use crate::credentials;
+use crate::domain::connection::{ConnectionId, ReauthReason};
 use crate::domain::ids::MemberId;
 use crate::domain::people::Identity;
 use crate::domain::resolve::{Grant, Resolution, resolve};
 use crate::http::error::error_chain;
 use crate::state::Service;
 use crate::store::{Actor, NewMember, StoreError};
+use crate::unconnected::Handle;
 
 /// When to ask again after the store failed.
 const RETRY_AFTER_MS: u64 = 1_000;
+
+/// For requests that are on their way when the filter's use of a handle ends.
+const HANDLE_GRACE: Duration = Duration::from_mins(1);
 
 impl Service {
     /// Decides on a lease. A store that fails is not a denial: the reply says to ask again.
@@ -49,38 +54,97 @@ impl Service {
             resolution => resolution,
         };
         Ok(match resolution {
-            Resolution::Granted(grant) => self.grant(*grant, now),
+            Resolution::Granted(grant) => self.grant(*grant, request.rejected.as_ref(), now).await,
             Resolution::Denied(reason) => LeaseReply::Denied { reason },
             // A member deleted between provisioning and reading again; the filter's next request settles it.
             Resolution::Provision { .. } => LeaseReply::Unavailable { retry_after_ms: RETRY_AFTER_MS },
         })
     }
 
-    async fn resolve(&self, request: &LeaseRequest, now: Timestamp) -> Result<Resolution, StoreError> {
+    pub(crate) async fn resolve(
+        &self,
+        request: &LeaseRequest,
+        now: Timestamp,
+    ) -> Result<Resolution, StoreError> {
         Ok(resolve(request, &self.store.lease_facts(request).await?, now))
     }
 
-    fn grant(&self, grant: Grant, now: Timestamp) -> LeaseReply {
-        let credential_headers = match credentials::open(&self.vault, &grant.server) {
-            Ok(headers) => headers,
-            Err(error) => {
-                let server = grant.server.id.as_str();
-                tracing::error!(server, error = error_chain(&error), "cannot open the server's credential");
-                return LeaseReply::Denied { reason: DenyReason::CredentialUnavailable };
-            }
-        };
+    async fn grant(&self, grant: Grant, rejected: Option<&Rejected>, now: Timestamp) -> LeaseReply {
         if let Some(key) = &grant.caller.key_id {
             self.key_use.note(key.as_str().into(), now);
         }
+        let denied = |reason| LeaseReply::Denied { reason };
+        match self.credential(&grant, rejected).await {
+            Ok(credential) => {
+                self.came_by(&grant);
+                self.granted(grant, credential)
+            }
+            Err(NoCredential::ConnectRequired { connection, reason, missing_scopes }) => {
+                self.connect_required(grant, connection, reason, missing_scopes)
+            }
+            Err(NoCredential::Unavailable { retry_after_ms }) => LeaseReply::Unavailable { retry_after_ms },
+            Err(NoCredential::Misconfigured) => denied(DenyReason::CredentialUnavailable),
+            Err(NoCredential::MemberRequired) => denied(DenyReason::MemberRequired),
+            Err(NoCredential::TooManyScopes) => denied(DenyReason::TooManyScopes),
+        }
+    }
+
+    fn granted(&self, grant: Grant, credential: Credential) -> LeaseReply {
+        // Renewing may have taken a while.
+        let now = self.clock.now();
+        let longest = credential
+            .not_after
+            .map_or(self.settings.lease_ttl, |end| now.until(end).min(self.settings.lease_ttl));
+        // Shared headers are the server's own: an invalidation of the server covers them.
+        let (connection_id, credential_generation) = match credential.connection {
+            Some((id, generation)) => (Some(id.to_string()), generation),
+            None => (None, 0),
+        };
         LeaseReply::Granted(Box::new(Lease {
             caller: grant.caller,
             workspace: grant.workspace,
             server_id: grant.server.id.to_string(),
-            // A shared header is the server's own: an invalidation of the server covers it.
-            connection_id: None,
+            connection_id,
+            credential_generation,
             policy: grant.policy,
-            credential_headers,
-            ttl_ms: ttl_ms(now, grant.not_after, self.settings.lease_ttl),
+            credential_headers: credential.headers,
+            ttl_ms: ttl_ms(now, grant.not_after, longest),
+            revision: grant.revision.0,
+        }))
+    }
+
+    fn connect_required(
+        &self,
+        grant: Grant,
+        connection: ConnectionId,
+        reason: Option<ReauthReason>,
+        missing_scopes: bool,
+    ) -> LeaseReply {
+        let Some(member) = grant.member else {
+            return LeaseReply::Denied { reason: DenyReason::MemberRequired };
+        };
+        let now = self.clock.now();
+        // The credential lacks scopes for one request; others may still use it.
+        let longest = if missing_scopes { Duration::ZERO } else { self.settings.lease_ttl };
+        let ttl_ms = ttl_ms(now, grant.not_after, longest);
+        let connection_id = connection.to_string();
+        let handle = Handle {
+            member: member.id,
+            server: grant.server.id.clone(),
+            workspace: grant.workspace.id.as_str().into(),
+            connection,
+            reason,
+            missing_scopes,
+            expires_at: now.plus(Duration::from_millis(ttl_ms)).plus(HANDLE_GRACE),
+        };
+        LeaseReply::ConnectRequired(Box::new(ConnectRequired {
+            caller: grant.caller,
+            workspace: grant.workspace,
+            server_id: grant.server.id.to_string(),
+            connection_id,
+            policy: grant.policy,
+            handle: handle.seal(&self.vault),
+            ttl_ms,
             revision: grant.revision.0,
         }))
     }

@@ -6,29 +6,46 @@
 //! - [`domain`]: what there is (servers, workspaces, members, keys, policies) and who may have a lease. Pure.
 //! - [`store`]: the storage contract, and SQLite behind it.
 //! - [`vault`]: the root key, the data keys, and sealing; API keys and the admin token.
+//! - [`presets`]: what is known of well-known servers.
 //! - [`config`]: `portcullis.yaml`, read strictly and checked whole.
 //! - [`credentials`]: sealing and opening a server's credential headers.
+//! - [`egress`]: the one way out to addresses that others choose.
+//! - [`oauth`]: being an OAuth client of upstream servers.
+//! - [`broker`]: a usable credential for a caller and a server, whatever it takes.
+//! - [`connect`]: how a member gets a connection: the link, and the way through the provider.
 //! - [`watch_hub`], [`key_use`], [`shutdown`]: what a running service keeps in memory.
 //! - [`state`]: all of these together, as handlers share them.
 //! - [`lease`]: deciding on a lease.
+//! - [`unconnected`]: MCP answers for members who have yet to connect an account.
+//! - [`quarantine`]: connections whose server has moved to another origin.
 //! - [`apply`]: making the store say what `portcullis.yaml` says, at start and whenever the file changes.
 //! - [`http`]: the three listeners.
+//! - [`check_server`]: how a server wants to be authorised, for whoever is about to register it.
 //! - [`telemetry`]: the log, and what is never in it.
 //! - [`app`]: the composition root; `main` and the tests use the same.
 
 pub mod app;
 pub mod apply;
+pub mod broker;
+pub mod check_server;
 pub mod clock;
 pub mod config;
+pub mod connect;
 pub mod credentials;
 pub mod domain;
+pub mod egress;
 pub mod http;
 mod jobs;
 pub mod key_use;
 pub mod lease;
+pub mod oauth;
+pub mod presets;
+pub mod quarantine;
 pub mod shutdown;
 pub mod state;
 pub mod store;
 pub mod telemetry;
+mod text;
+pub mod unconnected;
 pub mod vault;
 pub mod watch_hub;

@@ -8,7 +8,9 @@ use std::sync::Arc;
 use clap::{Parser, Subcommand};
 use portcullis_token_service::app::App;
 use portcullis_token_service::apply::ConfigSource;
+use portcullis_token_service::check_server::check_server;
 use portcullis_token_service::clock::{SystemClock, SystemEntropy};
+use portcullis_token_service::egress::EgressPolicy;
 use portcullis_token_service::http::error::error_chain;
 use portcullis_token_service::telemetry;
 use tokio::signal::unix::{SignalKind, signal};
@@ -36,6 +38,14 @@ enum Command {
         #[arg(long, value_name = "FILE")]
         config: PathBuf,
     },
+    /// Asks a server how it wants to be authorised, and prints what to write into the configuration.
+    CheckServer {
+        /// The server's MCP endpoint.
+        url: String,
+        /// Whose section `egress` says what may be asked besides public addresses.
+        #[arg(long, value_name = "FILE")]
+        config: Option<PathBuf>,
+    },
     /// Prints the version.
     Version,
 }
@@ -43,8 +53,9 @@ enum Command {
 #[tokio::main]
 async fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
-        Command::Serve { config, log } => serve(config, &log).await,
+        Command::Serve { config, log } => Box::pin(serve(config, &log)).await,
         Command::Check { config } => return check(config),
+        Command::CheckServer { url, config } => check_url(&url, config).await,
         Command::Version => {
             writeln!(io::stdout(), "portcullis {}", env!("CARGO_PKG_VERSION")).map_err(Into::into)
         }
@@ -81,7 +92,7 @@ async fn serve(config: PathBuf, levels: &str) -> Outcome {
         public = addresses.public,
         "listening"
     );
-    app.serve().await?;
+    Box::pin(app.serve()).await?;
     tracing::info!("stopped");
     Ok(())
 }
@@ -100,6 +111,15 @@ fn check(config: PathBuf) -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+async fn check_url(url: &str, config: Option<PathBuf>) -> Outcome {
+    let policy = match config {
+        Some(path) => source(path).load()?.service.egress,
+        None => EgressPolicy::default(),
+    };
+    write!(io::stdout(), "{}", check_server(url, &policy).await?)?;
+    Ok(())
 }
 
 fn source(path: PathBuf) -> ConfigSource {

@@ -3,11 +3,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::broker::Broker;
 use crate::clock::{Clock, Entropy};
+use crate::connect::ConnectLinks;
+use crate::egress::EgressClient;
 use crate::http::error::ApiError;
 use crate::key_use::KeyUse;
 use crate::shutdown::Shutdown;
 use crate::store::{Actor, Store, StoreError};
+use crate::unconnected::Work;
 use crate::vault::{AdminToken, Vault};
 use crate::watch_hub::WatchHub;
 
@@ -17,13 +21,17 @@ pub type Shared = Arc<Service>;
 /// The parts of a running service; put together in [`crate::app`].
 pub struct Service {
     pub store: Arc<dyn Store>,
-    pub vault: Vault,
+    pub vault: Arc<Vault>,
     pub watch_hub: WatchHub,
     pub key_use: KeyUse,
     pub clock: Arc<dyn Clock>,
     pub entropy: Arc<dyn Entropy>,
     pub admin_token: AdminToken,
     pub shutdown: Shutdown,
+    pub egress: Arc<EgressClient>,
+    pub broker: Arc<Broker>,
+    pub links: ConnectLinks,
+    pub unconnected: Work,
     pub settings: Settings,
 }
 
@@ -36,6 +44,12 @@ pub struct Settings {
     pub watch_hold: Duration,
     /// How long `?wait=applied` waits.
     pub applied_timeout: Duration,
+    /// How long a call is held while its member connects an account.
+    pub connect_wait: Duration,
+    /// The gateway's own origin, as clients and browsers know it.
+    pub public_url: String,
+    /// Whether people sign in by choosing who they are; for a laptop only.
+    pub development_sign_in: bool,
     /// The second part of new API keys, such as `live`.
     pub key_environment: String,
     /// Where the objects that are read-only here are declared, as told to people.

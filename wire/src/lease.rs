@@ -16,7 +16,27 @@ pub struct LeaseRequest {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub workspace: Option<Slug>,
     pub proof: CallerProof,
+    /// The credential of an earlier lease that the upstream did not take: renew it, do not hand it out again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rejected: Option<Rejected>,
 }
+
+/// An upstream's refusal of a lease's credential.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Rejected {
+    pub connection_id: String,
+    /// Of the lease that was refused. Where the connection has a newer one by now, that one is the answer.
+    pub generation: u64,
+    /// 401, or 403 with the error `insufficient_scope`.
+    pub status: u16,
+    /// The upstream's `WWW-Authenticate`, at most [`MAX_CHALLENGE_BYTES`] of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub challenge: Option<String>,
+}
+
+/// How much of a challenge is passed on.
+pub const MAX_CHALLENGE_BYTES: usize = 4096;
 
 /// How the caller showed who it is.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -41,6 +61,8 @@ pub enum CallerProof {
 #[serde(tag = "result", rename_all = "snake_case")]
 pub enum LeaseReply {
     Granted(Box<Lease>),
+    /// The caller may use the server, but first has to connect an account there.
+    ConnectRequired(Box<ConnectRequired>),
     Denied {
         reason: DenyReason,
     },
@@ -60,12 +82,33 @@ pub struct Lease {
     /// Identifies the upstream credential in use, for invalidation; `None` where the server needs none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub connection_id: Option<String>,
+    /// Counts the credentials that the connection has had.
+    #[serde(default)]
+    pub credential_generation: u64,
     pub policy: Policy,
     /// Set on every request to the upstream, replacing whatever the client sent under these names.
     pub credential_headers: Vec<CredentialHeader>,
     /// How long the filter may use this lease, from when it received it.
     pub ttl_ms: u64,
     /// The commit that this lease reflects.
+    pub revision: u64,
+}
+
+/// A caller who has yet to connect an account. The filter judges the request as ever and sends it, in place of the
+/// upstream, to [`crate::unconnected::PATH`] of the token-service, which answers it in the words of its version.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ConnectRequired {
+    pub caller: Caller,
+    pub workspace: WorkspaceRef,
+    pub server_id: String,
+    /// The connection that there will be: an invalidation of it ends the use of this answer.
+    pub connection_id: String,
+    pub policy: Policy,
+    /// Stands for all of the above when the request is sent to the token-service.
+    pub handle: SecretText,
+    /// How long the filter may use this answer, from when it received it.
+    pub ttl_ms: u64,
+    /// The commit that this answer reflects.
     pub revision: u64,
 }
 
@@ -130,6 +173,10 @@ pub enum DenyReason {
     UnknownServer,
     /// The server's upstream credential is missing or cannot be opened; an administrator has to act.
     CredentialUnavailable,
+    /// The server wants an account of each member, and no person is behind a service key.
+    MemberRequired,
+    /// The upstream has asked for further scopes so often of late that the member is not asked again for now.
+    TooManyScopes,
 }
 
 #[cfg(test)]

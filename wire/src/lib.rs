@@ -1,6 +1,7 @@
 //! The types that cross between the filter and the token-service, and nothing else.
 //!
-//! The conversation has two calls, both made by the filter to the internal listener:
+//! The conversation has two calls, made by the filter to the internal listener, and those of [`unconnected`] for members
+//! who have yet to connect an account:
 //!
 //! - `POST /v1/leases` with a [`lease::LeaseRequest`], answered by a [`lease::LeaseReply`]: who the caller is,
 //!   what it may do on one server, and the headers that carry the upstream credential.
@@ -17,6 +18,7 @@ pub mod lease;
 pub mod names;
 pub mod policy;
 pub mod secret;
+pub mod unconnected;
 pub mod watch;
 
 /// Set to [`CONTRACT_VERSION`] on every reply of the token-service's internal listener.

@@ -3,6 +3,8 @@
 //! Every problem is reported at once, each with its place, what is wrong and what to do. A [`Config`] that was loaded
 //! holds no dangling reference, no duplicate and no secret that cannot be sent.
 
+mod auth;
+mod egress;
 mod issuers;
 mod policies;
 mod problems;
@@ -23,11 +25,13 @@ use secrecy::SecretString;
 pub use self::problems::{Problem, Problems};
 use self::reader::{At, Context};
 use self::registry::Names;
+use crate::domain::auth_draft::CheckedAuth;
 use crate::domain::header::HeaderName;
 use crate::domain::issuer::Issuer;
 use crate::domain::people::Identity;
 use crate::domain::policy::ServerRules;
 use crate::domain::url::ServerUrl;
+use crate::egress::EgressPolicy;
 
 /// The whole of `portcullis.yaml`. Paths are resolved against the directory it is in.
 #[derive(Clone, Debug)]
@@ -51,6 +55,12 @@ pub struct ServiceConfig {
     pub lease_ttl: Duration,
     /// How long a watch without news is held.
     pub watch_hold: Duration,
+    /// How long a call is held while its member connects an account.
+    pub connect_wait: Duration,
+    /// What may be reached besides public addresses.
+    pub egress: EgressPolicy,
+    /// People sign in by choosing who they are. Only with a loopback `public_url`.
+    pub development_sign_in: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -71,6 +81,17 @@ pub enum InternalListener {
     Loopback(SocketAddr),
     /// Any address, with mutual TLS.
     MutualTls(SocketAddr, InternalTls),
+}
+
+impl Listeners {
+    /// Those that are reached over TCP.
+    pub fn tcp(&self) -> Vec<SocketAddr> {
+        let internal = match &self.internal {
+            InternalListener::Unix(_) => None,
+            InternalListener::Loopback(address) | InternalListener::MutualTls(address, _) => Some(*address),
+        };
+        internal.into_iter().chain([self.admin, self.public]).collect()
+    }
 }
 
 /// PEM files.
@@ -130,6 +151,8 @@ pub enum AuthConfig {
     None,
     /// Names differ from each other; values can be sent as they are.
     Headers(Vec<HeaderConfig>),
+    /// The types `oauth` and `client_credentials`.
+    OAuth(Box<CheckedAuth<SecretString>>),
 }
 
 #[derive(Clone, Debug)]
@@ -194,7 +217,7 @@ impl Config {
     }
 }
 
-const SECTIONS: [&str; 12] = [
+const SECTIONS: [&str; 15] = [
     "public_url",
     "listeners",
     "store",
@@ -203,6 +226,9 @@ const SECTIONS: [&str; 12] = [
     "api_key_environment",
     "lease_ttl",
     "watch_hold",
+    "connect_wait",
+    "egress",
+    "sign_in",
     "workspaces",
     "servers",
     "issuers",

@@ -9,6 +9,8 @@ use std::time::Duration;
 use super::Environment;
 use super::problems::Problem;
 use super::yaml::{Node, Value};
+use crate::domain::auth_draft::{Field, Step};
+use crate::text::did_you_mean;
 
 /// What reading needs besides the nodes, and the problems found so far.
 pub(super) struct Context<'a> {
@@ -54,6 +56,10 @@ impl<'a> At<'a> {
 
     pub(super) fn is_scalar(&self) -> bool {
         !matches!(self.node.value, Value::List(_) | Value::Mapping(_) | Value::Null)
+    }
+
+    pub(super) fn is_true(&self) -> bool {
+        matches!(self.node.value, Value::Boolean(true))
     }
 
     fn wrong_kind(&self, wanted: &str) {
@@ -127,6 +133,27 @@ impl<'a> At<'a> {
             }
         }
         Some(Fields { at: self.clone(), fields })
+    }
+
+    /// The node at `field` below this one, or the nearest above it that was written.
+    pub(super) fn descend(&self, field: &Field) -> At<'a> {
+        let mut at = self.clone();
+        for step in &field.0 {
+            let below = match (&at.node.value, step) {
+                (Value::Mapping(entries), Step::Key(key)) => {
+                    entries.iter().find(|(name, _)| name == key).map(|(key, node)| at.below(key, node))
+                }
+                (Value::List(items), Step::Index(index)) => items.get(*index).map(|node| At {
+                    node,
+                    place: format!("{}[{index}]", at.place),
+                    context: at.context,
+                }),
+                _ => None,
+            };
+            let Some(below) = below else { break };
+            at = below;
+        }
+        at
     }
 
     /// The same as JSON, for what has a format of its own.
@@ -209,11 +236,4 @@ impl<'a> Fields<'a> {
     pub(super) fn at(&self) -> &At<'a> {
         &self.at
     }
-}
-
-/// The known word that is so near that it was probably meant.
-pub(super) fn did_you_mean<'known>(word: &str, known: &[&'known str]) -> Option<&'known str> {
-    let near = |candidate: &&str| strsim::damerau_levenshtein(word, candidate);
-    let best = known.iter().copied().min_by_key(near)?;
-    (near(&best) <= 1 + word.len() / 4).then_some(best)
 }

@@ -5,13 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use portcullis_wire::names::Slug;
 use portcullis_wire::watch::PayloadPolicy;
 
-use super::reader::{At, Fields, did_you_mean};
-use super::{
-    AuthConfig, HeaderConfig, MemberConfig, ServerConfig, WorkspaceConfig, WorkspacesConfig, secret,
-};
-use crate::domain::header::{HeaderName, check_value};
+use super::auth;
+use super::reader::{At, Fields};
+use super::{MemberConfig, ServerConfig, WorkspaceConfig, WorkspacesConfig};
 use crate::domain::people::Identity;
 use crate::domain::url::{PlainHttp, ServerUrl};
+use crate::text::did_you_mean;
 
 const SLUG_REMEDY: &str = "choose a slug such as linear or team-2";
 
@@ -134,8 +133,13 @@ fn server(at: &At<'_>, names: &mut Names) -> Option<ServerConfig> {
         Some(at) => at.name(),
         None => slug.as_ref().map(Slug::to_string),
     };
-    let url = url(&fields);
-    let auth = fields.require("auth").and_then(auth);
+    let auth::Read { auth, names_preset, preset_url } =
+        fields.require("auth").map(auth::read).unwrap_or_default();
+    let url = match (fields.get("url"), names_preset) {
+        // A preset that is not known was reported already.
+        (None, true) => preset_url.and_then(|url| ServerUrl::parse(url, PlainHttp::Refused).ok()),
+        _ => url(&fields),
+    };
     let payload = fields.get("payload").map_or(Some(PayloadPolicy::default()), payload);
     let workspaces = fields.require("workspaces").and_then(|at| server_workspaces(at, names));
     Some(ServerConfig {
@@ -184,44 +188,4 @@ fn server_workspaces(at: &At<'_>, names: &Names) -> Option<WorkspacesConfig> {
     }
     let slugs: BTreeSet<Slug> = at.list()?.iter().filter_map(|at| names.workspace(at)).collect();
     Some(WorkspacesConfig::Only(slugs.into_iter().collect()))
-}
-
-fn auth(at: &At<'_>) -> Option<AuthConfig> {
-    let kind = at.fields(&["type", "headers"])?;
-    let type_at = kind.require("type")?;
-    match type_at.text()? {
-        "none" => {
-            if let Some(headers) = kind.get("headers") {
-                headers.report("type none sends no headers", "remove the headers, or write type: headers");
-            }
-            Some(AuthConfig::None)
-        }
-        "headers" => headers(kind.require("headers")?),
-        other => {
-            type_at.report(format_args!("{other:?} is not an auth type"), "write none or headers");
-            None
-        }
-    }
-}
-
-fn headers(at: &At<'_>) -> Option<AuthConfig> {
-    let mut headers: Vec<HeaderConfig> = Vec::new();
-    for (text, at) in at.entries()? {
-        let name = HeaderName::parse(text)
-            .map_err(|error| at.report(error, "name the header that the server reads its credential from"));
-        let value = secret::read(&at, check_value);
-        if let (Ok(name), Some(value)) = (name, value) {
-            if headers.iter().any(|header| header.name == name) {
-                at.report(
-                    "this header is given twice (names do not differ by case)",
-                    "remove one of the two",
-                );
-            }
-            headers.push(HeaderConfig { name, value });
-        }
-    }
-    if at.entries()?.is_empty() {
-        at.report("there is no header", "give at least one header, or write type: none");
-    }
-    Some(AuthConfig::Headers(headers))
 }

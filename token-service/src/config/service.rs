@@ -3,13 +3,18 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use url::{Host, Url};
+use url::Url;
 
+use crate::domain::auth_draft::Field;
+use crate::domain::auth_text::is_loopback;
+
+use super::egress;
 use super::reader::{At, Fields};
 use super::{InternalListener, InternalTls, Listeners, RootKeyConfig, ServiceConfig, StoreConfig};
 
 const DEFAULT_LEASE_TTL: Duration = Duration::from_mins(1);
 const DEFAULT_WATCH_HOLD: Duration = Duration::from_secs(1);
+const DEFAULT_CONNECT_WAIT: Duration = Duration::from_secs(20);
 
 pub(super) fn read(sections: &Fields<'_>) -> Option<ServiceConfig> {
     let public_url = sections.require("public_url").and_then(public_url);
@@ -35,6 +40,12 @@ pub(super) fn read(sections: &Fields<'_>) -> Option<ServiceConfig> {
         Some(at) => at.duration(Duration::from_millis(100), Duration::from_secs(30)),
         None => Some(DEFAULT_WATCH_HOLD),
     };
+    let connect_wait = match sections.get("connect_wait") {
+        Some(at) => at.duration(Duration::from_millis(100), Duration::from_secs(25)),
+        None => Some(DEFAULT_CONNECT_WAIT),
+    };
+    let (egress, development_sign_in) = (egress::read(sections), egress::sign_in(sections));
+    development_only(sections, public_url.as_deref());
     Some(ServiceConfig {
         public_url: public_url?,
         listeners: listeners?,
@@ -44,6 +55,9 @@ pub(super) fn read(sections: &Fields<'_>) -> Option<ServiceConfig> {
         api_key_environment: environment?,
         lease_ttl: lease_ttl?,
         watch_hold: watch_hold?,
+        connect_wait: connect_wait?,
+        egress: egress?,
+        development_sign_in: development_sign_in?,
     })
 }
 
@@ -55,13 +69,7 @@ fn environment(text: &str) -> Result<String, &'static str> {
 fn public_url(at: &At<'_>) -> Option<String> {
     at.parsed("write scheme, host and port only, such as https://mcp.example.com", |text| {
         let url = Url::parse(text).map_err(|error| error.to_string())?;
-        let loopback = match url.host() {
-            Some(Host::Ipv4(address)) => address.is_loopback(),
-            Some(Host::Ipv6(address)) => address.is_loopback(),
-            Some(Host::Domain(name)) => name == "localhost",
-            None => false,
-        };
-        if url.scheme() != "https" && !(url.scheme() == "http" && loopback) {
+        if url.scheme() != "https" && !(url.scheme() == "http" && is_loopback(&url)) {
             return Err("it must be https, or http with a loopback host".to_owned());
         }
         let origin = url.origin().ascii_serialization();
@@ -70,6 +78,24 @@ fn public_url(at: &At<'_>) -> Option<String> {
         }
         Ok(origin)
     })
+}
+
+/// What makes a laptop convenient would open a gateway that others can reach: anybody could sign in as anybody, and
+/// reach what listens on its loopback addresses.
+fn development_only(sections: &Fields<'_>, public_url: Option<&str>) {
+    let Some(Ok(url)) = public_url.map(Url::parse) else { return };
+    if is_loopback(&url) {
+        return;
+    }
+    for (section, switch) in [("egress", "development_loopback"), ("sign_in", "development")] {
+        let at = sections.get(section).map(|at| at.descend(&Field::of(&[switch])));
+        if let Some(at) = at.filter(At::is_true) {
+            at.report(
+                "this is for a gateway that only its own machine can reach",
+                "remove it, or use a public_url with a loopback host",
+            );
+        }
+    }
 }
 
 fn listeners(at: &At<'_>) -> Option<Listeners> {

@@ -5,12 +5,14 @@ use insta::assert_snapshot;
 use secrecy::ExposeSecret as _;
 
 use super::*;
+use crate::egress::AllowedPrivate;
 
 const EXAMPLE: &str = include_str!("../../portcullis.example.yaml");
 
 fn parse_in(directory: &Path, text: &str) -> Result<Config, Problems> {
     let environment = |name: &str| match name {
         "LINEAR_TEAM" => Some("core".to_owned()),
+        "WAREHOUSE_SECRET" => Some("hunter2".to_owned()),
         "UNUSABLE" => Some("line one\nhunter2".to_owned()),
         _ => None,
     };
@@ -36,7 +38,8 @@ fn the_example_loads() {
     std::fs::create_dir(directory.path().join("secrets")).expect("makes");
     std::fs::write(directory.path().join("secrets/linear-authorization"), "Bearer hunter2\n")
         .expect("writes");
-    let config = parse_in(directory.path(), EXAMPLE).expect("loads");
+    std::fs::write(directory.path().join("secrets/crm-client"), "hunter2\n").expect("writes");
+    let config = parse_in(directory.path(), EXAMPLE).unwrap_or_else(|problems| panic!("{problems}"));
 
     assert_eq!(config.service.public_url, "https://mcp.example.com");
     assert_eq!(config.service.store, StoreConfig::Sqlite(directory.path().join("portcullis.db")));
@@ -44,14 +47,23 @@ fn the_example_loads() {
     let declared = config.declared;
     let sizes =
         [declared.workspaces.len(), declared.servers.len(), declared.issuers.len(), declared.policies.len()];
-    assert_eq!(sizes, [2, 2, 1, 3]);
+    assert_eq!(sizes, [2, 5, 1, 3]);
     assert_eq!(declared.workspaces[0].members[0].identity.subject, "248289761001");
     let AuthConfig::Headers(headers) = &declared.servers[0].auth else { panic!("headers") };
     let sent: Vec<(&str, &str)> =
         headers.iter().map(|header| (header.name.as_str(), header.value.expose_secret())).collect();
     assert_eq!(sent, [("authorization", "Bearer hunter2"), ("x-team", "core")]);
     assert!(!format!("{:?}", declared.servers).contains("hunter2"));
-    assert_eq!(declared.servers[1].workspaces, WorkspacesConfig::All);
+    assert_eq!(declared.servers[4].workspaces, WorkspacesConfig::All);
+    assert_eq!(declared.servers[1].url.to_string(), "https://mcp.notion.com/mcp");
+    let AuthConfig::OAuth(crm) = &declared.servers[2].auth else { panic!("oauth") };
+    let CheckedAuth::OAuth(crm) = &**crm else { panic!("oauth") };
+    assert_eq!(crm.client.as_ref().expect("a client").authentication.as_str(), "client_secret_post");
+    let AuthConfig::OAuth(shared) = &declared.servers[3].auth else { panic!("client credentials") };
+    let CheckedAuth::ClientCredentials(shared) = &**shared else { panic!("client credentials") };
+    assert_eq!(shared.token_parameters["audience"], "warehouse");
+    let warehouse = AllowedPrivate::parse("warehouse.internal", "10.1.0.0/16").expect("an entry");
+    assert_eq!(config.service.egress.allowed, [warehouse]);
     assert_eq!(declared.issuers[0].keys.len(), 1);
     assert_eq!(declared.policies[2].rules.enabled, Some(false));
 }
@@ -90,7 +102,7 @@ servers:
   - slug: linear
     name: ''
     url: http://me:hunter2@mcp.linear.app/mcp
-    auth: {type: oauth}
+    auth: {type: oatuh}
     workspaces: [suport]
   - slug: admin
     url: https://a.example/a/../b
@@ -152,8 +164,8 @@ fn every_problem_is_named_at_once() {
         give it a name of 1 to 200 visible characters
     portcullis.yaml:20: servers[0].url: the URL must be https; plain http has to be allowed for this server explicitly
         write https://host/path, or add allow_http: true for an http URL in a network that you trust
-    portcullis.yaml:21: servers[0].auth.type: "oauth" is not an auth type
-        write none or headers
+    portcullis.yaml:21: servers[0].auth.type: "oatuh" is not an auth type
+        write none, headers, oauth or client_credentials
     portcullis.yaml:22: servers[0].workspaces[0]: there is no workspace "suport" in this file
         did you mean support?
     portcullis.yaml:23: servers[1].slug: "admin": this slug is reserved by the gateway; choose another
@@ -202,6 +214,117 @@ fn every_problem_is_named_at_once() {
         did you mean allow?
     37 problems
     "#);
+}
+
+/// One of every mistake in how to be authorised.
+const BAD_AUTH: &str = r"
+egress:
+  allow:
+    - {host: 'https://mcp.internal', network: 10.1.0.0/16}
+    - {host: mcp.internal, network: 10.1.2.3}
+  trusted_ca: nowhere.pem
+servers:
+  - slug: one
+    auth: {type: oauth, preset: liner}
+    workspaces: all
+  - slug: two
+    auth: {type: oauth, preset: github}
+    workspaces: all
+  - slug: three
+    url: https://a.example/mcp
+    auth:
+      type: oauth
+      client:
+        id: my client
+        secret: {env: UNUSABLE}
+        private_key: {env: LINEAR_TEAM}
+        method: basic
+      headers: {X-Key: {env: LINEAR_TEAM}}
+    workspaces: all
+  - slug: four
+    url: https://a.example/mcp
+    auth:
+      type: oauth
+      client:
+        id: my client
+        secret: {env: UNUSABLE}
+        private_key: {env: LINEAR_TEAM}
+      scopes: [read, read write]
+      authorize_parameters: {prompt: consent, redirect_uri: https://evil.example}
+      authorization_server: {issuer: http://a.example, token_endpoint: https://a.example/token}
+    workspaces: all
+  - slug: five
+    url: https://a.example/mcp
+    auth: {type: client_credentials, assume_pkce: true, authorize_parameters: {prompt: x}, scopes: all}
+    workspaces: all
+  - slug: six
+    url: https://a.example/mcp
+    auth: {type: none, scopes: [read]}
+    workspaces: all
+";
+
+#[test]
+fn every_problem_of_an_authorization_is_named() {
+    assert_snapshot!(problems(&minimal(BAD_AUTH)), @r#"
+    portcullis.yaml:9: egress.allow[0].host: the host must be one name or IP address, without scheme, port or wildcard
+        write the host as it is in the URL, such as mcp.internal
+    portcullis.yaml:10: egress.allow[1].network: the network must be written as address and prefix length, such as 10.1.0.0/16
+        write the network that the host's addresses are in
+    portcullis.yaml:11: egress.trusted_ca: nowhere.pem cannot be read as certificates
+        name a readable PEM file with the certificate of the authority
+    portcullis.yaml:14: servers[0].auth.preset: there is no preset "liner"
+        did you mean linear?
+    portcullis.yaml:17: servers[1].auth: GitHub takes only clients that were registered there by hand
+        Register a GitHub App or an OAuth App (organization settings, Developer settings) and copy its client ID and a client secret. Its callback URL is the `callback_url` that GET /v1/servers/<slug> shows once the server is registered here.
+    portcullis.yaml:27: servers[2].auth.client.method: "basic": not a client authentication method
+        write none, client_secret_basic, client_secret_post or private_key_jwt
+    portcullis.yaml:28: servers[2].auth.headers: this type has no use for it
+        remove the headers, or write type: headers
+    portcullis.yaml:35: servers[3].auth.client.id: it has 1 to 2048 visible ASCII characters
+        copy it from the provider's settings
+    portcullis.yaml:36: servers[3].auth.client.secret: a client secret has 1 to 16384 ASCII characters, none of them a control character, and no space at its ends
+        copy it from the provider's settings
+    portcullis.yaml:37: servers[3].auth.client.private_key: this is not the private key of a P-256, RSA (2048 bits or more) or Ed25519 key pair in PEM
+        give it in PEM as PKCS #8, such as `openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256` makes it
+    portcullis.yaml:37: servers[3].auth.client.private_key: the method has no use for a private key
+        remove it, or write method: private_key_jwt
+    portcullis.yaml:38: servers[3].auth.scopes[1]: a scope has 1 to 256 visible ASCII characters, none of them a quote, a backslash or a space
+        write each scope as the provider spells it
+    portcullis.yaml:39: servers[3].auth.authorize_parameters.redirect_uri: this parameter belongs to OAuth itself and is set by the gateway
+        leave it out, or give it by its own setting if there is one
+    portcullis.yaml:40: servers[3].auth.authorization_server.issuer: it must be an https URL (http for a loopback host) without user name, password, query or fragment
+        write it byte for byte as the provider's metadata have it
+    portcullis.yaml:40: servers[3].auth.authorization_server: `authorization_server.authorization_endpoint` is missing next to the other endpoints
+        give it too, or give the issuer alone to have its metadata read
+    portcullis.yaml:44: servers[4].auth.scopes: this must be a list, but it is a text
+        write a list
+    portcullis.yaml:44: servers[4].auth.authorize_parameters: type client_credentials has no use for it
+        remove it
+    portcullis.yaml:44: servers[4].auth.assume_pkce: type client_credentials has no use for it
+        remove it
+    portcullis.yaml:44: servers[4].auth: `client` is missing
+        give the id and the secret or private key of a client that the provider knows
+    portcullis.yaml:48: servers[5].auth.scopes: this type has no use for it
+        remove it, or write type: oauth
+    20 problems
+    "#);
+}
+
+#[test]
+fn what_is_for_a_laptop_stays_there() {
+    let development = "egress: {development_loopback: true}\nsign_in: {development: true}\n";
+    let config = parse_in(Path::new(""), &minimal(development)).expect("loads");
+    assert!(config.service.egress.development_loopback && config.service.development_sign_in);
+    let remote = minimal(development).replace("http://127.0.0.1:10000", "https://mcp.example.com");
+    assert_snapshot!(problems(&remote), @"
+    portcullis.yaml:6: egress.development_loopback: this is for a gateway that only its own machine can reach
+        remove it, or use a public_url with a loopback host
+    portcullis.yaml:7: sign_in.development: this is for a gateway that only its own machine can reach
+        remove it, or use a public_url with a loopback host
+    2 problems
+    ");
+    let off = remote.replace("true", "false");
+    parse_in(Path::new(""), &off).expect("loads");
 }
 
 #[test]

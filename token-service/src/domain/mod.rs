@@ -2,11 +2,17 @@
 //!
 //! - [`ids`]: one type per kind of id.
 //! - [`server`], [`url`], [`header`]: a registered MCP server, where it is, and the credential headers it gets.
+//! - [`auth_draft`], [`auth_text`]: what somebody writes about a server's authorization, checked.
+//! - [`connection`], [`connecting`]: upstream credentials that come and go, and how a member gets one.
 //! - [`people`]: workspaces, members and API keys.
 //! - [`policy`]: what each level takes away.
 //! - [`issuer`], [`jwks`]: whose tokens are accepted, and their keys.
 //! - [`resolve`]: all of it together, turned into a lease or a reason why not.
 
+pub mod auth_draft;
+pub mod auth_text;
+pub mod connecting;
+pub mod connection;
 pub mod header;
 pub mod ids;
 pub mod issuer;

@@ -14,7 +14,7 @@ use super::ids::WorkspaceId;
 use super::issuer::{Issuer, WorkspaceMapping};
 use super::people::{ApiKeyRecord, Identity, KeyOwner, Member, Workspace};
 use super::policy::{PolicyEntry, PolicyTarget};
-use super::server::Server;
+use super::server::{Server, ServerAuth};
 use crate::clock::Timestamp;
 
 /// Everything that is known about one lease request, as of one commit.
@@ -82,6 +82,8 @@ pub enum Resolution {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Grant {
     pub caller: Caller,
+    /// Who the caller is; `None` for a service key.
+    pub member: Option<Member>,
     pub workspace: WorkspaceRef,
     pub server: Server,
     pub policy: Policy,
@@ -246,8 +248,13 @@ fn finish(standing: Standing<'_>, facts: &LeaseFacts) -> Result<Resolution, Deny
         }
         Standing::Caller(known) => {
             let policy = effective_policy(server, known.workspace, known.member, known.key)?;
+            // Nobody could consent, and whose account should it be?
+            if known.member.is_none() && matches!(server.server.settings.auth, ServerAuth::OAuth(_)) {
+                return Err(DenyReason::MemberRequired);
+            }
             Ok(Resolution::Granted(Box::new(Grant {
                 caller: known.caller,
+                member: known.member.cloned(),
                 workspace: known.workspace.reference(),
                 server: server.server.clone(),
                 policy,
@@ -256,6 +263,12 @@ fn finish(standing: Standing<'_>, facts: &LeaseFacts) -> Result<Resolution, Deny
             })))
         }
     }
+}
+
+/// Whether a member may use a server, as far as no key of the member's narrows that down.
+pub fn may_use(facts: &ServerFacts, membership: &Membership) -> bool {
+    let Membership { workspace, member } = membership;
+    !member.disabled && effective_policy(facts, workspace, Some(member), None).is_ok()
 }
 
 /// The levels that concern this caller, outermost first; `UnknownServer` if any of them takes the server away.

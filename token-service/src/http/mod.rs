@@ -2,9 +2,9 @@
 //!
 //! Three listeners for three audiences, so that none can reach what is meant for another:
 //!
-//! - *internal*, for filters: leases and the watch. Every reply carries the marker header.
+//! - *internal*, for filters: leases, the watch, and what unconnected members are answered. Every reply carries the marker header.
 //! - *admin*, for administrators and their programs: the admin API, behind the admin token.
-//! - *public*, through Envoy for anybody: health so far.
+//! - *public*, through Envoy for anybody: the pages for connecting accounts, see [`mod@public`].
 
 pub mod admin;
 pub mod auth;
@@ -12,9 +12,13 @@ pub mod error;
 pub mod health;
 pub mod leases;
 pub mod listen;
+mod public;
 pub mod read;
 mod request_log;
+pub mod sessions;
+pub mod states;
 mod tls;
+pub mod unconnected;
 pub mod watch;
 
 use std::any::Any;
@@ -25,13 +29,15 @@ use axum::middleware::{from_fn_with_state, map_response};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Extension, Router};
+use portcullis_wire::unconnected::{PATH as UNCONNECTED_PATH, SESSIONS_PATH, STATES_PATH};
 use portcullis_wire::{CONTRACT_VERSION, LEASES_PATH, MARKER_HEADER, WATCH_PATH};
 use tower_http::catch_panic::CatchPanicLayer;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use self::admin::{
-    audit, description, issuers, keys, members, policies, provisions, servers, start, status, workspaces,
+    audit, connections, description, issuers, keys, members, policies, presets, provisions, servers, start,
+    status, workspaces,
 };
 use self::error::ApiError;
 use self::request_log::Audience;
@@ -42,6 +48,9 @@ pub fn internal(shared: Shared) -> Router {
     let routes = Router::new()
         .route(LEASES_PATH, post(leases::lease))
         .route(WATCH_PATH, get(watch::watch))
+        .route(STATES_PATH, post(states::open))
+        .route(SESSIONS_PATH, post(sessions::open))
+        .route(UNCONNECTED_PATH, post(unconnected::post).get(unconnected::get).delete(unconnected::delete))
         .route("/livez", get(health::live))
         .route("/readyz", get(health::ready))
         .with_state(shared);
@@ -61,8 +70,9 @@ pub fn public(shared: Shared) -> Router {
     let routes = Router::new()
         .route("/livez", get(health::live))
         .route("/readyz", get(health::ready))
-        .with_state(shared);
-    finish(routes, Audience::Public)
+        .merge(public::routes())
+        .with_state(Arc::clone(&shared));
+    public::dress(finish(routes, Audience::Public), shared)
 }
 
 /// The admin API and its description, made from the same list. `routes!` is the one way to add a route here.
@@ -83,6 +93,11 @@ fn admin_api(shared: &Shared) -> OpenApiRouter<Shared> {
         .routes(routes!(keys::show, keys::change, keys::delete))
         .routes(routes!(policies::list))
         .routes(routes!(policies::set, policies::delete))
+        .routes(routes!(connections::list))
+        .routes(routes!(connections::of_member))
+        .routes(routes!(connections::show, connections::delete))
+        .routes(routes!(connections::decide))
+        .routes(routes!(presets::list))
         .routes(routes!(issuers::list))
         .routes(routes!(audit::list))
         .routes(routes!(status::show))

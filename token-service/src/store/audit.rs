@@ -12,6 +12,8 @@ pub enum Actor {
     Configuration,
     /// A member's first request with a token.
     SignIn,
+    /// A signed-in member, in a browser.
+    Member,
     /// The service itself; handles that were not told otherwise.
     #[default]
     System,
@@ -38,12 +40,13 @@ impl Actor {
             Self::AdminToken => "admin_token",
             Self::Configuration => "configuration",
             Self::SignIn => "sign_in",
+            Self::Member => "member",
             Self::System => "system",
         }
     }
 
     pub fn parse(text: &str) -> Option<Self> {
-        [Self::AdminToken, Self::Configuration, Self::SignIn, Self::System]
+        [Self::AdminToken, Self::Configuration, Self::SignIn, Self::Member, Self::System]
             .into_iter()
             .find(|actor| actor.as_str() == text)
     }

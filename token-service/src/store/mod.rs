@@ -20,9 +20,11 @@
 //! **Untrusted.** The store keeps sealed bytes and digests, never a secret.
 
 mod audit;
+pub mod browsers;
 pub mod changes;
 #[cfg(test)]
 mod conformance;
+pub mod connections;
 pub mod declaration;
 mod error;
 pub mod sqlite;
@@ -37,7 +39,9 @@ use portcullis_wire::names::Slug;
 use tokio::sync::watch;
 
 pub use self::audit::{Actor, AuditEntry};
+pub use self::browsers::BrowserStore;
 pub use self::changes::{ChangeSet, Since};
+pub use self::connections::ConnectionStore;
 pub use self::declaration::{Declaration, DeclaredPolicy, DeclaredServer, DeclaredWorkspaces};
 pub use self::error::StoreError;
 pub use self::sqlite::SqliteStore;
@@ -54,7 +58,7 @@ pub type Result<T> = std::result::Result<T, StoreError>;
 
 /// Whatever keeps the registry, the people, the policies and the sealed credentials.
 #[async_trait]
-pub trait Store: Send + Sync + 'static {
+pub trait Store: ConnectionStore + BrowserStore + Send + Sync + 'static {
     // === Deciding ===
 
     /// All that is known about a lease request, from one snapshot. Unknown names are `None` inside the facts.
@@ -106,13 +110,15 @@ pub trait Store: Send + Sync + 'static {
     async fn server(&self, id: &ServerId) -> Result<Option<Server>>;
     async fn server_by_slug(&self, slug: &Slug) -> Result<Option<Server>>;
     async fn create_server(&self, server: &NewServer) -> Result<Server>;
+    /// When the URL moves to another origin, connections that are `Active` or `NeedsReauth` become `Quarantined`, and
+    /// registered clients, the catalogue and upstream sessions are forgotten. The same goes for [`Store::declare`].
     async fn change_server(
         &self,
         id: &ServerId,
         settings: &ServerSettings,
         expected: Option<Revision>,
     ) -> Result<Option<Server>>;
-    /// Deletes it with its credentials, its provisions and the policies on it.
+    /// Deletes it with its credentials and connections, its provisions and the policies on it.
     async fn delete_server(&self, id: &ServerId) -> Result<Option<Revision>>;
     /// The workspaces that have this server.
     async fn provisions(&self, server: &ServerId) -> Result<Option<BTreeSet<WorkspaceId>>>;
@@ -161,7 +167,7 @@ pub trait Store: Send + Sync + 'static {
         change: &MemberChange,
         expected: Option<Revision>,
     ) -> Result<Option<Member>>;
-    /// Deletes it with its keys and policies.
+    /// Deletes it with its keys, policies and connections.
     async fn delete_member(&self, id: &MemberId) -> Result<Option<Revision>>;
 
     // === API keys ===

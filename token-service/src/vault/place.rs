@@ -1,7 +1,11 @@
 //! What a sealed value is bound to.
 
+use portcullis_wire::digest::Digest;
+
+use crate::domain::connection::{Binding, Connection, ConnectionId, ConnectionOwner};
 use crate::domain::header::HeaderName;
-use crate::domain::ids::ServerId;
+use crate::domain::ids::{MemberId, ServerId};
+use crate::domain::server::AuthorizationServerSettings;
 use crate::domain::url::ServerUrl;
 
 /// Where a secret is kept and whose it is. A sealed value opens in the very place it was sealed for.
@@ -35,6 +39,76 @@ impl Place {
         Self::new("server_headers", "value", row, url.origin(), generation)
     }
 
+    /// The secret or private key of a server's OAuth client. Its owner is all that decides where it is sent: the origin
+    /// of the server's URL, which names the authorization server unless the settings do, those settings, and the client.
+    pub fn client_secret(
+        server: &ServerId,
+        url: &ServerUrl,
+        authorization_server: &AuthorizationServerSettings,
+        client_id: &str,
+        generation: u64,
+    ) -> Self {
+        let owner = serde_json::json!([url.origin(), authorization_server, client_id]).to_string();
+        Self::new("server_secrets", "value", vec![server.to_string()], owner, generation)
+    }
+
+    /// One of a connection's tokens; `column` is `access_token` or `refresh_token`.
+    pub fn connection(connection: &Connection, column: &'static str, generation: u64) -> Self {
+        let Connection { server, owner, binding, .. } = connection;
+        Self::tokens(server, owner, binding, column, generation)
+    }
+
+    /// As [`Place::connection`], for a connection that is yet to be made. The owner is all that the token may be used
+    /// for: whoever moves the row to another member, server, origin, issuer or client cannot open it.
+    pub fn tokens(
+        server: &ServerId,
+        owner: &ConnectionOwner,
+        binding: &Binding,
+        column: &'static str,
+        generation: u64,
+    ) -> Self {
+        let row = vec![ConnectionId::of(server, owner).to_string()];
+        let member = match owner {
+            ConnectionOwner::Member(member) => member.as_str(),
+            ConnectionOwner::Shared => "",
+        };
+        let owner = [server.as_str(), member, &binding.origin, &binding.issuer, &binding.client_id];
+        // JSON keeps the parts apart.
+        let owner = serde_json::json!(owner).to_string();
+        Self::new("connections", column, row, owner, generation)
+    }
+
+    /// What a flow needs to be finished.
+    pub fn flow(state: &Digest, member: &MemberId, server: &ServerId) -> Self {
+        Self::new("oauth_flows", "sealed", vec![state.to_string()], pair(member, server), 1)
+    }
+
+    /// The secret of a client that the gateway registered itself.
+    pub fn registered_client(server: &ServerId, issuer: &str, generation: u64) -> Self {
+        let row = vec![server.to_string(), issuer.to_owned()];
+        Self::new("oauth_clients", "sealed", row, issuer.to_owned(), generation)
+    }
+
+    /// What stands for an unconnected member in a request of the filter. It says itself whose it is.
+    pub fn handle() -> Self {
+        Self::new("unconnected", "handle", Vec::new(), String::new(), 1)
+    }
+
+    /// A `requestState` for this caller, server and request, and for no other.
+    pub fn request_state(member: &MemberId, server: &ServerId, request: &Digest) -> Self {
+        Self::new("unconnected", "request_state", vec![request.to_string()], pair(member, server), 1)
+    }
+
+    /// A session id that the token-service gave out itself.
+    pub fn session(member: &MemberId, server: &ServerId) -> Self {
+        Self::new("unconnected", "session", Vec::new(), pair(member, server), 1)
+    }
+
+    /// The upstream's session id behind one of ours, whose digest is `session`.
+    pub fn upstream_session(session: &Digest, member: &MemberId, server: &ServerId) -> Self {
+        Self::new("upstream_sessions", "session_id", vec![session.to_string()], pair(member, server), 1)
+    }
+
     /// Every part preceded by its length (64 bits, big endian), so that no two places read alike.
     pub(super) fn associated_data(&self, key_id: u32) -> Vec<u8> {
         let generation = self.generation.to_be_bytes();
@@ -46,6 +120,11 @@ impl Place {
         parts.extend([self.owner.as_bytes(), &generation, &key_id]);
         length_prefixed(&parts)
     }
+}
+
+/// A member on a server, as an owner. JSON keeps the parts apart.
+fn pair(member: &MemberId, server: &ServerId) -> String {
+    serde_json::json!([member.as_str(), server.as_str()]).to_string()
 }
 
 pub(super) fn length_prefixed(parts: &[&[u8]]) -> Vec<u8> {

@@ -179,7 +179,7 @@ async fn a_credential_stays_with_its_origin() {
         {
           "field": "auth",
           "problem": "would be sent to another host, port or scheme than it was given for",
-          "remedy": "give the value of every credential header together with the new URL"
+          "remedy": "give the value of every credential together with the new URL"
         }
       ],
       "status": 422,

@@ -33,10 +33,10 @@ fn check_names_every_problem() {
         choose a slug such as linear or team-2
     portcullis.yaml:13: servres: unknown key
         did you mean servers?
-    portcullis.yaml:14: servers[0]: `url` is missing
-        add `url`
     portcullis.yaml:14: servers[0]: `auth` is missing
         add `auth`
+    portcullis.yaml:14: servers[0]: `url` is missing
+        add `url`
     portcullis.yaml:14: servers[0]: `workspaces` is missing
         add `workspaces`
     5 problems
@@ -101,4 +101,86 @@ fn serve_names_every_problem_and_ends() {
     assert_eq!(output.status.code(), Some(1));
     let shown = String::from_utf8(output.stderr).expect("text");
     assert!(shown.contains("servres") && shown.contains("2 problems"), "{shown}");
+}
+
+fn check_server(arguments: &[&str]) -> (Option<i32>, String, String) {
+    let mut command = portcullis(&["check-server"]);
+    let output = command.args(arguments).output().expect("it runs");
+    let text = |bytes| String::from_utf8(bytes).expect("text");
+    (output.status.code(), text(output.stdout), text(output.stderr))
+}
+
+#[test]
+fn check_server_asks_public_addresses_only() {
+    for (url, why) in [
+        ("linear", "not a URL"),
+        ("http://mcp.example.com/mcp", "must be https"),
+        ("https://me:hunter2@mcp.example.com/mcp", "user name"),
+        ("https://127.0.0.1/mcp", "without --config only public addresses are asked"),
+        ("https://169.254.169.254/mcp", "without --config only public addresses are asked"),
+    ] {
+        let (code, output, error) = check_server(&[url]);
+        assert_eq!((code, output.as_str()), (Some(1), ""), "{url}: {error}");
+        assert!(error.contains(why) && !error.contains("hunter2"), "{url}: {error}");
+    }
+}
+
+/// A server that describes itself as MCP wants it, on this machine.
+async fn described(listener: tokio::net::TcpListener) -> std::io::Result<()> {
+    use axum::routing::{get, post};
+    let origin = format!("http://{}", listener.local_addr()?);
+    let challenge = format!(
+        r#"Bearer scope="read write", resource_metadata="{origin}/.well-known/oauth-protected-resource/mcp""#
+    );
+    let resource =
+        serde_json::json!({"resource": format!("{origin}/mcp"), "authorization_servers": [origin]});
+    let server = serde_json::json!({
+        "issuer": origin,
+        "authorization_endpoint": format!("{origin}/authorize"),
+        "token_endpoint": format!("{origin}/token"),
+        "registration_endpoint": format!("{origin}/register"),
+        "response_types_supported": ["code"],
+        "code_challenge_methods_supported": ["S256"],
+    });
+    let refusal = (axum::http::StatusCode::UNAUTHORIZED, [("www-authenticate", challenge)]);
+    let routes = axum::Router::new()
+        .route("/mcp", post(async || refusal))
+        .route("/.well-known/oauth-protected-resource/mcp", get(async || axum::Json(resource)))
+        .route("/.well-known/oauth-authorization-server", get(async || axum::Json(server)));
+    axum::serve(listener, routes).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn check_server_reads_what_a_server_says_of_itself() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("binds");
+    let origin = format!("http://{}", listener.local_addr().expect("an address"));
+    let serving = tokio::spawn(described(listener));
+    let directory = Directory::new();
+    let config = directory.configure("egress: {development_loopback: true}\n");
+    let url = format!("{origin}/mcp");
+    let config = config.to_str().expect("a path").to_owned();
+    let checked = tokio::task::spawn_blocking(move || check_server(&[&url, "--config", &config])).await;
+    serving.abort();
+    let (code, output, error) = checked.expect("it ends");
+    assert_eq!(code, Some(0), "{error}");
+    assert_snapshot!(output.replace(&origin, "ORIGIN"), @"
+    ORIGIN/mcp
+      server:         asks for a credential at once (status 401)
+      authorization:  OAuth, by ORIGIN
+      resource:       ORIGIN/mcp
+      registration:   dynamic registration, or a client registered by hand
+      scopes:         read write
+      PKCE (S256):    yes
+      warning:        it has no revocation endpoint: what a member disconnects stays valid there
+
+    For portcullis.yaml:
+
+    servers:
+      - slug: server
+        url: ORIGIN/mcp
+        allow_http: true
+        auth:
+          type: oauth
+        workspaces: all
+    ");
 }

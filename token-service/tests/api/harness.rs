@@ -8,7 +8,9 @@ use std::sync::{Arc, LazyLock, Mutex};
 use portcullis_token_service::app::{Addresses, App, StartError};
 use portcullis_token_service::apply::ConfigSource;
 use portcullis_token_service::clock::{Clock, Entropy, Timestamp};
+use portcullis_token_service::connect::{ConnectLinkError, ticket_digest};
 use portcullis_token_service::shutdown::Shutdown;
+use portcullis_token_service::state::Shared;
 use portcullis_token_service::telemetry;
 use portcullis_wire::api_key::ApiKey;
 use portcullis_wire::digest::Digest;
@@ -47,6 +49,7 @@ pub(crate) struct Service {
     pub(crate) admin: Client,
     pub(crate) filter: Client,
     token: String,
+    shared: Shared,
     shutdown: Shutdown,
     running: JoinHandle<Result<(), StartError>>,
     directory: Directory,
@@ -110,13 +113,14 @@ impl Service {
         declared: &str,
     ) -> Result<Self, StartError> {
         LazyLock::force(&LOG);
+        LazyLock::force(&TLS);
         let path = directory.configure_internal(internal, declared);
         let environment = Box::new(|name: &str| (name == "CANARY").then(|| CANARY.to_owned()));
         let clock = Arc::new(TestClock(AtomicU64::new(START.0)));
         let entropy = Arc::new(CountingEntropy(AtomicU64::new(0)));
         let app = App::build(ConfigSource { path, environment }, clock.clone(), entropy).await?;
         let addresses = app.addresses().expect("addresses");
-        let shutdown = app.shutdown();
+        let (shared, shutdown) = (app.service(), app.shutdown());
         let token = std::fs::read_to_string(directory.path("admin-token")).expect("the admin token");
         let filter = match addresses.internal.strip_prefix("unix:") {
             Some(socket) => Client::builder().unix_socket(PathBuf::from(socket)),
@@ -129,6 +133,7 @@ impl Service {
             token: token.trim().to_owned(),
             running: tokio::spawn(app.serve()),
             addresses,
+            shared,
             shutdown,
             directory,
         })
@@ -205,6 +210,53 @@ impl Service {
         self.get("/v1/status").await.body["revision"].as_u64().expect("a revision")
     }
 
+    pub(crate) async fn server_id(&self, slug: &str) -> String {
+        self.get(&format!("/v1/servers/{slug}")).await.id()
+    }
+
+    /// The member of this subject.
+    pub(crate) async fn member_id(&self, workspace: &str, subject: &str) -> String {
+        let members = self.get(&format!("/v1/workspaces/{workspace}/members")).await;
+        let mut members = members.body["members"].as_array().expect("members").iter();
+        let member = members.find(|member| member["subject"] == subject).expect("the member");
+        member["id"].as_str().expect("an id").to_owned()
+    }
+
+    /// The path of a link as an agent of this member gets it.
+    pub(crate) async fn connect_link(
+        &self,
+        workspace: &str,
+        subject: &str,
+        server: &str,
+        agent: Option<&str>,
+    ) -> String {
+        self.try_connect_link(workspace, subject, server, agent).await.expect("a link")
+    }
+
+    /// `None` if there were too many.
+    pub(crate) async fn try_connect_link(
+        &self,
+        workspace: &str,
+        subject: &str,
+        server: &str,
+        agent: Option<&str>,
+    ) -> Option<String> {
+        let (member, server) = (self.member_id(workspace, subject).await, self.server_id(server).await);
+        let link = self.shared.connect_link(&member.into(), &server.into(), agent).await;
+        match link {
+            Ok(link) => Some(link.strip_prefix("http://127.0.0.1:10000").expect("the gateway's").to_owned()),
+            Err(ConnectLinkError::TooMany) => None,
+            Err(error) => panic!("{error}"),
+        }
+    }
+
+    /// Whether a link could still be used.
+    pub(crate) async fn ticket_is_good(&self, link: &str) -> bool {
+        let ticket = link.strip_prefix("/connect/").expect("a link");
+        let ticket = self.shared.store.ticket(&ticket_digest(ticket), self.clock.now()).await;
+        ticket.expect("the store answers").is_some()
+    }
+
     /// Makes a service key in a workspace: the key itself and its id.
     pub(crate) async fn service_key(&self, workspace: &str) -> (String, String) {
         let made = self.post(&format!("/v1/workspaces/{workspace}/keys"), json!({"name": "ci"})).await;
@@ -263,6 +315,11 @@ impl Entropy for CountingEntropy {
         }
     }
 }
+
+/// What the clients of this test binary speak TLS with.
+static TLS: LazyLock<()> = LazyLock::new(|| {
+    rustls::crypto::ring::default_provider().install_default().expect("the only provider");
+});
 
 /// Everything that any service of this test binary has logged, at the most talkative level.
 pub(crate) static LOG: LazyLock<Log> = LazyLock::new(|| {

@@ -52,6 +52,7 @@ async fn a_key_gets_policy_and_credential() {
         "key_id": "KEY",
         "name": "ci"
       },
+      "credential_generation": 0,
       "credential_headers": [
         {
           "name": "authorization",

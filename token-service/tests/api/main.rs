@@ -1,15 +1,25 @@
 //! The service through its front doors: the same builder as `main`, over a database of its own and real sockets.
 
+#![expect(clippy::disallowed_methods, reason = "here HTTP clients are filters, administrators and browsers")]
+
 mod access;
 mod admin_api;
 mod audit;
+mod authorization;
+mod browser;
+mod callback;
 mod command_line;
 mod configuration;
+mod connect_link;
+mod connections;
+mod connections_page;
 mod harness;
 mod lease_identity;
 mod leases;
 mod lifecycle;
 mod mutual_tls;
+mod provider;
 mod reply;
 mod secrets;
+mod sign_in;
 mod watch;

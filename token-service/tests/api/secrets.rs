@@ -13,6 +13,10 @@ servers:
     url: https://mcp.linear.example/mcp
     auth: {type: headers, headers: {Authorization: {env: CANARY}}}
     workspaces: all
+  - slug: crm
+    url: https://mcp.crm.example/mcp
+    auth: {type: oauth, client: {id: portcullis, secret: {env: CANARY}}}
+    workspaces: all
 ";
 
 /// The spellings in which a secret could lie around. Base64 has three, by the position it begins at.
@@ -59,6 +63,12 @@ async fn secrets_are_in_no_reply_log_or_file() {
     });
     let mut replies = vec![service.post("/v1/servers", server.clone()).await];
     replies.push(service.post("/v1/servers", server).await);
+    let shared = json!({
+        "slug": "warehouse", "url": "https://warehouse.example/mcp", "workspaces": "all",
+        "auth": {"type": "client_credentials", "client": {"id": "portcullis", "secret": given}},
+    });
+    replies.push(service.post("/v1/servers", shared).await);
+    assert_eq!(replies[2].status, reqwest::StatusCode::CREATED);
     let made = service.post("/v1/workspaces/core/keys", json!({"name": "ci"})).await;
     let key = made.body["api_key"].as_str().expect("a key").to_owned();
     let path = format!("/v1/keys/{}", made.body["key"]["id"].as_str().expect("an id"));
@@ -75,6 +85,10 @@ async fn secrets_are_in_no_reply_log_or_file() {
         "/v1/servers",
         "/v1/servers/linear",
         "/v1/servers/slack",
+        "/v1/servers/crm",
+        "/v1/servers/warehouse",
+        "/v1/connections",
+        "/v1/presets",
         "/v1/workspaces",
         "/v1/workspaces/core/keys",
         &path,

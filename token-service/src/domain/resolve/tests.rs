@@ -8,7 +8,7 @@ use crate::domain::Origin;
 use crate::domain::ids::ServerId;
 use crate::domain::people::KeySettings;
 use crate::domain::policy::ServerRules;
-use crate::domain::server::{ServerAuth, ServerSettings};
+use crate::domain::server::{OAuthSettings, ServerSettings};
 use crate::domain::url::{PlainHttp, ServerUrl};
 
 const NOW: Timestamp = Timestamp(100_000);
@@ -98,7 +98,7 @@ fn of_key(facts: KeyFacts) -> LeaseFacts {
 
 fn key_request() -> LeaseRequest {
     let proof = CallerProof::ApiKey { id: "key".into(), digest: digest() };
-    LeaseRequest { server: slug("linear"), workspace: None, proof }
+    LeaseRequest { server: slug("linear"), workspace: None, proof, rejected: None }
 }
 
 fn issuer(workspaces: WorkspaceMapping) -> Issuer {
@@ -134,7 +134,7 @@ fn token_request(claim: Option<&str>, path: Option<&str>) -> LeaseRequest {
         workspace_claim: claim.map(str::to_owned),
         expires_at: 101,
     };
-    LeaseRequest { server: slug("linear"), workspace: path.map(slug), proof }
+    LeaseRequest { server: slug("linear"), workspace: path.map(slug), proof, rejected: None }
 }
 
 fn granted(request: &LeaseRequest, facts: &LeaseFacts) -> Grant {
@@ -163,6 +163,30 @@ fn a_members_key_acts_as_the_member() {
     assert_eq!((grant.caller, grant.workspace), (caller, workspace("core").reference()));
     assert_eq!((grant.revision, grant.not_after), (Revision(7), None));
     assert_eq!(grant.policy, Policy::default());
+}
+
+#[test]
+fn a_service_key_cannot_use_accounts_of_members() {
+    let service = KeyFacts { key: key(KeyOwner::Service), member: None, ..key_facts() };
+    for (auth, outcome) in
+        [(ServerAuth::None, None), (ServerAuth::OAuth(Box::default()), Some(DenyReason::MemberRequired))]
+    {
+        let mut facts = of_key(service.clone());
+        facts.server.as_mut().expect("a server").server.settings.auth = auth.clone();
+        let Resolution::Denied(reason) = resolve(&key_request(), &facts, NOW) else {
+            assert_eq!(outcome, None);
+            continue;
+        };
+        assert_eq!(Some(reason), outcome);
+        // Where the workspace does not have the server, the reason tells nothing about it.
+        facts.server.as_mut().expect("a server").provisioned.clear();
+        let resolution = resolve(&key_request(), &facts, NOW);
+        assert_eq!(resolution, Resolution::Denied(DenyReason::UnknownServer));
+    }
+    let mut facts = of_key(key_facts());
+    facts.server.as_mut().expect("a server").server.settings.auth =
+        ServerAuth::OAuth(Box::<OAuthSettings>::default());
+    assert!(matches!(resolve(&key_request(), &facts, NOW), Resolution::Granted(_)), "a member's key may");
 }
 
 #[test]

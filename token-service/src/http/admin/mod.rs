@@ -4,14 +4,19 @@
 //! cannot be changed here. Secrets go in and never come out, but for a new API key, which is shown once.
 
 pub mod audit;
+mod auth_body;
+mod auth_reader;
+mod auth_view;
 pub mod check;
 pub mod commit;
+pub mod connections;
 pub mod description;
 pub mod issuers;
 pub mod keys;
 pub mod members;
 pub mod page;
 pub mod policies;
+pub mod presets;
 pub mod provisions;
 mod server_body;
 pub mod servers;

@@ -7,14 +7,15 @@ use axum::response::Response;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::auth_body::AuthBody;
+use super::auth_view::AuthView;
 use super::commit::{IF_MATCH, IfMatch, Wait, shown};
-use super::server_body::{AuthBody, Body, PayloadBody, WorkspacesBody};
-use crate::credentials;
+use super::server_body::{Body, PayloadBody, WorkspacesBody};
 use crate::domain::ids::ServerId;
 use crate::domain::server::Server;
 use crate::http::error::ApiError;
 use crate::http::read::{StrictJson, StrictQuery};
-use crate::state::Shared;
+use crate::state::{Service, Shared};
 
 /// A registry entry. Credentials are not shown.
 #[derive(Debug, Serialize, ToSchema)]
@@ -33,23 +34,6 @@ pub struct ServerView {
     pub revision: u64,
 }
 
-/// How the gateway authenticates to the server.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct AuthView {
-    #[serde(rename = "type")]
-    pub kind: &'static str,
-    /// The names of the credential headers; their values are never shown.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub headers: Vec<HeaderView>,
-}
-
-#[derive(Debug, Serialize, ToSchema)]
-pub struct HeaderView {
-    pub name: String,
-    /// Counts the values that this header has had.
-    pub generation: u64,
-}
-
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ServerList {
     pub servers: Vec<ServerView>,
@@ -61,8 +45,8 @@ pub struct CreateServer {
     pub slug: String,
     /// For people; the slug if absent.
     pub name: Option<String>,
-    /// The MCP endpoint. `https` unless `allow_http` is set.
-    pub url: String,
+    /// The MCP endpoint. `https` unless `allow_http` is set. May be absent with a preset.
+    pub url: Option<String>,
     #[serde(default)]
     pub allow_http: bool,
     pub auth: AuthBody,
@@ -79,25 +63,21 @@ pub struct CreateServer {
 #[serde(deny_unknown_fields)]
 pub struct ChangeServer {
     pub name: Option<String>,
-    /// With another host, port or scheme, the value of every credential header has to be given anew.
+    /// With another host, port or scheme, the value of every credential has to be given anew, and the accounts that
+    /// members have connected are quarantined until `POST /v1/servers/{server}/quarantine`.
     pub url: Option<String>,
     #[serde(default)]
     pub allow_http: bool,
-    /// Replaces all of it; a header without a value keeps the one it has.
+    /// Replaces all of it; a header without a value, and a client without its secret, keeps the one it has.
     pub auth: Option<AuthBody>,
     pub payload: Option<PayloadBody>,
     pub provision_new_workspaces: Option<bool>,
 }
 
-impl From<Server> for ServerView {
-    fn from(server: Server) -> Self {
-        let auth = &server.settings.auth;
-        let headers = credentials::sealed(auth)
-            .iter()
-            .map(|header| HeaderView { name: header.name.to_string(), generation: header.generation })
-            .collect();
+impl ServerView {
+    fn of(server: Server, app: &Service) -> Self {
         Self {
-            auth: AuthView { kind: auth.as_str(), headers },
+            auth: AuthView::of(&server, &app.settings.public_url),
             id: server.id.into(),
             slug: server.slug.into(),
             name: server.settings.name,
@@ -113,7 +93,7 @@ impl From<Server> for ServerView {
 /// Lists all servers by slug.
 #[utoipa::path(get, path = "/v1/servers", tag = "servers", responses((status = OK, body = ServerList)))]
 pub async fn list(State(app): State<Shared>) -> Result<Json<ServerList>, ApiError> {
-    let servers = app.store.servers().await?.into_iter().map(Into::into).collect();
+    let servers = app.store.servers().await?.into_iter().map(|server| ServerView::of(server, &app)).collect();
     Ok(Json(ServerList { servers }))
 }
 
@@ -132,7 +112,7 @@ pub async fn create(
     let server = Body { vault: &app.vault, id: &id, present: None }.new_server(body, &workspaces)?;
     let made = app.as_admin().create_server(&server).await.map_err(|error| app.refusal(error))?;
     let revision = made.revision;
-    app.committed(revision, wait, shown(StatusCode::CREATED, revision, ServerView::from(made))).await
+    app.committed(revision, wait, shown(StatusCode::CREATED, revision, ServerView::of(made, &app))).await
 }
 
 /// Shows a server.
@@ -142,7 +122,7 @@ pub async fn create(
 )]
 pub async fn show(State(app): State<Shared>, Path(name): Path<String>) -> Result<Response, ApiError> {
     let server = app.find_server(&name).await?;
-    Ok(shown(StatusCode::OK, server.revision, ServerView::from(server)))
+    Ok(shown(StatusCode::OK, server.revision, ServerView::of(server, &app)))
 }
 
 /// Changes a server. Filters forget their leases for it.
@@ -170,7 +150,7 @@ pub async fn change(
         .map_err(|error| app.refusal(error))?
         .ok_or(ApiError::NotFound { what: "server" })?;
     let revision = changed.revision;
-    app.committed(revision, wait, shown(StatusCode::OK, revision, ServerView::from(changed))).await
+    app.committed(revision, wait, shown(StatusCode::OK, revision, ServerView::of(changed, &app))).await
 }
 
 /// Deletes a server with its credentials and the policies on it.

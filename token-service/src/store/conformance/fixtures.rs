@@ -1,6 +1,6 @@
 //! Objects to try things with. Every name is made unique by a number.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use portcullis_wire::digest::Digest;
 use portcullis_wire::names::Slug;
@@ -8,13 +8,18 @@ use portcullis_wire::policy::{NameRules, Pattern};
 use portcullis_wire::watch::{Algorithm, Invalidation, PayloadPolicy, VerificationKey};
 
 use crate::clock::Timestamp;
+use crate::domain::connection::{Binding, Connection, ConnectionOwner, SealedTokens};
 use crate::domain::header::HeaderName;
 use crate::domain::issuer::{Issuer, WorkspaceMapping};
 use crate::domain::people::{Identity, KeyOwner, KeySettings, Member, Workspace};
 use crate::domain::policy::ServerRules;
-use crate::domain::server::{Sealed, SealedHeader, Server, ServerAuth, ServerSettings};
+use crate::domain::server::{
+    AuthorizationServerSettings, ClientAuthentication, ClientSettings, OAuthSettings, Sealed, SealedHeader,
+    SealedSecret, Server, ServerAuth, ServerSettings,
+};
 use crate::domain::url::{PlainHttp, ServerUrl};
 use crate::domain::{Origin, Revision};
+use crate::store::connections::{ClientKind, NewConnection, RegisteredClient};
 use crate::store::{ChangeSet, InitialWorkspaces, NewKey, NewMember, NewServer, NewWorkspace, Since, Store};
 
 pub(super) const ISSUER: &str = "https://idp.example";
@@ -137,4 +142,91 @@ pub(super) async fn changes(store: &dyn Store, cursor: Revision) -> ChangeSet {
 
 pub(super) fn change_set(cursor: Revision, registry: bool, invalidations: &[Invalidation]) -> ChangeSet {
     ChangeSet { cursor, registry, invalidations: invalidations.to_vec() }
+}
+
+/// Settings of an `oauth` server with every field in use.
+pub(super) fn oauth_settings(url: &str) -> ServerSettings {
+    let key = SealedSecret { generation: 4, value: Sealed::new(vec![9, 0, 9]) };
+    let client = ClientSettings {
+        client_id: "gateway".into(),
+        authentication: ClientAuthentication::PrivateKeyJwt { key, key_id: Some("k1".into()) },
+    };
+    let auth = OAuthSettings {
+        preset: Some("linear".into()),
+        client: Some(client),
+        scopes: Some(vec!["write".into(), "read".into()]),
+        authorize_parameters: BTreeMap::from([("access_type".into(), "offline".into())]),
+        authorization_server: AuthorizationServerSettings::Issuer { issuer: UPSTREAM_ISSUER.into() },
+        assume_pkce: true,
+    };
+    let url = ServerUrl::parse(url, PlainHttp::Refused).expect("a URL");
+    ServerSettings { url, auth: ServerAuth::OAuth(Box::new(auth)), ..settings("OAuth") }
+}
+
+/// What upstream tokens in these tests are for, and from whom.
+pub(super) const UPSTREAM: &str = "https://mcp.example";
+pub(super) const UPSTREAM_ISSUER: &str = "https://login.example";
+
+pub(super) fn binding() -> Binding {
+    Binding { origin: UPSTREAM.into(), issuer: UPSTREAM_ISSUER.into(), client_id: "gateway".into() }
+}
+
+/// Tokens that tell generations apart; due for renewal at 800, over at 1000.
+pub(super) fn tokens(generation: u64) -> SealedTokens {
+    let value = |kind| Sealed::new([&[kind], generation.to_be_bytes().as_slice()].concat());
+    SealedTokens {
+        access: value(1),
+        refresh: Some(value(2)),
+        expires_at: Some(Timestamp(1_000)),
+        refresh_at: Some(Timestamp(800)),
+    }
+}
+
+pub(super) fn scopes(names: &[&str]) -> BTreeSet<String> {
+    names.iter().map(|&name| name.to_owned()).collect()
+}
+
+pub(super) fn new_connection(server: &Server, owner: ConnectionOwner, generation: u64) -> NewConnection {
+    NewConnection {
+        server: server.id.clone(),
+        owner,
+        binding: binding(),
+        generation,
+        tokens: tokens(generation),
+        scopes: scopes(&["read"]),
+        account: Some("ada@upstream.example".into()),
+        now: Timestamp(500_u64.saturating_add(generation)),
+    }
+}
+
+pub(super) fn of_member(member: &Member) -> ConnectionOwner {
+    ConnectionOwner::Member(member.id.clone())
+}
+
+/// The connection of a small world's member, made for the first time.
+pub(super) async fn connected(store: &dyn Store, small: &Small) -> Connection {
+    let new = new_connection(&small.server, of_member(&small.member), 1);
+    store.connect(&new).await.expect("connects")
+}
+
+/// The newest audit entries, oldest first, as action and object.
+pub(super) async fn audited(store: &dyn Store, count: u32) -> Vec<(String, String)> {
+    let entries = store.audit(None, count).await.expect("reads");
+    entries.into_iter().rev().map(|entry| (entry.action, entry.object)).collect()
+}
+
+/// A client that was registered at [`UPSTREAM_ISSUER`].
+pub(super) fn client(server: &Server, generation: u64) -> RegisteredClient {
+    RegisteredClient {
+        server: server.id.clone(),
+        issuer: UPSTREAM_ISSUER.into(),
+        client_id: format!("client-{generation}"),
+        kind: ClientKind::Dynamic,
+        authentication: "client_secret_basic".into(),
+        secret: Some(Sealed::new(vec![1, 2])),
+        secret_expires_at: Some(Timestamp(90)),
+        redirect_uri: "https://gateway.example/callback".into(),
+        generation,
+        created_at: Timestamp(generation),
+    }
 }

@@ -1,23 +1,35 @@
 //! What every backend must do, as tests. A backend calls [`conformance_tests!`] with something that makes databases.
 
 mod audited;
+mod browsers;
+mod connections;
 mod declared;
 mod facts;
 mod fixtures;
 mod following;
+mod moved;
 mod objects;
+mod renewals;
+mod server_auth;
 mod start;
+mod upstreams;
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
 
 pub(super) use self::audited::*;
+pub(super) use self::browsers::*;
+pub(super) use self::connections::*;
 pub(super) use self::declared::*;
 pub(super) use self::facts::*;
 pub(super) use self::following::*;
+pub(super) use self::moved::*;
 pub(super) use self::objects::*;
+pub(super) use self::renewals::*;
+pub(super) use self::server_auth::*;
 pub(super) use self::start::*;
+pub(super) use self::upstreams::*;
 use super::Store;
 
 /// One database, empty at first. Lives as long as the test.
@@ -25,6 +37,9 @@ use super::Store;
 pub(super) trait Database: Send + Sync {
     /// A further handle, as another process would have.
     async fn open(&self) -> Arc<dyn Store>;
+
+    /// Lets all leases of renewals be over, as time would.
+    async fn end_leases(&self);
 }
 
 /// One test per promise of the contract. `$database` makes a [`Database`].
@@ -43,6 +58,26 @@ macro_rules! conformance_tests {
             every_change_is_audited_with_its_author, declarations_are_audited_object_by_object,
             failures_and_repetitions_are_not_audited, the_last_use_of_a_key_is_kept_without_a_commit,
             a_key_brings_its_facts, a_token_brings_its_facts, facts_leave_out_other_peoples_policies,
+            connections_read_back_as_written, connecting_again_takes_the_next_generation,
+            connecting_refers_to_what_there_is, consent_is_asked_for_and_tokens_stay,
+            step_ups_are_noted_without_a_commit, disconnecting_removes_tokens_for_good,
+            connections_are_filtered_and_paged, what_is_due_comes_longest_overdue_first,
+            connections_go_with_their_server_and_member, connection_changes_are_audited_and_told,
+            of_two_at_once_one_renews, leases_end_by_the_databases_clock, late_owners_change_nothing,
+            late_answers_count_until_somebody_takes_over, generations_fence_renewals,
+            unanswered_attempts_are_remembered_until_an_answer, what_was_sent_and_lost_counts_as_ambiguous,
+            refusals_ask_for_consent, failed_renewals_wait,
+            connecting_and_disconnecting_discard_a_renewal, many_at_once_make_one_attempt_for_each_generation,
+            another_origin_quarantines, moving_by_declaration_quarantines,
+            quarantined_connections_are_released_or_connected_anew, a_renewal_under_way_survives_quarantine,
+            tokens_for_another_origin_are_not_kept,
+            oauth_settings_read_back_as_written, declarations_with_oauth_are_applied_once,
+            registered_clients_are_compared_and_set, of_many_registrations_one_is_kept,
+            the_last_issuer_is_the_newest_for_this_origin,
+            catalogues_are_replaced_by_newer_ones, the_first_upstream_session_wins,
+            tickets_are_used_once, a_burnt_ticket_is_audited, newer_tickets_end_older_ones, tickets_are_counted,
+            sessions_end_and_are_prolonged, flows_are_used_once, what_is_over_is_swept,
+            browser_objects_go_with_their_server_and_member,
             a_fresh_database_says_so, the_first_data_key_wins, the_admin_token_is_compared_and_set,
         );
     };

@@ -20,7 +20,7 @@ use crate::domain::Revision;
 use crate::store::changes::MAX_INVALIDATIONS;
 use crate::store::{Result, StoreError};
 
-static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
+pub(super) static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
 
 const READERS: u32 = 4;
 /// How long a transaction waits for another process that writes.
@@ -79,6 +79,7 @@ impl SqliteStore {
             revision: Revision(from_database(next)),
             attribution: self.attribution,
             records: Vec::new(),
+            unrecorded: false,
             registry: false,
             invalidations: Vec::new(),
         })
@@ -113,8 +114,10 @@ pub(super) struct Write {
     transaction: Transaction<'static, Sqlite>,
     pub(super) revision: Revision,
     attribution: Attribution,
-    /// What was done to which object; without any, nothing is committed.
+    /// What was done to which object.
     records: Vec<(&'static str, String)>,
+    /// There is a change that the audit log leaves out.
+    unrecorded: bool,
     registry: bool,
     invalidations: Vec<Invalidation>,
 }
@@ -125,13 +128,18 @@ impl Write {
     }
 
     /// Something was done, such as `server.create`, to the object of that id. Each change says so for the audit log:
-    /// one that does not is not committed.
+    /// one that says nothing is not committed.
     pub(super) fn record(&mut self, action: &'static str, object: impl std::fmt::Display) {
         self.records.push((action, object.to_string()));
     }
 
+    /// Something was done that nobody decided, such as the renewal of a token: a commit, and not for the audit log.
+    pub(super) fn leave_unrecorded(&mut self) {
+        self.unrecorded = true;
+    }
+
     fn is_changed(&self) -> bool {
-        !self.records.is_empty()
+        self.unrecorded || !self.records.is_empty()
     }
 
     /// Servers or issuers changed.

@@ -4,6 +4,7 @@ use portcullis_wire::digest::Digest;
 use portcullis_wire::names::Slug;
 use serde::de::DeserializeOwned;
 
+use crate::clock::Timestamp;
 use crate::domain::{Origin, Revision};
 use crate::store::StoreError;
 
@@ -14,6 +15,10 @@ pub(super) fn to_database(number: u64) -> i64 {
 
 pub(super) fn from_database(number: i64) -> u64 {
     u64::try_from(number).unwrap_or(0)
+}
+
+pub(super) fn timestamp(number: i64) -> Timestamp {
+    Timestamp(from_database(number))
 }
 
 pub(super) fn revision(number: i64) -> Revision {

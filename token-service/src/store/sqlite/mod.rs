@@ -3,17 +3,25 @@
 //! Functions on a `SqliteConnection` read; functions on a `Write` change, and note what that means for filters.
 
 mod audit;
+mod browsers;
 mod changes;
+mod clients;
 mod connection;
+mod connection_changes;
+mod connections;
 mod convert;
 mod declaration;
+mod delegates;
 mod facts;
 mod issuers;
 mod keys;
 mod members;
 mod policies;
+mod renewals;
+mod server_auth;
 mod servers;
 mod start;
+mod upstreams;
 mod workspaces;
 
 use std::collections::BTreeSet;
@@ -58,6 +66,7 @@ macro_rules! writing {
         Ok(outcome)
     }};
 }
+use writing;
 
 /// Runs a function in a transaction that takes no revision.
 macro_rules! housekeeping {
@@ -68,6 +77,15 @@ macro_rules! housekeeping {
         Ok(outcome)
     }};
 }
+use housekeeping;
+
+/// The database's own time, in milliseconds since the Unix epoch; a piece of SQL.
+macro_rules! database_now {
+    () => {
+        "CAST(unixepoch('subsec') * 1000 AS INTEGER)"
+    };
+}
+use database_now;
 
 #[async_trait]
 impl Store for SqliteStore {

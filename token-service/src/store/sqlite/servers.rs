@@ -1,17 +1,16 @@
-//! Servers, their credential headers, and which workspaces have them.
+//! Servers, and which workspaces have them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use portcullis_wire::names::Slug;
 use portcullis_wire::watch::{Invalidation, PayloadPolicy};
 use sqlx::sqlite::SqliteConnection;
 
 use super::connection::Write;
-use super::convert::{RowName, changeable, constraint, from_database, revision, to_database};
-use super::workspaces;
-use crate::domain::header::HeaderName;
+use super::convert::{RowName, changeable, constraint, revision, to_database};
+use super::{connection_changes, server_auth, upstreams, workspaces};
 use crate::domain::ids::{ServerId, WorkspaceId};
-use crate::domain::server::{Sealed, SealedHeader, Server, ServerAuth, ServerSettings};
+use crate::domain::server::{Server, ServerSettings};
 use crate::domain::url::{PlainHttp, ServerUrl};
 use crate::domain::{Origin, Revision};
 use crate::store::{InitialWorkspaces, NewServer, Result, StoreError};
@@ -23,36 +22,17 @@ struct ServerRow {
     name: String,
     url: String,
     auth: String,
+    auth_settings: Option<String>,
     payload: String,
     provision_new_workspaces: bool,
     origin: String,
     revision: i64,
 }
 
-#[derive(sqlx::FromRow)]
-struct HeaderRow {
-    server_id: String,
-    name: String,
-    generation: i64,
-    value: Vec<u8>,
-}
-
-impl HeaderRow {
-    fn read(self) -> Result<SealedHeader> {
-        let row = RowName { table: "server_headers", row: &self.server_id };
-        let name = HeaderName::parse(&self.name).map_err(|error| row.corrupt(error))?;
-        Ok(SealedHeader { name, generation: from_database(self.generation), value: Sealed::new(self.value) })
-    }
-}
-
 impl ServerRow {
-    fn read(self, headers: Vec<SealedHeader>) -> Result<Server> {
+    fn read(self, kept: server_auth::Kept) -> Result<Server> {
         let row = RowName { table: "servers", row: &self.id };
-        let auth = match self.auth.as_str() {
-            "none" => ServerAuth::None,
-            "headers" => ServerAuth::Headers(headers),
-            _ => return Err(row.corrupt("the auth type is unknown")),
-        };
+        let auth = server_auth::read(row, &self.auth, self.auth_settings.as_deref(), kept)?;
         let payload = match self.payload.as_str() {
             "off" => PayloadPolicy::Off,
             "digest" => PayloadPolicy::Digest,
@@ -90,19 +70,11 @@ fn payload_text(payload: PayloadPolicy) -> &'static str {
 pub(super) async fn all(connection: &mut SqliteConnection) -> Result<Vec<Server>> {
     let rows: Vec<ServerRow> =
         sqlx::query_as("SELECT * FROM servers ORDER BY slug").fetch_all(&mut *connection).await?;
-    let header_rows: Vec<HeaderRow> = sqlx::query_as(
-        "SELECT server_id, name, generation, value FROM server_headers ORDER BY server_id, position",
-    )
-    .fetch_all(connection)
-    .await?;
-    let mut headers: BTreeMap<String, Vec<SealedHeader>> = BTreeMap::new();
-    for row in header_rows {
-        headers.entry(row.server_id.clone()).or_default().push(row.read()?);
-    }
+    let mut kept = server_auth::of_all(connection).await?;
     rows.into_iter()
         .map(|row| {
-            let headers = headers.remove(&row.id).unwrap_or_default();
-            row.read(headers)
+            let kept = kept.remove(&row.id).unwrap_or_default();
+            row.read(kept)
         })
         .collect()
 }
@@ -112,7 +84,7 @@ pub(super) async fn by_id(connection: &mut SqliteConnection, id: &ServerId) -> R
         .bind(id.as_str())
         .fetch_optional(&mut *connection)
         .await?;
-    with_headers(connection, row).await
+    with_auth(connection, row).await
 }
 
 pub(super) async fn by_slug(connection: &mut SqliteConnection, slug: &Slug) -> Result<Option<Server>> {
@@ -120,19 +92,13 @@ pub(super) async fn by_slug(connection: &mut SqliteConnection, slug: &Slug) -> R
         .bind(slug.as_str())
         .fetch_optional(&mut *connection)
         .await?;
-    with_headers(connection, row).await
+    with_auth(connection, row).await
 }
 
-async fn with_headers(connection: &mut SqliteConnection, row: Option<ServerRow>) -> Result<Option<Server>> {
+async fn with_auth(connection: &mut SqliteConnection, row: Option<ServerRow>) -> Result<Option<Server>> {
     let Some(row) = row else { return Ok(None) };
-    let headers: Vec<HeaderRow> = sqlx::query_as(
-        "SELECT server_id, name, generation, value FROM server_headers WHERE server_id = ? ORDER BY position",
-    )
-    .bind(&row.id)
-    .fetch_all(connection)
-    .await?;
-    let headers = headers.into_iter().map(HeaderRow::read).collect::<Result<_>>()?;
-    row.read(headers).map(Some)
+    let kept = server_auth::of_server(connection, &row.id).await?;
+    row.read(kept).map(Some)
 }
 
 pub(super) async fn create(write: &mut Write, new: &NewServer) -> Result<Server> {
@@ -156,14 +122,16 @@ pub(super) async fn create(write: &mut Write, new: &NewServer) -> Result<Server>
 
 pub(super) async fn insert(write: &mut Write, server: &Server) -> Result<()> {
     sqlx::query(
-        "INSERT INTO servers (id, slug, name, url, auth, payload, provision_new_workspaces, origin, revision)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO servers
+             (id, slug, name, url, auth, auth_settings, payload, provision_new_workspaces, origin, revision)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
     )
     .bind(server.id.as_str())
     .bind(server.slug.as_str())
     .bind(&server.settings.name)
     .bind(server.settings.url.to_string())
     .bind(server.settings.auth.as_str())
+    .bind(server_auth::settings(&server.settings.auth))
     .bind(payload_text(server.settings.payload))
     .bind(server.settings.provision_new_workspaces)
     .bind(server.origin.as_str())
@@ -171,27 +139,9 @@ pub(super) async fn insert(write: &mut Write, server: &Server) -> Result<()> {
     .execute(write.connection())
     .await
     .map_err(|error| constraint(error, "server", server.slug.as_str(), "server"))?;
-    insert_headers(write, server).await?;
+    server_auth::write_secrets(write, &server.id, &server.settings.auth).await?;
     write.record("server.create", &server.id);
     write.touch_registry();
-    Ok(())
-}
-
-async fn insert_headers(write: &mut Write, server: &Server) -> Result<()> {
-    let ServerAuth::Headers(headers) = &server.settings.auth else { return Ok(()) };
-    for (position, header) in (0_i64..).zip(headers) {
-        sqlx::query(
-            "INSERT INTO server_headers (server_id, position, name, generation, value) VALUES (?, ?, ?, ?, ?)",
-        )
-        .bind(server.id.as_str())
-        .bind(position)
-        .bind(header.name.as_str())
-        .bind(to_database(header.generation))
-        .bind(header.value.as_bytes())
-        .execute(write.connection())
-        .await
-        .map_err(|error| constraint(error, "header", header.name.as_str(), "server"))?;
-    }
     Ok(())
 }
 
@@ -216,15 +166,17 @@ pub(super) async fn replace(
     if server.settings == *settings && server.origin == origin {
         return Ok(server);
     }
+    let moved = server.settings.url.origin() != settings.url.origin();
     let server = Server { settings: settings.clone(), origin, revision: write.revision, ..server };
     sqlx::query(
-        "UPDATE servers SET name = ?, url = ?, auth = ?, payload = ?, provision_new_workspaces = ?, origin = ?,
-             revision = ?
+        "UPDATE servers SET name = ?, url = ?, auth = ?, auth_settings = ?, payload = ?,
+             provision_new_workspaces = ?, origin = ?, revision = ?
          WHERE id = ?",
     )
     .bind(&server.settings.name)
     .bind(server.settings.url.to_string())
     .bind(server.settings.auth.as_str())
+    .bind(server_auth::settings(&server.settings.auth))
     .bind(payload_text(server.settings.payload))
     .bind(server.settings.provision_new_workspaces)
     .bind(server.origin.as_str())
@@ -232,14 +184,14 @@ pub(super) async fn replace(
     .bind(server.id.as_str())
     .execute(write.connection())
     .await?;
-    sqlx::query("DELETE FROM server_headers WHERE server_id = ?")
-        .bind(server.id.as_str())
-        .execute(write.connection())
-        .await?;
-    insert_headers(write, &server).await?;
+    server_auth::write_secrets(write, &server.id, &server.settings.auth).await?;
     write.record("server.change", &server.id);
     write.touch_registry();
     write.invalidate(Invalidation::Server(server.id.to_string()));
+    if moved {
+        connection_changes::quarantine(write, &server.id).await?;
+        upstreams::forget(write, &server.id).await?;
+    }
     Ok(server)
 }
 

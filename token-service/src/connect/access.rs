@@ -1,0 +1,64 @@
+//! Which servers a person may connect an account to.
+
+use portcullis_wire::lease::{CallerProof, LeaseRequest};
+
+use crate::domain::ids::{MemberId, ServerId};
+use crate::domain::people::{Identity, Member, Workspace};
+use crate::domain::resolve::{CallerFacts, Membership, may_use};
+use crate::domain::server::{Server, ServerAuth};
+use crate::state::Service;
+use crate::store::StoreError;
+
+/// A member of a workspace, and a server of type `oauth` that this member may use.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Access {
+    pub workspace: Workspace,
+    pub member: Member,
+    pub server: Server,
+}
+
+impl Service {
+    /// All that `identity` may connect, by server and then by workspace.
+    pub async fn accesses(&self, identity: &Identity) -> Result<Vec<Access>, StoreError> {
+        let mut all = Vec::new();
+        for server in self.store.servers().await? {
+            all.extend(self.accesses_to(identity, &server).await?);
+        }
+        Ok(all)
+    }
+
+    /// What `identity` may do as this member with this server: `None` if it is another person's membership, or if the
+    /// server is not, or no longer, for this member.
+    pub async fn access(
+        &self,
+        identity: &Identity,
+        member: &MemberId,
+        server: &ServerId,
+    ) -> Result<Option<Access>, StoreError> {
+        let Some(server) = self.store.server(server).await? else { return Ok(None) };
+        let accesses = self.accesses_to(identity, &server).await?;
+        Ok(accesses.into_iter().find(|access| access.member.id == *member))
+    }
+
+    async fn accesses_to(&self, identity: &Identity, server: &Server) -> Result<Vec<Access>, StoreError> {
+        if !matches!(server.settings.auth, ServerAuth::OAuth(_)) {
+            return Ok(Vec::new());
+        }
+        // The same facts as for a lease, so that the pages and the gateway cannot differ on who may use what.
+        let proof = CallerProof::Jwt {
+            issuer: identity.issuer.clone(),
+            subject: identity.subject.clone(),
+            workspace_claim: None,
+            expires_at: 0,
+        };
+        let request = LeaseRequest { server: server.slug.clone(), workspace: None, proof, rejected: None };
+        let facts = self.store.lease_facts(&request).await?;
+        let (CallerFacts::Token(person), Some(server)) = (facts.caller, facts.server) else {
+            return Ok(Vec::new());
+        };
+        let usable = person.memberships.into_iter().filter(|membership| may_use(&server, membership));
+        let access =
+            |Membership { workspace, member }| Access { workspace, member, server: server.server.clone() };
+        Ok(usable.map(access).collect())
+    }
+}

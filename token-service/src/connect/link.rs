@@ -1,0 +1,202 @@
+//! The link that an agent shows to its person.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use portcullis_wire::digest::Digest;
+use portcullis_wire::secret::SecretText;
+
+use crate::clock::{Timestamp, random};
+use crate::domain::connecting::Ticket;
+use crate::domain::ids::{MemberId, ServerId};
+use crate::state::Service;
+use crate::store::StoreError;
+
+/// How long a link is good.
+const LIFE: Duration = Duration::from_mins(10);
+
+/// How many links of one member and server are made in an hour. An agent that asks again and again gets the one
+/// that is still good.
+const MOST: u32 = 30;
+const WINDOW_MS: u64 = 60 * 60 * 1000;
+
+/// The longest name of an agent that is kept, in characters.
+const MAX_CLIENT_NAME: usize = 64;
+
+/// How many links are remembered at most.
+const REMEMBERED: usize = 10_000;
+
+/// Why there is no link.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectLinkError {
+    #[error("too many links were asked for in the last hour")]
+    TooMany,
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Links that this process has made. The store keeps digests only, so nobody else can repeat a link.
+#[derive(Debug, Default)]
+pub struct ConnectLinks(Mutex<HashMap<LinkKey, Link>>);
+
+/// Agents do not share a link: its page names the one that asked.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct LinkKey {
+    member: MemberId,
+    server: ServerId,
+    client_name: Option<String>,
+}
+
+#[derive(Clone, Debug)]
+struct Link {
+    ticket: SecretText,
+    expires_at: Timestamp,
+}
+
+/// What the store knows a ticket by.
+pub fn ticket_digest(ticket: &str) -> Digest {
+    Digest::of("portcullis-connect-ticket-v1", &[ticket.as_bytes()])
+}
+
+impl Service {
+    /// A link with which `member` can connect an account at `server`. It is single use and good for five to ten
+    /// minutes: as long as more than half of its life is left, the same one is given again.
+    ///
+    /// - `client_name`: what the agent calls itself, to be shown as unverified.
+    pub async fn connect_link(
+        &self,
+        member: &MemberId,
+        server: &ServerId,
+        client_name: Option<&str>,
+    ) -> Result<String, ConnectLinkError> {
+        let now = self.clock.now();
+        let client_name = client_name.and_then(presentable);
+        let key = LinkKey { member: member.clone(), server: server.clone(), client_name };
+        let known = self.live_link(&key, now).await?;
+        if let Some(link) = known.as_ref().filter(|link| now.until(link.expires_at) > LIFE / 2) {
+            return Ok(self.spell(link));
+        }
+        let since = Timestamp(now.0.saturating_sub(WINDOW_MS));
+        if self.store.tickets_since(member, server, since).await? >= MOST {
+            // One that is almost over is better than none.
+            return known.map(|link| self.spell(&link)).ok_or(ConnectLinkError::TooMany);
+        }
+        let link = self.new_link(&key, now).await?;
+        let address = self.spell(&link);
+        self.links.remember(key, link, now);
+        Ok(address)
+    }
+
+    /// The link made before, unless it is over or was used by now.
+    async fn live_link(&self, key: &LinkKey, now: Timestamp) -> Result<Option<Link>, StoreError> {
+        let Some(link) = self.links.find(key) else { return Ok(None) };
+        let ticket = self.store.ticket(&ticket_digest(link.ticket.expose()), now).await?;
+        Ok(ticket.map(|_| link))
+    }
+
+    async fn new_link(&self, key: &LinkKey, now: Timestamp) -> Result<Link, StoreError> {
+        let ticket = SecretText::new(URL_SAFE_NO_PAD.encode(random::<32>(&*self.entropy)));
+        let expires_at = now.plus(LIFE);
+        let row = Ticket {
+            digest: ticket_digest(ticket.expose()),
+            member: key.member.clone(),
+            server: key.server.clone(),
+            client_name: key.client_name.clone(),
+            created_at: now,
+            expires_at,
+        };
+        self.store.create_ticket(&row).await?;
+        Ok(Link { ticket, expires_at })
+    }
+
+    fn spell(&self, link: &Link) -> String {
+        format!("{}/connect/{}", self.settings.public_url, link.ticket.expose())
+    }
+}
+
+impl ConnectLinks {
+    fn find(&self, key: &LinkKey) -> Option<Link> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(key).cloned()
+    }
+
+    fn remember(&self, key: LinkKey, link: Link, now: Timestamp) {
+        let mut links = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if links.len() >= REMEMBERED {
+            links.retain(|_, link| link.expires_at > now);
+        }
+        if links.len() >= REMEMBERED {
+            // Forgetting costs no more than a further link.
+            links.clear();
+        }
+        links.insert(key, link);
+    }
+}
+
+/// An agent's name as it can be shown: on one line, short, in the order in which it reads. `None` if nothing is left.
+fn presentable(name: &str) -> Option<String> {
+    // Characters that turn the direction of text or take no room could make a name look like another, or like ours.
+    let hidden = |letter: char| {
+        letter.is_control()
+            || matches!(letter, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}')
+            || matches!(letter, '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
+    };
+    let shown: String = name.chars().filter(|letter| !hidden(*letter)).take(MAX_CLIENT_NAME).collect();
+    let shown = shown.trim();
+    (!shown.is_empty()).then(|| shown.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn names_are_made_presentable() {
+        for (given, shown) in [
+            ("claude-code", Some("claude-code")),
+            ("  Größe ✔ ", Some("Größe ✔")),
+            ("a\r\nb\u{1b}[31m", Some("ab[31m")),
+            ("\u{202e}raeniL", Some("raeniL")),
+            ("\u{200b}\u{feff} ", None),
+            ("", None),
+        ] {
+            assert_eq!(presentable(given).as_deref(), shown, "{given:?}");
+        }
+        assert_eq!(presentable(&"x".repeat(10_000)).map(|name| name.len()), Some(MAX_CLIENT_NAME));
+    }
+
+    proptest! {
+        #[test]
+        fn a_shown_name_is_short_and_has_no_hidden_letters(name in any::<String>()) {
+            if let Some(shown) = presentable(&name) {
+                prop_assert!(shown.chars().count() <= MAX_CLIENT_NAME && !shown.trim().is_empty());
+                prop_assert_eq!(presentable(&shown), Some(shown.clone()));
+                prop_assert!(!shown.chars().any(char::is_control));
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_remembered_is_bounded() {
+        let links = ConnectLinks::default();
+        let key = |number: usize| LinkKey {
+            member: MemberId::from(format!("mem_{number}")),
+            server: ServerId::from("srv_1"),
+            client_name: None,
+        };
+        let link = |expires_at| Link { ticket: SecretText::new("t".into()), expires_at };
+        for number in 0..REMEMBERED {
+            links.remember(key(number), link(Timestamp(if number == 7 { 100 } else { 10 })), Timestamp(0));
+        }
+        links.remember(key(REMEMBERED), link(Timestamp(100)), Timestamp(50));
+        assert!(links.find(&key(7)).is_some() && links.find(&key(REMEMBERED)).is_some());
+        assert!(links.find(&key(8)).is_none(), "those that are over go first");
+        for number in 0..2 * REMEMBERED {
+            links.remember(key(number), link(Timestamp(100)), Timestamp(50));
+        }
+        assert!(links.0.lock().expect("no panic").len() <= REMEMBERED);
+    }
+}

@@ -1,0 +1,98 @@
+//! Back from the provider: `/callback/<server id>`.
+//!
+//! Each server has a path of its own, so that the answer of one provider cannot pass for another's. The checks come in
+//! a fixed order, and the code is redeemed after the last of them only; a flow that fails one is used up all the same.
+
+use axum::extract::{Path, RawQuery, State};
+use axum::http::{HeaderMap, header};
+use axum::response::{IntoResponse as _, Response};
+use portcullis_wire::digest::Digest;
+use subtle::ConstantTimeEq as _;
+
+use super::cookies::{self, Cookies};
+use super::guard::SignedIn;
+use super::page;
+use super::trouble::PageError;
+use crate::connect::{Access, cookie_digest, state_digest};
+use crate::domain::connecting::Flow;
+use crate::domain::ids::ServerId;
+use crate::domain::server::ServerAuth;
+use crate::oauth::authorize::AuthorizationResponse;
+use crate::state::{Service, Shared};
+
+/// `GET /callback/{server}`
+pub(super) async fn back(
+    State(app): State<Shared>,
+    Path(server): Path<String>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Response {
+    let server = ServerId::from(server);
+    let mut used = None;
+    let mut response =
+        match finish(&app, &server, query.as_deref().unwrap_or_default(), &headers, &mut used).await {
+            Ok(location) => page::see_other(&location),
+            Err(error) => error.into_response(),
+        };
+    if let Some(state) = used {
+        let cookies = Cookies::of(&app.settings.public_url);
+        response.headers_mut().append(header::SET_COOKIE, cookies.set(&cookies.flow(&state), "", 0));
+    }
+    response
+}
+
+/// The path of the page that shows the connection. `used` becomes the flow that was used up, however it ends.
+async fn finish(
+    app: &Service,
+    server: &ServerId,
+    query: &str,
+    headers: &HeaderMap,
+    used: &mut Option<Digest>,
+) -> Result<String, PageError> {
+    known_server(app, server).await?;
+    let answer = AuthorizationResponse::read(query).ok_or(PageError::Unreadable)?;
+    let flow = app.store.take_flow(&state_digest(&answer.state), app.clock.now()).await?;
+    let flow = flow.ok_or(PageError::UnknownFlow)?;
+    *used = Some(flow.state);
+    if flow.server != *server {
+        return Err(PageError::WrongServer);
+    }
+    same_browser(app, headers, &flow)?;
+    let access = same_session(app, headers, &flow).await?;
+    let returned = app.returned(flow).map_err(|error| PageError::Internal { cause: error.to_string() })?;
+    if !answer.is_from(&returned.flow.binding.issuer, returned.iss_parameter()) {
+        return Err(PageError::WrongIssuer);
+    }
+    let code = answer.outcome.map_err(|refusal| match refusal.error.as_str() {
+        "access_denied" => PageError::Declined,
+        "server_error" | "temporarily_unavailable" => PageError::ProviderDown { cause: refusal.error },
+        _ => PageError::Refused { code: refusal.error },
+    })?;
+    app.redeem(&access, &returned, &code).await?;
+    Ok(format!("/connections/{server}/connected?member={}", access.member.id))
+}
+
+async fn known_server(app: &Service, server: &ServerId) -> Result<(), PageError> {
+    match app.store.server(server).await? {
+        Some(server) if matches!(server.settings.auth, ServerAuth::OAuth(_)) => Ok(()),
+        _ => Err(PageError::NotFound),
+    }
+}
+
+fn same_browser(app: &Service, headers: &HeaderMap, flow: &Flow) -> Result<(), PageError> {
+    let cookies = Cookies::of(&app.settings.public_url);
+    let cookie = cookies::read(headers, &cookies.flow(&flow.state)).ok_or(PageError::OtherBrowser)?;
+    let same = cookie_digest(cookie).as_bytes().ct_eq(flow.cookie.as_bytes());
+    if bool::from(same) { Ok(()) } else { Err(PageError::OtherBrowser) }
+}
+
+/// The session that left is live, and its person may still use the server.
+async fn same_session(app: &Service, headers: &HeaderMap, flow: &Flow) -> Result<Access, PageError> {
+    let browser = SignedIn::of(app, headers).await?.ok_or(PageError::OtherSession)?;
+    let member = app.store.member(&flow.member).await?.ok_or(PageError::NoAccess)?;
+    if browser.session.digest != flow.session || member.identity != browser.session.identity {
+        return Err(PageError::OtherSession);
+    }
+    let access = app.access(&browser.session.identity, &flow.member, &flow.server).await?;
+    access.ok_or(PageError::NoAccess)
+}

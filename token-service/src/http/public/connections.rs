@@ -1,0 +1,156 @@
+//! What a person has connected: `/connections`.
+
+use axum::extract::{Path, Query, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::Response;
+use serde::Deserialize;
+
+use super::connect::onward;
+use super::guard::{Posted, SignedIn};
+use super::next::Next;
+use super::page::{self, ConnectedPage, ConnectionRow, ConnectionsPage, Person, RowState};
+use super::trouble::PageError;
+use super::words;
+use crate::clock::Timestamp;
+use crate::connect::Access;
+use crate::domain::connection::{Connection, ConnectionId, ConnectionOwner, ConnectionState, ReauthReason};
+use crate::domain::ids::{MemberId, ServerId};
+use crate::state::{Service, Shared};
+use crate::store::Actor;
+
+/// Which of a person's memberships is meant.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct MemberForm {
+    member: MemberId,
+}
+
+/// `GET /`
+pub(super) async fn home() -> Response {
+    page::see_other(&Next::Connections.path())
+}
+
+/// `GET /connections`
+pub(super) async fn list(State(app): State<Shared>, headers: HeaderMap) -> Result<Response, PageError> {
+    let Some(browser) = SignedIn::of(&app, &headers).await? else {
+        return Ok(page::see_other(&Next::Connections.sign_in()));
+    };
+    let mut rows = Vec::new();
+    for access in app.accesses(&browser.session.identity).await? {
+        let connection = app.store.connection(&connection_id(&access)).await?;
+        rows.push(row(&access, connection.as_ref()));
+    }
+    Ok(page::html(StatusCode::OK, &ConnectionsPage { person: Person::of(&browser), rows }))
+}
+
+/// `GET /connections/{server}/connected`: what has just been connected, to be kept or not.
+pub(super) async fn connected(
+    State(app): State<Shared>,
+    Path(server): Path<ServerId>,
+    Query(MemberForm { member }): Query<MemberForm>,
+    headers: HeaderMap,
+) -> Result<Response, PageError> {
+    let Some(browser) = SignedIn::of(&app, &headers).await? else {
+        return Ok(page::see_other(&Next::Connections.sign_in()));
+    };
+    let access = app.access(&browser.session.identity, &member, &server).await?.ok_or(PageError::NoAccess)?;
+    let connection = app.store.connection(&connection_id(&access)).await?;
+    let connection = connection.filter(|connection| connection.state == ConnectionState::Active);
+    let Some(connection) = connection else { return Ok(page::see_other(&Next::Connections.path())) };
+    let page = ConnectedPage {
+        person: Person::of(&browser),
+        server: &access.server.settings.name,
+        server_id: access.server.id.as_str(),
+        workspace: &access.workspace.name,
+        member: access.member.id.as_str(),
+        account: connection.account.as_deref(),
+        scopes: connection.scopes.iter().map(String::as_str).collect(),
+    };
+    Ok(page::html(StatusCode::OK, &page))
+}
+
+/// `POST /connections/{server}/connect`: as from a link, for somebody who needs none.
+pub(super) async fn connect(
+    State(app): State<Shared>,
+    Path(server): Path<ServerId>,
+    Posted { from, form }: Posted<MemberForm>,
+) -> Result<Response, PageError> {
+    let access =
+        app.access(&from.session.identity, &form.member, &server).await?.ok_or(PageError::NoAccess)?;
+    let plan = app.connect_plan(&access).await?;
+    onward(&app, &from, &access, &plan).await
+}
+
+/// `POST /connections/{server}/keep`
+pub(super) async fn keep(Posted { .. }: Posted<MemberForm>) -> Response {
+    page::see_other(&Next::Connections.path())
+}
+
+/// `POST /connections/{server}/disconnect`
+pub(super) async fn disconnect(
+    State(app): State<Shared>,
+    Path(server): Path<ServerId>,
+    Posted { from, form }: Posted<MemberForm>,
+) -> Result<Response, PageError> {
+    let id = own_connection(&app, &from, &form.member, &server).await?;
+    app.disconnect(&id, Actor::Member).await?;
+    Ok(page::see_other(&Next::Connections.path()))
+}
+
+/// The connection of one's own membership: whoever may no longer use a server may still disconnect it.
+async fn own_connection(
+    app: &Service,
+    browser: &SignedIn,
+    member: &MemberId,
+    server: &ServerId,
+) -> Result<ConnectionId, PageError> {
+    let found = app.store.member(member).await?;
+    if found.is_none_or(|found| found.identity != browser.session.identity) {
+        return Err(PageError::NoAccess);
+    }
+    Ok(ConnectionId::of(server, &ConnectionOwner::Member(member.clone())))
+}
+
+fn connection_id(access: &Access) -> ConnectionId {
+    ConnectionId::of(&access.server.id, &ConnectionOwner::Member(access.member.id.clone()))
+}
+
+fn row(access: &Access, connection: Option<&Connection>) -> ConnectionRow {
+    let state = connection.map_or(RowState::NotConnected, |connection| state(connection.state));
+    let connection = connection.filter(|_| state != RowState::NotConnected);
+    let time = |time: Timestamp| (words::date(time), words::machine(time));
+    ConnectionRow {
+        server: access.server.settings.name.clone(),
+        server_id: access.server.id.to_string(),
+        host: access.server.settings.url.upstream().authority,
+        workspace: access.workspace.name.clone(),
+        member: access.member.id.to_string(),
+        state,
+        account: connection.and_then(|connection| connection.account.clone()),
+        scopes: connection.iter().flat_map(|connection| connection.scopes.iter().cloned()).collect(),
+        connected_at: connection.map(|connection| time(connection.connected_at)),
+        refreshed_at: connection
+            .filter(|connection| connection.refreshed_at > connection.connected_at)
+            .map(|connection| time(connection.refreshed_at)),
+    }
+}
+
+fn state(state: ConnectionState) -> RowState {
+    match state {
+        ConnectionState::Active => RowState::Connected,
+        ConnectionState::Disconnected => RowState::NotConnected,
+        ConnectionState::Quarantined => RowState::Quarantined,
+        ConnectionState::NeedsReauth(reason) => RowState::NeedsReauth(match reason {
+            ReauthReason::Revoked => {
+                "The provider no longer accepts the connection. It was probably revoked there."
+            }
+            ReauthReason::LostRotation => {
+                "A renewal was interrupted, and the provider then refused to repeat it."
+            }
+            ReauthReason::Expired => "The access has expired, and the provider gives no way to renew it.",
+            ReauthReason::Rejected => "The server does not accept the access that its provider gave.",
+            ReauthReason::IssuerChanged => "The server now uses another provider.",
+            ReauthReason::Unreadable => "The stored access cannot be opened any more.",
+        }),
+    }
+}

@@ -1,0 +1,122 @@
+//! When catalogues are learnt, and with whose credential.
+
+use std::time::Duration;
+
+use portcullis_wire::lease::{Caller, CredentialKind};
+use portcullis_wire::policy::Policy;
+
+use super::learn::learn;
+use super::upstream::Upstream;
+use super::work::Wanted;
+use crate::domain::connection::{Connection, ConnectionOwner};
+use crate::domain::ids::{MemberId, ServerId};
+use crate::domain::resolve::Grant;
+use crate::domain::server::{Server, ServerAuth};
+use crate::http::error::error_chain;
+use crate::state::Service;
+use crate::store::StoreError;
+
+/// A catalogue older than this is learnt anew when a connected member comes by.
+const FRESH: Duration = Duration::from_hours(1);
+
+/// How long learning may take altogether.
+const PATIENCE: Duration = Duration::from_mins(2);
+
+impl Service {
+    /// To be called when a member has connected: what the server shows this member is what those see who have yet to
+    /// connect.
+    pub fn connected(&self, server: &Server, connection: &Connection) {
+        if let ConnectionOwner::Member(member) = &connection.owner {
+            let wanted = Wanted { member: member.clone(), anyway: true };
+            self.unconnected.want(&server.id, wanted, self.clock.now());
+        }
+    }
+
+    /// To be called when a grant was used: its member's credential may renew what is known of the server.
+    pub fn came_by(&self, grant: &Grant) {
+        if let (Some(member), ServerAuth::OAuth(_)) = (&grant.member, &grant.server.settings.auth) {
+            let wanted = Wanted { member: member.id.clone(), anyway: false };
+            self.unconnected.want(&grant.server.id, wanted, self.clock.now());
+        }
+    }
+
+    /// Learns catalogues until the service stops: four at a time, so that a slow server does not keep the others
+    /// waiting.
+    pub(crate) async fn learn_catalogues(&self) {
+        tokio::join!(self.learn_in_turn(), self.learn_in_turn(), self.learn_in_turn(), self.learn_in_turn());
+    }
+
+    async fn learn_in_turn(&self) {
+        loop {
+            let learning = async {
+                let (server, wanted) = self.unconnected.next_wanted().await;
+                let outcome = tokio::time::timeout(PATIENCE, self.learn_one(&server, &wanted)).await;
+                report(&server, outcome);
+            };
+            tokio::select! {
+                () = learning => {}
+                () = self.shutdown.requested() => return,
+            }
+        }
+    }
+
+    async fn learn_one(&self, id: &ServerId, wanted: &Wanted) -> Result<(), StoreError> {
+        let now = self.clock.now();
+        let known = self.store.catalogue(id).await?;
+        if !wanted.anyway && known.is_some_and(|catalogue| catalogue.learnt_at.until(now) < FRESH) {
+            return Ok(());
+        }
+        let Some(server) = self.store.server(id).await? else { return Ok(()) };
+        let Some(grant) = self.grant_of(&wanted.member, &server).await? else { return Ok(()) };
+        let Ok(credential) = self.credential(&grant, None).await else { return Ok(()) };
+        let learnt = match Upstream::new(&self.egress, &server, &credential) {
+            Ok(upstream) => learn(&upstream, now).await,
+            Err(error) => Err(error),
+        };
+        match learnt {
+            Ok(catalogue) => {
+                self.store.save_catalogue(id, &catalogue).await?;
+                let lists = catalogue.results.len();
+                tracing::info!(server = id.as_str(), lists, "the server's catalogue is learnt");
+            }
+            // The class of failure only; what the server said stays out of the log.
+            Err(error) => {
+                tracing::warn!(server = id.as_str(), %error, "the server's catalogue cannot be learnt");
+            }
+        }
+        Ok(())
+    }
+
+    /// What a member is granted, for what the service does by itself. It says nothing about policy: that is for what
+    /// the member asks for.
+    pub(super) async fn grant_of(&self, id: &MemberId, server: &Server) -> Result<Option<Grant>, StoreError> {
+        let Some(member) = self.store.member(id).await?.filter(|member| !member.disabled) else {
+            return Ok(None);
+        };
+        let Some(workspace) = self.store.workspace(&member.workspace).await? else { return Ok(None) };
+        let caller = Caller {
+            id: member.id.to_string(),
+            name: member.name.clone(),
+            credential: CredentialKind::Jwt,
+            key_id: None,
+        };
+        Ok(Some(Grant {
+            caller,
+            member: Some(member),
+            workspace: workspace.reference(),
+            server: server.clone(),
+            policy: Policy::default(),
+            not_after: None,
+            revision: server.revision,
+        }))
+    }
+}
+
+fn report(server: &ServerId, outcome: Result<Result<(), StoreError>, tokio::time::error::Elapsed>) {
+    let server = server.as_str();
+    match outcome {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::warn!(server, error = error_chain(&error), "a catalogue cannot be kept"),
+        Err(_) => tracing::warn!(server, "the server takes too long to describe itself"),
+    }
+}
