@@ -5,10 +5,11 @@ use std::time::Duration;
 use portcullis_wire::unconnected::SESSION_PREFIX;
 use tokio::time::Instant;
 
-use super::answer::{Answer, Plan, Question, Situation, code, plan};
+use super::answer::{Plan, Question, Situation, plan};
 use super::handle::Handle;
 use super::message::{Message, Response, client_name};
 use super::profile::Profile;
+use super::reply::{Answer, code};
 use super::tokens::{RequestState, Session};
 use super::words::Words;
 use crate::clock::Timestamp;
@@ -86,22 +87,9 @@ impl Service {
         server: &Server,
     ) -> Result<Answer, StoreError> {
         let words = Words::new(&server.settings.name, handle);
-        let (state, response) = match message.our_state().filter(|_| question.takes_input()) {
-            None => {
-                let (theirs, answers) = message.their_state();
-                (RequestState::new(self.clock.now(), theirs, answers), Response::Missing)
-            }
-            Some(text) => {
-                let digest = message.digest();
-                let now = self.clock.now();
-                let state =
-                    RequestState::open(&self.vault, &handle.member, &handle.server, &digest, text, now);
-                let Some(state) = state else { return Ok(refused_state(message)) };
-                (Some(state.renewed(now)), message.response())
-            }
+        let Some((state, response)) = self.read_state(handle, message, question) else {
+            return Ok(refused_state(message));
         };
-        let state =
-            state.map(|state| state.seal(&self.vault, &handle.member, &handle.server, &message.digest()));
         let put = |situation| question.put(situation, &words, state.as_deref());
         let connected = match response {
             Response::Declined => return Ok(put(Situation::Declined)),
@@ -124,6 +112,29 @@ impl Service {
             }
             Err(ConnectLinkError::Store(error)) => Err(error),
         }
+    }
+
+    /// The state for the next round, if there is room for one, and what the client says to the last. `None` if the
+    /// state that it brings does not fit.
+    fn read_state(
+        &self,
+        handle: &Handle,
+        message: &Message<'_>,
+        question: &Question<'_>,
+    ) -> Option<(Option<String>, Response)> {
+        let (now, digest) = (self.clock.now(), message.digest());
+        let Handle { member, server, .. } = handle;
+        let (state, response) = match message.our_state().filter(|_| question.takes_input()) {
+            None => {
+                let (theirs, answers) = message.their_state();
+                (RequestState::new(now, theirs, answers), Response::Missing)
+            }
+            Some(text) => {
+                let state = RequestState::open(&self.vault, member, server, &digest, text, now)?;
+                (Some(state.renewed(now)), message.response())
+            }
+        };
+        Some((state.map(|state| state.seal(&self.vault, member, server, &digest)), response))
     }
 
     /// Whether the member was asked for further scopes a moment ago. The retry of such a call has gone to the upstream

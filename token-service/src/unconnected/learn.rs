@@ -69,7 +69,7 @@ pub(super) async fn shake_hands(
     let agreed: Agreed = serde_json::from_str(&said.result).map_err(|_| UpstreamError::Malformed)?;
     // A version that the filter has no rules for would be refused on every request of the session.
     if !LEGACY.contains(&&*agreed.protocol_version) {
-        return Err(UpstreamError::Rpc(i64::from(super::answer::code::INVALID_PARAMS)));
+        return Err(UpstreamError::Rpc(i64::from(super::reply::code::INVALID_PARAMS)));
     }
     let speech = Speech::Legacy { version: agreed.protocol_version, session: said.session.clone() };
     upstream.tell(&speech, "notifications/initialized").await?;

@@ -9,7 +9,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::answer::{Answer, code};
+use super::reply::{Answer, code};
 
 /// The one version without a handshake.
 pub(super) const MODERN: &str = "2026-07-28";

@@ -22,6 +22,7 @@ mod learning;
 mod message;
 mod opening;
 mod profile;
+mod reply;
 mod sealed;
 #[cfg(test)]
 mod testing;
@@ -30,6 +31,6 @@ mod upstream;
 mod words;
 mod work;
 
-pub(crate) use self::answer::Answer;
 pub use self::handle::Handle;
+pub(crate) use self::reply::Answer;
 pub use self::work::Work;
