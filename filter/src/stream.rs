@@ -118,23 +118,24 @@ impl Stream {
     fn carry_out(&mut self, step: Step) -> Action {
         match (step, self.verdict) {
             (_, Verdict::Over) | (Step::Wait, _) => Action::Pause,
-            (Step::Forward(headers), _) => self.let_go(headers),
+            (Step::Forward { headers, body }, _) => self.let_go(headers, body),
             (Step::Reply(reply), _) => self.answer(&reply),
             (Step::Done, Verdict::LetGo) => Action::Continue,
             (Step::Done, Verdict::Open) => self.fail(),
         }
     }
 
-    fn let_go(&mut self, mut headers: Headers) -> Action {
+    fn let_go(&mut self, mut headers: Headers, body: Option<Vec<u8>>) -> Action {
         if let Some(value) = self.forwarded_proto.take() {
             headers.retain(|(name, _)| name != FORWARDED_PROTO);
             headers.push((FORWARDED_PROTO.to_vec(), value));
         }
         // In one call: between two there would be a header map that nobody decided on.
-        let replaced =
-            host::set_headers(Map::RequestHeaders, &headers).and_then(|()| host::clear_route_cache());
+        let replaced = host::set_headers(Map::RequestHeaders, &headers)
+            .and_then(|()| body.map_or(Ok(()), |body| host::set_buffer(Buffer::RequestBody, &body)))
+            .and_then(|()| host::clear_route_cache());
         if let Err(status) = replaced {
-            log::error!("the host refuses the request's new headers: {status:?}");
+            log::error!("the host refuses the request's new headers or body: {status:?}");
             return self.fail();
         }
         self.verdict = Verdict::LetGo;
@@ -165,7 +166,7 @@ impl Stream {
         }
     }
 
-    pub(crate) fn on_response_headers(&mut self, end_of_stream: bool, worker: &Worker) -> Action {
+    pub(crate) fn on_response_headers(&mut self, end_of_stream: bool, worker: &mut Worker) -> Action {
         self.response_ended = end_of_stream;
         if self.verdict != Verdict::LetGo {
             // Not the upstream's: our own reply, or one that Envoy made while we were waiting.
@@ -173,13 +174,15 @@ impl Stream {
             return Action::Continue;
         }
         let Ok(headers) = host::headers(Map::ResponseHeaders) else { return self.fail() };
-        match self.exchange.on_response_headers(worker, &headers, end_of_stream) {
+        let clock = || host::now_ms().ok();
+        match self.exchange.on_response_headers(worker, &headers, end_of_stream, &clock) {
             ResponseHead::Keep => Action::Continue,
             ResponseHead::Replace(headers) => match host::set_headers(Map::ResponseHeaders, &headers) {
                 Ok(()) => Action::Continue,
                 Err(_) => self.fail(),
             },
-            // Envoy shows the body all the same, because the plugin's configuration allows a head to wait.
+            // Envoy shows the body all the same, because the plugin's configuration allows a head to wait. If it is
+            // another answer that is waited for, it comes with a wake-up.
             ResponseHead::Hold => Action::Pause,
             ResponseHead::Reply(reply) => self.answer(&reply),
         }
@@ -189,6 +192,9 @@ impl Stream {
         self.response_ended = end_of_stream;
         if self.verdict != Verdict::LetGo {
             return Action::Continue;
+        }
+        if self.exchange.withholds_response() {
+            return self.drop_response_body();
         }
         let Ok(chunk) = host::buffer(Buffer::ResponseBody, size) else { return self.cut() };
         let chunk = self.exchange.on_response_body(&chunk, end_of_stream);
@@ -209,6 +215,9 @@ impl Stream {
             return Action::Continue;
         }
         self.response_ended = true;
+        if self.exchange.withholds_response() {
+            return Action::Pause;
+        }
         let chunk = self.exchange.on_response_body(&[], true);
         if self.send_head().is_err() {
             return self.cut();
@@ -220,6 +229,14 @@ impl Stream {
             return self.cut();
         }
         Action::Continue
+    }
+
+    /// Nothing of this response is needed any more, and its end must not go on either.
+    fn drop_response_body(&mut self) -> Action {
+        match host::set_buffer(Buffer::ResponseBody, &[]) {
+            Ok(()) => Action::Pause,
+            Err(_) => self.cut(),
+        }
     }
 
     /// Puts the head in place that was held back, if it may go now.

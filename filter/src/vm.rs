@@ -13,7 +13,7 @@ use std::time::Duration;
 use portcullis_filter_core::step::{Call, CallOutcome, Effect};
 use portcullis_filter_core::worker::Worker;
 
-use crate::host;
+use crate::host::{self, Buffer, Map};
 use crate::stream::Stream;
 use crate::verify::Verifier;
 
@@ -56,6 +56,15 @@ struct ConfiguredRoot {
 struct CallInFlight {
     root: u32,
     id: u64,
+}
+
+/// What the host says of a reply before it is read.
+#[derive(Clone, Copy)]
+pub(crate) struct Announced {
+    /// 0 for a reset, which comes without headers.
+    pub(crate) header_count: usize,
+    /// Bytes.
+    pub(crate) body_size: usize,
 }
 
 impl Vm {
@@ -128,8 +137,10 @@ impl Vm {
     }
 
     /// The reply to a call, or that there will be none.
-    pub(crate) fn on_call(&mut self, root: u32, token: u32, outcome: CallOutcome) {
+    pub(crate) fn on_call(&mut self, root: u32, token: u32, announced: Announced) {
         let Some(call) = self.calls.remove(&token) else { return };
+        let limit = self.worker.as_ref().and_then(|worker| worker.awaits(call.id));
+        let outcome = limit.and_then(|limit| read_reply(announced, limit)).unwrap_or(CallOutcome::Failed);
         let (Some(worker), Ok(now_ms)) = (&mut self.worker, host::now_ms()) else {
             self.lost.push(call.id);
             return;
@@ -195,7 +206,7 @@ impl Vm {
     /// Must run in a callback of `root`. A call that cannot be sent is reported at the next tick and not here, so that
     /// a worker which tries again at once cannot keep this loop going.
     fn dispatch(&mut self, call: &Call, root: u32) {
-        let cluster = self.worker.as_ref().map_or("", Worker::token_service_cluster);
+        let cluster = self.worker.as_ref().map_or("", |worker| worker.cluster(call.destination));
         match send(cluster, call) {
             Some(token) => {
                 self.calls.insert(token, CallInFlight { root, id: call.id });
@@ -220,6 +231,20 @@ fn return_to(context: u32) {
     if host::set_effective_context(context).is_err() {
         log::error!("the host does not know the context whose callback is running");
     }
+}
+
+/// `None` for a reset, and where the host does not hand out what it announced.
+fn read_reply(announced: Announced, limit: usize) -> Option<CallOutcome> {
+    let Announced { header_count, body_size } = announced;
+    if header_count == 0 {
+        return None;
+    }
+    if body_size > limit {
+        return Some(CallOutcome::TooLarge);
+    }
+    let headers = host::headers(Map::CallHeaders).ok()?;
+    let body = host::buffer(Buffer::CallBody, body_size).ok()?;
+    (body.len() == body_size).then_some(CallOutcome::Replied { headers, body })
 }
 
 /// The host's token for the call; `None` if the host refuses it, for want of a cluster or of a healthy host in it.

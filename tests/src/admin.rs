@@ -14,7 +14,7 @@ pub struct Admin {
 
 impl Admin {
     pub fn new(url: &str, token: &str) -> anyhow::Result<Self> {
-        let http = Client::builder().no_proxy().build()?;
+        let http = crate::http::client().build()?;
         Ok(Self { http, url: url.to_owned(), token: token.to_owned() })
     }
 

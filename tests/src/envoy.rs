@@ -19,6 +19,8 @@ pub struct Settings {
     pub admin: SocketAddr,
     /// The token-service's internal listener.
     pub token_service: SocketAddr,
+    /// The token-service's public listener.
+    pub pages: SocketAddr,
     pub public_url: String,
     pub access_log: PathBuf,
     /// Worker threads, each with a VM of its own.
@@ -67,7 +69,7 @@ impl Envoy {
             process: Process::start(&program, directory)?,
             access_log: AccessLog::new(settings.access_log.clone()),
             admin_url: format!("http://{}", settings.admin),
-            http: reqwest::Client::builder().no_proxy().build()?,
+            http: crate::http::client().build()?,
         })
     }
 
@@ -119,12 +121,13 @@ pub fn render(shipped: &str, settings: &Settings, wasm: &Path) -> anyhow::Result
     set(&mut configuration, "/public_url", json!(settings.public_url))?;
     *text = json!(configuration.to_string());
 
-    let service = named(&mut root, "/static_resources/clusters", "token_service")?;
-    set(
-        service,
-        "/load_assignment/endpoints/0/lb_endpoints/0/endpoint/address",
-        address(settings.token_service),
-    )?;
+    for (cluster, listener) in
+        [("token_service", settings.token_service), ("token_service_public", settings.pages)]
+    {
+        let cluster = named(&mut root, "/static_resources/clusters", cluster)?;
+        let endpoint = "/load_assignment/endpoints/0/lb_endpoints/0/endpoint/address";
+        set(cluster, endpoint, address(listener))?;
+    }
     Ok(serde_json::to_string_pretty(&root)?)
 }
 
@@ -161,6 +164,7 @@ mod tests {
             gateway: SocketAddr::from(([127, 0, 0, 1], port)),
             admin: SocketAddr::from(([127, 0, 0, 1], port + 1)),
             token_service: SocketAddr::from(([127, 0, 0, 1], port + 2)),
+            pages: SocketAddr::from(([127, 0, 0, 1], port + 3)),
             public_url: format!("http://127.0.0.1:{port}"),
             access_log: format!("/logs/{port}").into(),
             concurrency: 1,
@@ -169,7 +173,7 @@ mod tests {
         let two = render(&shipped, &settings(2000), Path::new("/b.wasm")).expect("renders");
         assert_eq!(one.lines().count(), two.lines().count());
         let differing = one.lines().zip(two.lines()).filter(|(one, two)| one != two).count();
-        // Three ports, the access log, the module, the plugin configuration.
-        assert_eq!(differing, 6, "{one}");
+        // Four ports, the access log, the module, the plugin configuration.
+        assert_eq!(differing, 7, "{one}");
     }
 }

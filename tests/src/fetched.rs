@@ -27,6 +27,23 @@ pub fn python_with_packages() -> Option<PathBuf> {
     required("Python packages of tests/clients/python", python.exists().then_some(python))
 }
 
+/// Chromium: what `CHROMIUM` names, or the first on the `PATH`.
+pub fn chromium() -> Option<PathBuf> {
+    let named = std::env::var_os("CHROMIUM").filter(|path| !path.is_empty()).map(PathBuf::from);
+    let on_path = || {
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let directories: Vec<PathBuf> = std::env::split_paths(&path).collect();
+        CHROMIUM_NAMES
+            .iter()
+            .flat_map(|name| directories.iter().map(move |place| place.join(name)))
+            .find(|candidate| candidate.exists())
+    };
+    required("Chromium", named.or_else(on_path))
+}
+
+/// As in `tests/tools/chromium.sh`.
+const CHROMIUM_NAMES: [&str; 4] = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
+
 /// Passes on what was found. What was not found is reported, and with `REQUIRE_ALL=1` it is a failure.
 ///
 /// # Panics

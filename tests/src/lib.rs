@@ -7,19 +7,25 @@
 pub mod access_log;
 pub mod admin;
 pub mod artifacts;
+pub mod browser;
 #[expect(
     deprecated,
     reason = "the suite asks for what is left of the legacy era too: logging, sampling, roots"
 )]
 pub mod conformance;
+pub mod demo;
 pub mod envoy;
 pub mod everything;
 pub mod fetched;
+pub mod http;
 pub mod idp;
 pub mod mcp;
+pub mod oidc;
 pub mod patience;
+pub mod person;
 pub mod port;
 pub mod process;
+pub mod provider;
 pub mod raw;
 pub mod sdk;
 pub mod seed;

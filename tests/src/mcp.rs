@@ -34,7 +34,7 @@ impl Agent {
     /// # Panics
     /// If no HTTP client can be made.
     pub fn new(url: impl Into<String>, credential: Option<&str>, era: Era) -> Self {
-        let http = Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build();
+        let http = crate::http::client().redirect(reqwest::redirect::Policy::none()).build();
         Self {
             http: http.expect("an HTTP client"),
             url: url.into(),
@@ -59,10 +59,18 @@ impl Agent {
     /// # Panics
     /// If the agent is not legacy or the handshake fails.
     pub async fn initialize(&mut self) -> Reply {
+        self.initialize_with(json!({})).await
+    }
+
+    /// [`Self::initialize`] with capabilities.
+    ///
+    /// # Panics
+    /// As that.
+    pub async fn initialize_with(&mut self, capabilities: Value) -> Reply {
         let Era::Legacy(version) = self.era else { panic!("only legacy agents shake hands") };
         let params = json!({
             "protocolVersion": version,
-            "capabilities": {},
+            "capabilities": capabilities,
             "clientInfo": {"name": "portcullis-tests", "version": "0"},
         });
         let reply = self.call("initialize", params).await;

@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
 use std::sync::{OnceLock, mpsc};
 use std::thread;
 use std::time::Duration;
@@ -44,6 +44,18 @@ impl Process {
         let log = directory.join(format!("{}.log", program.name));
         let child = spawn(command(program, &log)?)?;
         Ok(Self { name: program.name, child, log })
+    }
+
+    /// Starts a `program` that is spoken to: only what it writes to standard error goes to the log.
+    pub fn start_talking(program: &Program, directory: &Path) -> io::Result<(Self, ChildStdin, ChildStdout)> {
+        let log = directory.join(format!("{}.log", program.name));
+        let mut command = command(program, &log)?;
+        command.stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = spawn(command)?;
+        let (Some(stdin), Some(stdout)) = (child.stdin.take(), child.stdout.take()) else {
+            return Err(io::Error::other("a program without pipes"));
+        };
+        Ok((Self { name: program.name, child, log }, stdin, stdout))
     }
 
     pub fn name(&self) -> &'static str {

@@ -15,15 +15,20 @@ use crate::process::{Process, Program};
 /// Where a token-service keeps everything, and where it listens.
 #[derive(Clone, Debug)]
 pub struct Settings {
+    /// Of the process, its log and its configuration: several may share a directory, and so a database.
+    pub name: &'static str,
     pub directory: PathBuf,
     pub internal: SocketAddr,
     pub admin: SocketAddr,
     pub public: SocketAddr,
     /// By which agents call the gateway.
     pub public_url: String,
-    /// The `issuers` section of `portcullis.yaml`.
+    /// The `issuers` section of the configuration.
     pub issuers: Value,
 }
+
+/// The name of one that is alone.
+pub const ALONE: &str = "token-service";
 
 /// A running token-service.
 #[derive(Debug)]
@@ -47,6 +52,16 @@ impl TokenService {
         Ok(Self { process, admin, settings: settings.clone(), artifacts: artifacts.clone() })
     }
 
+    /// Where filters ask.
+    pub fn internal_url(&self) -> String {
+        format!("http://{}", self.settings.internal)
+    }
+
+    /// Where browsers are passed on to.
+    pub fn pages_url(&self) -> String {
+        format!("http://{}", self.settings.public)
+    }
+
     /// Ends it as a crash would.
     pub fn kill(&mut self) -> anyhow::Result<()> {
         self.process.kill()?;
@@ -60,11 +75,18 @@ impl TokenService {
     }
 }
 
+impl Settings {
+    fn configuration(&self) -> PathBuf {
+        let name = if self.name == ALONE { "portcullis" } else { self.name };
+        self.directory.join(format!("{name}.yaml"))
+    }
+}
+
 fn program(artifacts: &Artifacts, settings: &Settings) -> Program {
     Program {
-        name: "token-service",
+        name: settings.name,
         path: artifacts.portcullis.clone(),
-        arguments: vec!["serve".into(), "--config".into(), settings.directory.join("portcullis.yaml").into()],
+        arguments: vec!["serve".into(), "--config".into(), settings.configuration().into()],
         environment: Vec::new(),
     }
 }
@@ -84,9 +106,12 @@ fn prepare(settings: &Settings) -> anyhow::Result<()> {
         "admin_token_file": "admin-token",
         "api_key_environment": "local",
         "issuers": settings.issuers,
+        // Both are for machines like this one only, where everything is on loopback.
+        "sign_in": {"development": true},
+        "egress": {"development_loopback": true},
     });
     // JSON is YAML.
-    fs::write(directory.join("portcullis.yaml"), serde_json::to_string_pretty(&configuration)?)?;
+    fs::write(settings.configuration(), serde_json::to_string_pretty(&configuration)?)?;
     Ok(())
 }
 

@@ -34,10 +34,7 @@ impl Shim {
     pub async fn start(target: SocketAddr, key: &str) -> anyhow::Result<Self> {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
         let route = Route {
-            http: reqwest::Client::builder()
-                .no_proxy()
-                .redirect(reqwest::redirect::Policy::none())
-                .build()?,
+            http: crate::http::client().redirect(reqwest::redirect::Policy::none()).build()?,
             shim: listener.local_addr()?,
             target,
             authorization: HeaderValue::try_from(format!("Bearer {key}"))?,

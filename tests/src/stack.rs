@@ -1,5 +1,6 @@
 //! Everything at once: token-service, MCP servers, Envoy with the filter, and something registered.
 
+use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -11,12 +12,11 @@ use tokio::net::TcpListener;
 
 use crate::admin::Admin;
 use crate::artifacts::Artifacts;
-use crate::envoy::{self, Envoy};
+use crate::envoy::Envoy;
 use crate::mcp::{Agent, Era};
 use crate::patience::poll;
-use crate::port::Reserved;
-use crate::seed::{self, Seeded, Server};
-use crate::service::{self, TokenService};
+use crate::seed::{self, IssuedKey, Member, Seeded, Server};
+use crate::service::TokenService;
 use crate::upstream::sample::SampleUpstream;
 use crate::upstream::scripted::ScriptedUpstream;
 
@@ -31,6 +31,10 @@ pub const SAMPLE: &str = "sample";
 pub const OPEN: &str = "sample-open";
 /// Slug of the scripted server.
 pub const SCRIPTED: &str = "scripted";
+
+mod places;
+
+use places::Places;
 
 const WATCH_INTERVAL: Duration = Duration::from_millis(250);
 
@@ -55,13 +59,28 @@ pub struct Builder {
     pub concurrency: u32,
     /// Whether to register the scripted server too.
     pub scripted: bool,
+    /// Further servers to register.
+    pub servers: Vec<Server>,
+    /// Further members of the workspace, each with a key.
+    pub members: Vec<Member>,
+    /// Further token-services on the same database. Envoy asks the first one.
+    pub replicas: usize,
     /// The `issuers` section of `portcullis.yaml`.
     pub issuers: Value,
 }
 
 impl Default for Builder {
     fn default() -> Self {
-        Self { directory: None, ports: Ports::default(), concurrency: 1, scripted: true, issuers: json!([]) }
+        Self {
+            directory: None,
+            ports: Ports::default(),
+            concurrency: 1,
+            scripted: true,
+            servers: Vec::new(),
+            members: Vec::new(),
+            replicas: 0,
+            issuers: json!([]),
+        }
     }
 }
 
@@ -70,6 +89,7 @@ impl Default for Builder {
 pub struct Stack {
     pub envoy: Envoy,
     pub service: TokenService,
+    pub replicas: Vec<TokenService>,
     pub sample: SampleUpstream,
     pub scripted: ScriptedUpstream,
     pub seeded: Seeded,
@@ -93,49 +113,33 @@ impl Stack {
         let temporary = if builder.directory.is_none() { Some(tempfile::tempdir()?) } else { None };
         let directory = builder.directory.or_else(|| Some(temporary.as_ref()?.path().to_owned()));
         let directory = directory.context("nowhere to keep things")?;
-        let ports = builder.ports;
-        let sample = SampleUpstream::start(listener(ports.upstream).await?, SAMPLE_KEY)?;
+        let sample = SampleUpstream::start(listener(builder.ports.upstream).await?, SAMPLE_KEY)?;
         let scripted = ScriptedUpstream::start(listener(None).await?)?;
-        let servers = servers(&sample, &scripted, builder.scripted);
+        let mut servers = servers(&sample, &scripted, builder.scripted);
+        servers.extend(builder.servers);
 
-        // Reserved together, so that they differ; each is let go right before its program starts.
-        let gateway = Reserved::take(ports.gateway)?;
-        let envoy_admin = Reserved::take(ports.envoy_admin)?;
-        let admin = Reserved::take(ports.admin)?;
-        let internal = Reserved::take(ports.internal)?;
-        let public = Reserved::take(ports.public)?;
-        let gateway_address = gateway.address()?;
-        let public_url = format!("http://{gateway_address}");
-        let service_settings = service::Settings {
-            directory: directory.clone(),
-            internal: internal.address()?,
-            admin: admin.address()?,
-            public: public.address()?,
-            public_url: public_url.clone(),
-            issuers: builder.issuers,
-        };
-        let envoy_settings = envoy::Settings {
-            gateway: gateway_address,
-            admin: envoy_admin.address()?,
-            token_service: internal.address()?,
-            public_url,
-            access_log: directory.join("access.jsonl"),
-            concurrency: builder.concurrency,
-        };
-        drop((admin, internal, public));
+        let places = Places::take(builder.ports)?;
+        let gateway = places.gateway.address()?;
+        let service_settings = places.service(&directory, builder.issuers)?;
+        let envoy_settings = places.envoy(&directory, builder.concurrency)?;
+        // Each is let go right before its program starts.
+        let (gateway_port, envoy_admin) = places.keep_for_envoy();
         let service = TokenService::start(&artifacts, &service_settings).await?;
-        let seeded = seed::seed(&service.admin, &servers).await.context("cannot seed the token-service")?;
-        drop((gateway, envoy_admin));
+        let replicas = places::replicas(&artifacts, &service_settings, builder.replicas).await?;
+        let seeded = seed::seed(&service.admin, &servers, &builder.members).await;
+        let seeded = seeded.context("cannot seed the token-service")?;
+        drop((gateway_port, envoy_admin));
         let mut envoy = Envoy::start(&artifacts, &envoy_settings, &directory)?;
         envoy.ready().await?;
         let mut stack = Self {
             envoy,
             service,
+            replicas,
             sample,
             scripted,
             seeded,
             servers,
-            gateway: gateway_address,
+            gateway,
             _directory: temporary,
         };
         stack.filter_ready().await?;
@@ -151,9 +155,27 @@ impl Stack {
         format!("http://{}/{slug}/mcp", self.gateway)
     }
 
-    /// An agent with the seeded member's key.
+    /// The gateway as browsers know it.
+    pub fn public_url(&self) -> String {
+        format!("http://{}", self.gateway)
+    }
+
+    /// Where providers send browsers back to.
+    ///
+    /// # Panics
+    /// If no such server is registered.
+    pub fn callback_url(&self, slug: &str) -> String {
+        format!("{}/callback/{}", self.public_url(), self.server_id(slug))
+    }
+
+    /// An agent with Ada's key.
     pub fn agent(&self, slug: &str, era: Era) -> Agent {
-        Agent::new(self.url(slug), Some(&self.seeded.key.text), era)
+        self.agent_of(&self.seeded.key, slug, era)
+    }
+
+    /// An agent with somebody's key.
+    pub fn agent_of(&self, key: &IssuedKey, slug: &str, era: Era) -> Agent {
+        Agent::new(self.url(slug), Some(&key.text), era)
     }
 
     /// A legacy agent that has shaken hands.
@@ -203,7 +225,8 @@ impl Stack {
                 () = self.sample.ended() => bail!("the sample server has ended"),
                 _ = look.tick() => {}
             }
-            for process in [&mut self.service.process, &mut self.envoy.process] {
+            let services = self.replicas.iter_mut().map(|replica| &mut replica.process);
+            for process in services.chain([&mut self.service.process, &mut self.envoy.process]) {
                 if let Some(status) = process.ended()? {
                     bail!("{} has ended: {status}\n{}", process.name(), process.log_tail());
                 }
@@ -213,8 +236,9 @@ impl Stack {
 
     fn logs(&self) -> String {
         let access_log = self.envoy.access_log.text();
+        let replicas: String = self.replicas.iter().map(|replica| replica.process.log_tail()).collect();
         format!(
-            "{}{}--- access log ---\n{access_log}",
+            "{}{replicas}{}--- access log ---\n{access_log}",
             self.service.process.log_tail(),
             self.envoy.process.log_tail()
         )
@@ -229,7 +253,7 @@ impl Drop for Stack {
     }
 }
 
-async fn listener(port: Option<u16>) -> std::io::Result<TcpListener> {
+async fn listener(port: Option<u16>) -> io::Result<TcpListener> {
     TcpListener::bind(("127.0.0.1", port.unwrap_or(0))).await
 }
 
@@ -238,7 +262,7 @@ fn servers(sample: &SampleUpstream, scripted: &ScriptedUpstream, with_scripted: 
         Server {
             slug: SAMPLE,
             url: sample.url(),
-            headers: vec![("authorization", format!("Bearer {SAMPLE_KEY}"))],
+            auth: seed::headers(&[("authorization", &format!("Bearer {SAMPLE_KEY}"))]),
             allowed_tool: "search_issues",
             denied_tool: "delete_issue",
             denied_prompts: vec!["delete_*"],
@@ -248,7 +272,7 @@ fn servers(sample: &SampleUpstream, scripted: &ScriptedUpstream, with_scripted: 
         Server {
             slug: OPEN,
             url: sample.open_url(),
-            headers: Vec::new(),
+            auth: seed::no_credential(),
             allowed_tool: "get_issue",
             denied_tool: "create_issue",
             denied_prompts: Vec::new(),
@@ -260,7 +284,7 @@ fn servers(sample: &SampleUpstream, scripted: &ScriptedUpstream, with_scripted: 
         servers.push(Server {
             slug: SCRIPTED,
             url: scripted.url(),
-            headers: vec![("x-api-key", SCRIPTED_KEY.to_owned())],
+            auth: seed::headers(&[("x-api-key", SCRIPTED_KEY)]),
             allowed_tool: "allowed",
             denied_tool: "denied*",
             denied_prompts: vec!["denied*"],

@@ -57,7 +57,7 @@ fn everything_allowed(url: String) -> Server {
     Server {
         slug: "conformance",
         url,
-        headers: Vec::new(),
+        auth: seed::no_credential(),
         allowed_tool: "test_simple_text",
         denied_tool: "no_such_tool",
         denied_prompts: Vec::new(),

@@ -46,6 +46,7 @@ async fn every_sdk_uses_an_rmcp_server_through_the_gateway() -> anyhow::Result<(
             prompt(denied.prompt, json!({})),
         ],
         resources: vec!["issue://PC-1".to_owned(), denied.resource.to_owned()],
+        elicit: false,
     };
     for (sdk, era) in CLIENTS {
         let Some(directly) = sdk.drive(&job(&direct_url, SAMPLE_KEY, era)).await? else { continue };
@@ -83,7 +84,7 @@ async fn every_sdk_uses_server_everything_through_the_gateway() -> anyhow::Resul
     let server = Server {
         slug: "everything",
         url: everything.url(),
-        headers: Vec::new(),
+        auth: seed::no_credential(),
         allowed_tool: "echo",
         denied_tool: denied.tool,
         denied_prompts: vec![denied.prompt],
@@ -102,6 +103,7 @@ async fn every_sdk_uses_server_everything_through_the_gateway() -> anyhow::Resul
         ],
         prompts: vec![prompt("simple-prompt", json!({})), prompt(denied.prompt, json!({"city": "Ghent"}))],
         resources: vec!["demo://resource/static/document/features.md".to_owned(), denied.resource.to_owned()],
+        elicit: false,
     };
     // This server is built on the SDK's first line and knows only the legacy era.
     for (sdk, era) in CLIENTS.into_iter().filter(|(_, era)| *era == Era::Legacy) {

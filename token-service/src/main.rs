@@ -53,7 +53,7 @@ enum Command {
 #[tokio::main]
 async fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
-        Command::Serve { config, log } => serve(config, &log).await,
+        Command::Serve { config, log } => Box::pin(serve(config, &log)).await,
         Command::Check { config } => return check(config),
         Command::CheckServer { url, config } => check_url(&url, config).await,
         Command::Version => {
@@ -92,7 +92,7 @@ async fn serve(config: PathBuf, levels: &str) -> Outcome {
         public = addresses.public,
         "listening"
     );
-    app.serve().await?;
+    Box::pin(app.serve()).await?;
     tracing::info!("stopped");
     Ok(())
 }

@@ -12,9 +12,10 @@ use serde::{Deserialize, Serialize};
 pub struct Slug(String);
 
 /// Segments that the gateway keeps for itself, now or soon.
-pub const RESERVED_SLUGS: [&str; 20] = [
+pub const RESERVED_SLUGS: [&str; 22] = [
     "admin",
     "api",
+    "assets",
     "authorize",
     "callback",
     "connect",
@@ -30,6 +31,7 @@ pub const RESERVED_SLUGS: [&str; 20] = [
     "register",
     "revoke",
     "sign-in",
+    "sign-out",
     "static",
     "token",
     "well-known",

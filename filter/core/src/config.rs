@@ -14,6 +14,8 @@ use fields::Fields;
 const KIB: u64 = 1_024;
 const MIB: u64 = 1_024 * KIB;
 
+const DEFAULT_REPLAY_CLUSTER: &str = "replay";
+
 /// What the filter is told by its operator. All sizes are bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
@@ -21,6 +23,8 @@ pub struct Config {
     /// lower case, no default port, no slash at the end.
     pub public_url: String,
     pub token_service: TokenService,
+    /// Name of the Envoy cluster that takes a request to its upstream once more, with a renewed credential.
+    pub replay_cluster: String,
     /// From `allowed_hosts` (default: the host of `public_url`, any port) and `allowed_origins` (default: the
     /// origin of `public_url`).
     pub allowed: AllowedSources,
@@ -109,6 +113,7 @@ fn read_config(root: Value<'_, '_>, problems: &mut Vec<Problem>) -> Option<Confi
     let public_url = fields.required("public_url", read_public_url);
     let default_sources = public_url.as_ref().map(PublicUrl::sources).unwrap_or_default();
     let token_service = fields.section("token_service", read_token_service);
+    let replay_cluster = fields.optional("replay_cluster", read_word);
     let hosts = fields.list("allowed_hosts", read_host);
     let origins = fields.list("allowed_origins", read_origin);
     if hosts.as_ref().is_some_and(Vec::is_empty) {
@@ -128,6 +133,7 @@ fn read_config(root: Value<'_, '_>, problems: &mut Vec<Problem>) -> Option<Confi
     Some(Config {
         public_url: public_url?.url,
         token_service: token_service?,
+        replay_cluster: replay_cluster.unwrap_or_else(|| DEFAULT_REPLAY_CLUSTER.to_owned()),
         allowed: AllowedSources {
             hosts: hosts.unwrap_or(default_hosts),
             origins: origins.unwrap_or(default_origins),

@@ -1,22 +1,28 @@
 //! The leases that this worker holds, and the requests for leases that are under way.
 //!
-//! A lease is used until its time is over or an [`Invalidation`] that names any part of it arrives. An invalidation
-//! can overtake the reply to a lease request that was decided before it, so the cache remembers the latest
+//! A lease is used until its time is over or an [`Invalidation`] that names any part of it arrives. So is the answer
+//! that an account has to be connected first, which is kept in the lease's place ([`Access`]). An invalidation can
+//! overtake the reply to a lease request that was decided before it, so the cache remembers the latest
 //! invalidations and refuses leases that are older than one that names them.
 
 use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
 use portcullis_wire::digest::Digest;
-use portcullis_wire::lease::{DenyReason, Lease};
+use portcullis_wire::lease::DenyReason;
 use portcullis_wire::names::Slug;
 use portcullis_wire::watch::Invalidation;
 
 use crate::cache::Bounded;
 
+mod access;
 mod flights;
+mod sessions;
 
-pub use flights::{Flights, Joined};
+pub use access::Access;
+pub use flights::{Flight, Flights, Joined};
+use sessions::Sessions;
+pub use sessions::UpstreamSession;
 
 /// How long a denial is remembered: it spares the token-service a client's hasty retries, and is over before a person
 /// who was just given access tries again.
@@ -51,12 +57,12 @@ pub struct LeaseKey {
 /// What is known about a [`LeaseKey`].
 #[derive(Clone, Debug, PartialEq)]
 pub enum Known {
-    Granted(Rc<Lease>),
+    Held(Access),
     Denied(DenyReason),
     Nothing,
 }
 
-/// Why a granted lease is not taken.
+/// Why an answer is not taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refused {
     /// It reflects a time before an invalidation that names it: ask again, once.
@@ -66,10 +72,12 @@ pub enum Refused {
 }
 
 struct Held {
-    lease: Rc<Lease>,
+    access: Access,
     /// Milliseconds since the epoch, as all times here.
     received_ms: u64,
     expires_ms: u64,
+    /// Made for the first.
+    sessions: Option<Box<Sessions>>,
 }
 
 impl Held {
@@ -114,14 +122,14 @@ impl LeaseCache {
     pub fn set_capacity(&mut self, capacity: usize) {
         self.held.set_capacity(capacity);
         while let Some((key, held)) = self.held.pop_excess() {
-            self.forget_names(&key, &held.lease);
+            self.forget_names(&key, &held.access);
         }
     }
 
     /// What is known now. Times are milliseconds since the epoch.
     pub fn look_up(&mut self, key: &LeaseKey, now_ms: u64) -> Known {
         match self.held.get(key) {
-            Some(held) if held.is_valid(now_ms) => return Known::Granted(Rc::clone(&held.lease)),
+            Some(held) if held.is_valid(now_ms) => return Known::Held(held.access.clone()),
             Some(_) => self.drop_lease(key),
             None => {}
         }
@@ -131,28 +139,64 @@ impl LeaseCache {
         }
     }
 
-    /// Takes a lease that was received at `received_ms` in answer to a request for `key`.
-    pub fn grant(&mut self, key: LeaseKey, lease: Lease, received_ms: u64) -> Result<Rc<Lease>, Refused> {
-        let right_workspace = key.workspace.as_ref().is_none_or(|slug| *slug == lease.workspace.slug);
-        if lease.server_id != key.server_id || !right_workspace {
+    /// Takes an answer that was received at `received_ms` to a request for `key`. Returns what counts from now on: an
+    /// answer that was overtaken by a later one does not.
+    pub fn grant(
+        &mut self,
+        key: LeaseKey,
+        access: impl Into<Access>,
+        received_ms: u64,
+    ) -> Result<Access, Refused> {
+        let access = access.into();
+        let right_workspace = key.workspace.as_ref().is_none_or(|slug| *slug == access.workspace().slug);
+        if access.server_id() != key.server_id || !right_workspace {
             return Err(Refused::Mismatched);
         }
-        if self.is_outdated(&lease) {
+        if self.is_outdated(&access) {
             return Err(Refused::Outdated);
+        }
+        if access.ttl_ms() == 0 {
+            // Good for the request that asked, and says nothing about what is held.
+            return Ok(access);
+        }
+        if let Known::Held(held) = self.look_up(&key, received_ms)
+            && access.is_older_than(&held)
+        {
+            return Ok(held);
         }
         self.denied.remove(&key);
         self.drop_lease(&key);
         let key = Rc::new(key);
-        for name in names(&lease) {
+        for name in access.names() {
             self.named.entry(name).or_default().insert(Rc::clone(&key));
         }
-        let expires_ms = received_ms.saturating_add(lease.ttl_ms.min(MAX_LEASE_TTL_MS));
-        let lease = Rc::new(lease);
-        let held = Held { lease: Rc::clone(&lease), received_ms, expires_ms };
+        let expires_ms = received_ms.saturating_add(access.ttl_ms().min(MAX_LEASE_TTL_MS));
+        let held = Held { access: access.clone(), received_ms, expires_ms, sessions: None };
         if let Some((gone, held)) = self.held.insert(key, held) {
-            self.forget_names(&gone, &held.lease);
+            self.forget_names(&gone, &held.access);
         }
-        Ok(lease)
+        Ok(access)
+    }
+
+    /// The upstream's session behind one of the token-service's, if it was found under the lease that `key` has now.
+    pub fn session(&mut self, key: &LeaseKey, session: &Digest, now_ms: u64) -> Option<Rc<UpstreamSession>> {
+        let held = self.held.get_mut(key).filter(|held| held.is_valid(now_ms))?;
+        held.sessions.as_mut()?.get(session, now_ms)
+    }
+
+    /// Keeps a session for `ttl_ms`, as long as the lease of `key` is there.
+    pub fn keep_session(
+        &mut self,
+        key: &LeaseKey,
+        session: Digest,
+        upstream: UpstreamSession,
+        ttl_ms: u64,
+        now_ms: u64,
+    ) {
+        if let Some(held) = self.held.get_mut(key) {
+            let expires_ms = now_ms.saturating_add(ttl_ms.min(MAX_LEASE_TTL_MS));
+            held.sessions.get_or_insert_default().insert(session, upstream, expires_ms);
+        }
     }
 
     /// Remembers for [`DENIAL_TTL_MS`] that the token-service denied `key`, and drops the lease it had.
@@ -215,20 +259,22 @@ impl LeaseCache {
         self.held.is_empty()
     }
 
-    fn is_outdated(&self, lease: &Lease) -> bool {
-        lease.revision < self.floor
-            || names(lease)
-                .any(|name| self.remembered.get(&name).is_some_and(|known| lease.revision < known.revision))
+    fn is_outdated(&self, access: &Access) -> bool {
+        let revision = access.revision();
+        revision < self.floor
+            || access
+                .names()
+                .any(|name| self.remembered.get(&name).is_some_and(|known| revision < known.revision))
     }
 
     fn drop_lease(&mut self, key: &LeaseKey) {
         if let Some((key, held)) = self.held.remove(key) {
-            self.forget_names(&key, &held.lease);
+            self.forget_names(&key, &held.access);
         }
     }
 
-    fn forget_names(&mut self, key: &Rc<LeaseKey>, lease: &Lease) {
-        for name in names(lease) {
+    fn forget_names(&mut self, key: &Rc<LeaseKey>, access: &Access) {
+        for name in access.names() {
             if let Some(keys) = self.named.get_mut(&name) {
                 keys.remove(key);
                 if keys.is_empty() {
@@ -244,17 +290,4 @@ impl std::fmt::Debug for LeaseCache {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter.debug_struct("LeaseCache").field("held", &self.held).finish_non_exhaustive()
     }
-}
-
-/// The invalidations that name a lease, [`Invalidation::All`] apart.
-fn names(lease: &Lease) -> impl Iterator<Item = Invalidation> {
-    [
-        Some(Invalidation::Member(lease.caller.id.clone())),
-        lease.caller.key_id.clone().map(Invalidation::Key),
-        Some(Invalidation::Workspace(lease.workspace.id.clone())),
-        Some(Invalidation::Server(lease.server_id.clone())),
-        lease.connection_id.clone().map(Invalidation::Connection),
-    ]
-    .into_iter()
-    .flatten()
 }

@@ -41,6 +41,24 @@ pub fn excerpt(policy: PayloadPolicy, payload: &[u8], limit: usize) -> Option<St
     }
 }
 
+/// Masks what stands behind `/connect/` in a record of the token-service's words: such a link is a secret for as long as
+/// it lives.
+pub fn without_tickets(excerpt: &str) -> String {
+    let is_of_ticket = |character: char| character.is_ascii_alphanumeric() || "-._~%".contains(character);
+    let mut parts = excerpt.split(CONNECT_PATH);
+    let mut masked = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let rest = part.trim_start_matches(is_of_ticket);
+        masked.push_str(CONNECT_PATH);
+        masked.push_str(if rest.len() == part.len() { "" } else { "[ticket]" });
+        masked.push_str(rest);
+    }
+    masked
+}
+
+/// What precedes the ticket in a link.
+const CONNECT_PATH: &str = "/connect/";
+
 /// The same for a payload that comes in chunks.
 pub struct Capture {
     policy: PayloadPolicy,
@@ -138,5 +156,25 @@ impl fmt::Debug for Capture {
             .field("policy", &self.policy)
             .field("total", &self.total)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::without_tickets;
+
+    #[test]
+    fn links_lose_their_tickets_and_nothing_else() {
+        for (excerpt, masked) in [
+            ("", ""),
+            ("no link", "no link"),
+            (r#"{"url":"https://gw/connect/aB-9._~%2F"}"#, r#"{"url":"https://gw/connect/[ticket]"}"#),
+            ("/connect/a /connect/b", "/connect/[ticket] /connect/[ticket]"),
+            ("/connect/a/connect/b", "/connect/[ticket]/connect/[ticket]"),
+            ("at /connect/ and /connections/c1", "at /connect/ and /connections/c1"),
+            ("cut: /connect/abc…[truncated, 9 bytes]", "cut: /connect/[ticket]…[truncated, 9 bytes]"),
+        ] {
+            assert_eq!(without_tickets(excerpt), masked);
+        }
     }
 }

@@ -39,7 +39,7 @@ pub struct LocalReply {
     pub body: Vec<u8>,
     /// Response-code details for the access log: `portcullis_<reason>`.
     pub details: String,
-    /// The JSON-RPC error code in the body, for the access log.
+    /// The JSON-RPC error code in the body, for the access log; 0 in what is relayed.
     pub code: i32,
 }
 
@@ -58,6 +58,20 @@ impl LocalReply {
             ("cache-control".to_owned(), "no-store".to_owned()),
         ];
         Self { status, headers, body, details: format!("portcullis_{reason}"), code }
+    }
+
+    /// Somebody else's response, judged, as a reply. What measures and frames it is the host's to say anew.
+    pub fn relayed(head: &Headers, body: Vec<u8>, reason: &str) -> Self {
+        let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).ok();
+        let status = head.iter().find(|(name, _)| name == b":status").and_then(|(_, value)| text(value));
+        let headers = head.iter().filter(|(name, _)| !is_of_the_host(name));
+        Self {
+            status: status.and_then(|status| status.parse().ok()).unwrap_or(502),
+            headers: headers.filter_map(|(name, value)| Some((text(name)?, text(value)?))).collect(),
+            body,
+            details: format!("portcullis_{reason}"),
+            code: 0,
+        }
     }
 
     /// The header map of the response, for where it is not the host that makes it.
@@ -98,6 +112,12 @@ impl LocalReply {
         );
         Self::error(413, code::INVALID_REQUEST, &message, "request_too_large")
     }
+}
+
+fn is_of_the_host(name: &[u8]) -> bool {
+    name.starts_with(b":")
+        || [b"content-length".as_slice(), b"transfer-encoding", b"date", b"x-envoy-upstream-service-time"]
+            .contains(&name)
 }
 
 #[cfg(test)]

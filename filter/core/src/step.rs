@@ -10,8 +10,9 @@ pub type Headers = Vec<(Vec<u8>, Vec<u8>)>;
 pub enum Step {
     /// Keep headers and body back; another event or a wake-up will decide.
     Wait,
-    /// Replace the request's header map by this one, choose the route anew, and let headers and body go.
-    Forward(Headers),
+    /// Replace the request's header map by this one, choose the route anew, and let headers and body go. With a body
+    /// that takes the place of the client's, where there is one.
+    Forward { headers: Headers, body: Option<Vec<u8>> },
     /// Answer now; nothing reaches the upstream.
     Reply(LocalReply),
     /// This stream was answered or let go before: pass the event on as it is.
@@ -26,7 +27,7 @@ pub enum ResponseHead {
     /// Replace the response's header map by this one.
     Replace(Headers),
     /// Keep it and the body back until [`crate::exchange::Exchange::take_response_head`] has a head to send. That is at
-    /// the body's end, or earlier.
+    /// the body's end, or earlier; or until [`crate::exchange::Exchange::resume`] has another answer.
     Hold,
     /// Drop the upstream's response and send this one.
     Reply(LocalReply),
@@ -44,27 +45,38 @@ pub enum ResponseChunk {
 /// What the worker, the part that outlives requests, wants done. Carried out in the root context.
 #[derive(Debug, PartialEq)]
 pub enum Effect {
-    /// Send a call to the token-service and report its reply, or that it could not be sent, to the worker.
+    /// Send a call and report its reply, or that it could not be sent, to the worker.
     Call(Call),
     /// These streams have news: drive each with [`crate::exchange::Exchange::resume`].
     Wake(Vec<u32>),
 }
 
-/// A call to the token-service.
+/// Where a call goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Destination {
+    TokenService,
+    /// The upstream that the call's headers name, by the way that its requests take.
+    Upstream,
+}
+
+/// A call that the worker makes.
 #[derive(Debug, PartialEq)]
 pub struct Call {
     /// Chosen by the worker; comes back with the reply.
     pub id: u64,
+    pub destination: Destination,
     pub headers: Headers,
     pub body: Vec<u8>,
     pub timeout_ms: u64,
 }
 
 /// How a call ended.
-#[derive(Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum CallOutcome {
     /// A reply with its header map; made by the token-service only if it carries the marker header.
     Replied { headers: Headers, body: Vec<u8> },
+    /// A reply that is longer than [`crate::worker::Worker::awaits`] allows.
+    TooLarge,
     /// The host refused to send it, or it was reset without a reply.
     Failed,
 }

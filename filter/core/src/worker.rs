@@ -1,23 +1,27 @@
 //! What one VM remembers between requests: registry, leases, verified tokens, the watch, calls in flight.
 //!
-//! Exchanges ask the worker; the shell carries out what the worker wants done, always from the root context. So a
-//! client that goes away takes no call of others with it.
+//! Exchanges ask the worker ([`asking`]), answers come in ([`landing`]), and the shell carries out what the worker wants
+//! done, always from the root context. So a client that goes away takes no call of others with it.
 
+mod asking;
 mod calls;
+mod landing;
 
 use std::collections::HashMap;
 use std::rc::Rc;
 
-use portcullis_wire::lease::{CallerProof, DenyReason, Lease, LeaseReply, LeaseRequest};
+use portcullis_wire::lease::CallerProof;
 
-use self::calls::{Calls, PendingLease};
+pub use self::asking::{Asked, LeaseState, StreamCall};
+use self::calls::Calls;
+use self::landing::Landing;
 use crate::config::Config;
 use crate::exchange::Surroundings;
 use crate::identity::{Credential, Expectations, Fault, Presented, VerifiedTokens};
-use crate::leases::{Flights, Joined, Known, LeaseCache, LeaseKey, Refused};
+use crate::leases::{Flights, LeaseCache};
 use crate::memory::Budget;
 use crate::registry::Registry;
-use crate::step::{CallOutcome, Effect};
+use crate::step::{CallOutcome, Destination, Effect};
 use crate::watch::{Freshness, Watch};
 
 /// All state that outlives a request. One per VM, kept in a static by the shell, because a configuration update
@@ -31,8 +35,8 @@ pub struct Worker {
     flights: Flights,
     verified: VerifiedTokens,
     calls: Calls,
-    /// How a lease call ended, for each stream that waited for it, until the stream takes it.
-    landings: HashMap<u32, LeaseState>,
+    /// How a call ended, for each stream that waited for it, until the stream takes it.
+    landings: HashMap<u32, Landing>,
     /// Streams that came before the first registry, and until when they wait.
     early: HashMap<u32, u64>,
     held: Budget,
@@ -49,18 +53,6 @@ pub enum Readiness {
     Waiting,
     /// Nothing has come in time, or nothing for too long.
     Unready,
-}
-
-/// The answer to [`Worker::lease`].
-#[derive(Clone, Debug)]
-pub enum LeaseState {
-    Granted(Rc<Lease>),
-    /// A call is in flight; the stream will be woken.
-    Waiting,
-    Denied(DenyReason),
-    Unavailable {
-        retry_after_ms: u64,
-    },
 }
 
 /// What a caller is told to wait when the token-service gave no figure.
@@ -106,14 +98,26 @@ impl Worker {
         &self.config
     }
 
-    /// What the responses under way hold back together.
+    /// What the responses under way hold back together, and the requests that may have to be sent again.
     pub fn held(&self) -> &Budget {
         &self.held
     }
 
-    /// The cluster that calls go to.
-    pub fn token_service_cluster(&self) -> &str {
-        &self.config.token_service.cluster
+    /// The Envoy cluster behind a destination.
+    pub fn cluster(&self, destination: Destination) -> &str {
+        match destination {
+            Destination::TokenService => &self.config.token_service.cluster,
+            Destination::Upstream => &self.config.replay_cluster,
+        }
+    }
+
+    /// How long a reply to this call may be, in bytes, to be read at all; `None` if nobody waits for it any more.
+    pub fn awaits(&self, id: u64) -> Option<usize> {
+        if self.watch.is_poll(id) {
+            return Some(usize::MAX);
+        }
+        let passed_on = self.calls.is_passed_on(id)?;
+        Some(if passed_on { self.config.max_list_bytes.min(self.held.left()) } else { usize::MAX })
     }
 
     /// Whether a stream has queued work for the root context, so that the shell ticks soon.
@@ -151,8 +155,8 @@ impl Worker {
     pub fn on_call(&mut self, id: u64, outcome: CallOutcome, now_ms: u64) -> Vec<Effect> {
         let woken = if self.watch.is_poll(id) {
             self.on_watch(id, outcome, now_ms)
-        } else if let Some(pending) = self.calls.finish(id) {
-            self.on_lease(pending, calls::read_lease_reply(outcome), now_ms)
+        } else if let Some(purpose) = self.calls.finish(id) {
+            self.land(purpose, outcome, now_ms)
         } else {
             Vec::new()
         };
@@ -184,52 +188,12 @@ impl Worker {
         self.early.drain().map(|(stream, _)| stream).collect()
     }
 
-    /// A lease call has ended: tells every stream that waited for it.
-    fn on_lease(&mut self, pending: PendingLease, reply: LeaseReply, now_ms: u64) -> Vec<u32> {
-        let landing = match reply {
-            // Not worth keeping, and asking again would not end.
-            LeaseReply::Granted(lease) if lease.ttl_ms == 0 => {
-                LeaseState::Unavailable { retry_after_ms: RETRY_AFTER_MS }
-            }
-            LeaseReply::Granted(lease) => match self.leases.grant(pending.key.clone(), *lease, now_ms) {
-                Ok(lease) => LeaseState::Granted(lease),
-                Err(Refused::Outdated) if !pending.repeated => {
-                    // An invalidation overtook this answer: what was decided before it does not count.
-                    let authority = self.config.token_service.authority.clone();
-                    self.calls.queue(
-                        PendingLease { repeated: true, ..pending },
-                        &authority,
-                        self.config.token_service.timeout_ms,
-                    );
-                    return Vec::new();
-                }
-                Err(Refused::Outdated) => LeaseState::Unavailable { retry_after_ms: RETRY_AFTER_MS },
-                Err(Refused::Mismatched) => {
-                    self.notices.push(
-                        "a lease was for another server or workspace than asked for; it was refused".into(),
-                    );
-                    LeaseState::Unavailable { retry_after_ms: RETRY_AFTER_MS }
-                }
-            },
-            LeaseReply::ConnectRequired(_) => LeaseState::Unavailable { retry_after_ms: RETRY_AFTER_MS },
-            LeaseReply::Denied { reason } => {
-                self.leases.deny(pending.key.clone(), reason, now_ms);
-                LeaseState::Denied(reason)
-            }
-            LeaseReply::Unavailable { retry_after_ms } => LeaseState::Unavailable { retry_after_ms },
-        };
-        let streams = self.flights.land(&pending.key);
-        self.landings.extend(streams.iter().map(|stream| (*stream, landing.clone())));
-        streams
-    }
-
-    /// Streams that have waited long enough for the first registry, and those whose lease call was lost.
+    /// Streams that have waited long enough for the first registry, and those whose call was lost.
     fn overdue(&mut self, now_ms: u64) -> Vec<u32> {
         let late = self.early.iter().filter(|(_, until_ms)| **until_ms <= now_ms);
         let mut woken: Vec<u32> = late.map(|(stream, _)| *stream).collect();
-        for pending in self.calls.overdue(now_ms) {
-            let lost = LeaseReply::Unavailable { retry_after_ms: RETRY_AFTER_MS };
-            woken.extend(self.on_lease(pending, lost, now_ms));
+        for purpose in self.calls.overdue(now_ms) {
+            woken.extend(self.land(purpose, CallOutcome::Failed, now_ms));
         }
         woken
     }
@@ -271,42 +235,11 @@ impl Worker {
         self.verified.verify(token, credential.digest, &expected, around.verifier).map(|token| token.proof())
     }
 
-    /// The lease for `key`: from the cache, or asked for once for all streams that need it.
-    pub fn lease(
-        &mut self,
-        stream: u32,
-        key: &LeaseKey,
-        request: impl FnOnce() -> LeaseRequest,
-        now_ms: u64,
-    ) -> LeaseState {
-        match self.landings.remove(&stream) {
-            // The cache is asked again: an invalidation may have come since.
-            None | Some(LeaseState::Granted(_)) => {}
-            Some(landing) => return landing,
-        }
-        match self.leases.look_up(key, now_ms) {
-            Known::Granted(lease) => return LeaseState::Granted(lease),
-            Known::Denied(reason) => return LeaseState::Denied(reason),
-            Known::Nothing => {}
-        }
-        if self.watch.freshness(now_ms) != Freshness::Fresh {
-            return LeaseState::Unavailable { retry_after_ms: RETRY_AFTER_MS };
-        }
-        match self.flights.join(key.clone(), stream) {
-            Joined::Refused => return LeaseState::Unavailable { retry_after_ms: RETRY_AFTER_MS },
-            Joined::Waiting => {}
-            Joined::First => {
-                let pending = PendingLease { key: key.clone(), request: request(), repeated: false };
-                let service = &self.config.token_service;
-                self.calls.queue(pending, &service.authority, service.timeout_ms);
-            }
-        }
-        LeaseState::Waiting
-    }
-
-    /// The stream is over. A call that it began goes on for the others, and for the cache.
+    /// The stream is over. A call that it shares goes on for the others, and for the cache; one of its own is not waited
+    /// for any more.
     pub fn forget(&mut self, stream: u32) {
         self.flights.leave(stream);
+        self.calls.leave(stream);
         self.landings.remove(&stream);
         self.early.remove(&stream);
     }

@@ -106,8 +106,70 @@ fn fitting_headers(body: &Value) -> Vec<(&'static str, String)> {
     list
 }
 
+/// The text of a `tools/call` whose `params` have these members, in this order, with white space around them; and the
+/// members that no retry adds, as they are written.
+fn retry_of(order: &[usize], space: &str, with_responses: bool) -> (String, Vec<String>) {
+    let meta = r#"{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{}}"#;
+    let members = [
+        r#""requestState":"pcl-state.a,b}""#.to_owned(),
+        r#""inputResponses" : {"portcullis_connect":{"action":"accept"},"k":[1,{}]}"#.to_owned(),
+        r#""name":"search""#.to_owned(),
+        r#""arguments": {"n": 9007199254740993, "inputResponses":1,"requestState":"x"}"#.to_owned(),
+        format!(r#""_meta":{meta}"#),
+    ];
+    let order: Vec<usize> = order.iter().copied().filter(|index| with_responses || *index != 1).collect();
+    let params: Vec<&str> = order.iter().map(|index| members[*index].as_str()).collect();
+    let params = params.join(&format!("{space},{space}"));
+    let text = format!(
+        r#"{{"jsonrpc":"2.0",{space}"params":{{{space}{params}{space}}},"id":7,"method":"tools/call"}}"#
+    );
+    (text, order.into_iter().filter(|index| *index > 1).map(|index| members[index].clone()).collect())
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(2000))]
+
+    #[test]
+    fn a_retry_without_what_is_ours_is_the_same_request(
+        order in Just(vec![0_usize, 1, 2, 3, 4]).prop_shuffle(),
+        space in "[ \\n\\t]{0,2}",
+        with_responses: bool,
+        request_state in prop::option::of("\\PC{0,8}"),
+        input_responses in prop::option::of(prop::sample::select(vec!["{}", r#"{"k": {"action":"decline"}}"#])),
+    ) {
+        let (text, theirs) = retry_of(&order, &space, with_responses);
+        let body: Value = serde_json::from_str(&text).expect("JSON");
+        let list = fitting_headers(&body);
+        let request = read(&list, text.as_bytes()).expect("good");
+        let retry = request.retry.as_ref().expect("ours");
+        prop_assert_eq!(retry.state.as_str(), "pcl-state.a,b}");
+        let restored = retry
+            .restore(text.as_bytes(), request_state.as_deref(), input_responses)
+            .expect("an object");
+
+        let mut expected = body;
+        let params = expected["params"].as_object_mut().expect("an object");
+        params.remove("requestState");
+        params.remove("inputResponses");
+        if let Some(state) = &request_state {
+            params.insert("requestState".into(), state.as_str().into());
+        }
+        if let Some(responses) = input_responses {
+            params.insert("inputResponses".into(), serde_json::from_str(responses).expect("JSON"));
+        }
+        prop_assert_eq!(&serde_json::from_slice::<Value>(&restored).expect("JSON"), &expected);
+        let again = read(&list, &restored).expect("as good as before");
+        prop_assert_eq!(again.retry.is_some(), request_state.is_some_and(|state| state.starts_with("pcl-state.")));
+        prop_assert_eq!(own_reading(&again), own_reading(&request));
+        // All else is as it was written, in the same order.
+        let restored = String::from_utf8(restored).expect("text");
+        let mut at = 0;
+        for member in theirs {
+            let found = restored[at..].find(&member);
+            prop_assert!(found.is_some(), "{} is not in {}", member, restored);
+            at += found.unwrap_or_default() + member.len();
+        }
+    }
 
     #[test]
     fn what_is_accepted_is_what_servers_read(body in any_body()) {

@@ -142,7 +142,7 @@ fn compressed_bodies_pass_only_where_nothing_is_read() {
 #[wasm_bindgen_test(unsupported = test)]
 fn refusals_say_what_to_do() {
     assert_eq!(Refusal::Redirected.reason(), "upstream_redirected");
-    assert_eq!(Refusal::RefusedCredential.reason(), "upstream_refused_credential");
+    assert_eq!(Refusal::RefusedCredential.reason(), "upstream_unauthorized");
     assert_eq!(Refusal::Encoded.reason(), "upstream_encoded");
     assert!(Refusal::RefusedCredential.message().contains("administrator must renew"));
     assert_eq!(Refusal::STATUS, 502);

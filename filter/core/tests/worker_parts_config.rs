@@ -17,6 +17,7 @@ const COMPLETE: &str = r#"{
     "body_gate": "hold",
     "allowed_hosts": ["gateway.example:8443", "[::1]"],
     "allowed_origins": ["https://app.example", "http://localhost:6274", "vscode-webview://panel"],
+    "replay_cluster": "once-more",
     "max_request_bytes": 1048576,
     "max_event_bytes": 65536,
     "max_list_bytes": 2097152,
@@ -56,6 +57,7 @@ fn the_least_configuration_and_its_defaults() {
                 authority: "token-service.internal".into(),
                 timeout_ms: 800,
             },
+            replay_cluster: "replay".into(),
             allowed: AllowedSources {
                 hosts: hosts(&["gateway.example"]),
                 origins: vec!["https://gateway.example".into()],
@@ -78,6 +80,7 @@ fn the_complete_configuration() {
     let config = Config::read(COMPLETE.as_bytes()).expect("good");
     assert_eq!(config.public_url, "https://gateway.example:8443");
     assert_eq!(config.token_service.timeout_ms, 500);
+    assert_eq!(config.replay_cluster, "once-more");
     assert_eq!(config.allowed.hosts, hosts(&["gateway.example:8443", "[::1]"]));
     assert_eq!(
         config.allowed.origins,

@@ -1,8 +1,12 @@
 //! Leases: how long they live, what ends them early, and that nobody ever gets another's.
 
-use portcullis_filter_core::leases::{DENIAL_TTL_MS, Known, LeaseCache, LeaseKey, MAX_LEASE_TTL_MS, Refused};
+use portcullis_filter_core::leases::{
+    Access, DENIAL_TTL_MS, Known, LeaseCache, LeaseKey, MAX_LEASE_TTL_MS, Refused, UpstreamSession,
+};
 use portcullis_wire::digest::Digest;
-use portcullis_wire::lease::{Caller, CredentialHeader, CredentialKind, DenyReason, Lease, WorkspaceRef};
+use portcullis_wire::lease::{
+    Caller, ConnectRequired, CredentialHeader, CredentialKind, DenyReason, Lease, WorkspaceRef,
+};
 use portcullis_wire::names::Slug;
 use portcullis_wire::policy::Policy;
 use portcullis_wire::secret::SecretText;
@@ -53,11 +57,11 @@ fn grant(cache: &mut LeaseCache, credential: &str, server: &str) {
 
 fn holds(cache: &mut LeaseCache, credential: &str, server: &str) -> bool {
     match cache.look_up(&key(credential, server), NOW) {
-        Known::Granted(found) => {
+        Known::Held(Access::Granted(found)) => {
             assert_eq!(*found, lease(credential, server, 5), "the lease of this very caller and server");
             true
         }
-        Known::Denied(_) | Known::Nothing => false,
+        Known::Held(_) | Known::Denied(_) | Known::Nothing => false,
     }
 }
 
@@ -66,14 +70,14 @@ fn a_lease_serves_until_its_time_is_over() {
     let mut cache = LeaseCache::new(10);
     assert_eq!(cache.look_up(&key("a", "s1"), NOW), Known::Nothing);
     grant(&mut cache, "a", "s1");
-    assert!(matches!(cache.look_up(&key("a", "s1"), NOW + 59_999), Known::Granted(_)));
+    assert!(matches!(cache.look_up(&key("a", "s1"), NOW + 59_999), Known::Held(_)));
     assert_eq!(cache.look_up(&key("a", "s1"), NOW + 60_000), Known::Nothing);
     assert!(cache.is_empty(), "and is gone then, with its secret");
 
     let mut endless = lease("a", "s1", 5);
     endless.ttl_ms = u64::MAX;
     cache.grant(key("a", "s1"), endless, NOW).expect("granted");
-    assert!(matches!(cache.look_up(&key("a", "s1"), NOW + MAX_LEASE_TTL_MS - 1), Known::Granted(_)));
+    assert!(matches!(cache.look_up(&key("a", "s1"), NOW + MAX_LEASE_TTL_MS - 1), Known::Held(_)));
     assert_eq!(cache.look_up(&key("a", "s1"), NOW + MAX_LEASE_TTL_MS), Known::Nothing);
 }
 
@@ -81,7 +85,7 @@ fn a_lease_serves_until_its_time_is_over() {
 fn a_clock_put_back_does_not_lengthen_a_lease() {
     let mut cache = LeaseCache::new(10);
     grant(&mut cache, "a", "s1");
-    assert!(matches!(cache.look_up(&key("a", "s1"), NOW - 2_000), Known::Granted(_)));
+    assert!(matches!(cache.look_up(&key("a", "s1"), NOW - 2_000), Known::Held(_)));
     assert_eq!(cache.look_up(&key("a", "s1"), NOW - 2_001), Known::Nothing);
     assert_eq!(cache.look_up(&key("a", "s1"), NOW), Known::Nothing);
 }
@@ -234,6 +238,82 @@ fn memory_is_bounded_and_denials_push_no_lease_out() {
     assert_eq!(cache.len(), 1);
     cache.invalidate(vec![Invalidation::Server("s1".into())], 6, NOW);
     assert!(cache.is_empty());
+}
+
+/// The answer to the same caller that an account has to be connected first.
+fn connect_required(credential: &str, server: &str, revision: u64) -> ConnectRequired {
+    let lease = lease(credential, server, revision);
+    ConnectRequired {
+        caller: lease.caller,
+        workspace: lease.workspace,
+        server_id: lease.server_id,
+        connection_id: lease.connection_id.expect("one"),
+        policy: lease.policy,
+        handle: SecretText::new("handle".into()),
+        ttl_ms: 60_000,
+        revision,
+    }
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn that_an_account_has_to_be_connected_is_kept_like_a_lease() {
+    use Invalidation::{Connection, Key, Member, Server, Workspace};
+    for invalidation in [
+        Member("m-a".into()),
+        Key("k-a".into()),
+        Workspace("w1".into()),
+        Server("s1".into()),
+        Connection("c-a-s1".into()),
+    ] {
+        let mut cache = LeaseCache::new(10);
+        cache.grant(key("a", "s1"), connect_required("a", "s1", 5), NOW).expect("kept");
+        assert!(matches!(cache.look_up(&key("a", "s1"), NOW), Known::Held(Access::ConnectRequired(_))));
+        assert_eq!(cache.look_up(&key("a", "s1"), NOW + 60_000), Known::Nothing);
+        cache.grant(key("a", "s1"), connect_required("a", "s1", 5), NOW).expect("kept");
+        cache.invalidate(vec![invalidation.clone()], 6, NOW);
+        assert_eq!(cache.look_up(&key("a", "s1"), NOW), Known::Nothing, "{invalidation:?}");
+        let old = cache.grant(key("a", "s1"), connect_required("a", "s1", 5), NOW);
+        assert_eq!(old, Err(Refused::Outdated), "{invalidation:?}");
+    }
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn an_answer_that_was_overtaken_does_not_count() {
+    let generation = |generation: u64| Lease { credential_generation: generation, ..lease("a", "s1", 5) };
+    let mut cache = LeaseCache::new(10);
+    cache.grant(key("a", "s1"), generation(2), NOW).expect("granted");
+    for older in [Access::from(generation(1)), Access::from(connect_required("a", "s1", 4))] {
+        let counts = cache.grant(key("a", "s1"), older, NOW).expect("not refused");
+        assert_eq!(counts, Access::from(generation(2)));
+    }
+    cache.grant(key("a", "s1"), connect_required("a", "s1", 5), NOW).expect("as late as the lease");
+    assert!(matches!(cache.look_up(&key("a", "s1"), NOW), Known::Held(Access::ConnectRequired(_))));
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn sessions_live_and_end_with_the_lease() {
+    let digest = |number: u32| Digest::of("session", &[&number.to_be_bytes()]);
+    let upstream = |id: &str| UpstreamSession::new(Some(id.into()), "2025-06-18".into()).expect("fits");
+    let mut cache = LeaseCache::new(10);
+    cache.keep_session(&key("a", "s1"), digest(0), upstream("x"), 60_000, NOW);
+    assert_eq!(cache.session(&key("a", "s1"), &digest(0), NOW), None, "no lease, no session");
+    grant(&mut cache, "a", "s1");
+    grant(&mut cache, "b", "s1");
+    cache.keep_session(&key("a", "s1"), digest(0), upstream("x"), 1_000, NOW);
+    assert_eq!(cache.session(&key("a", "s1"), &digest(0), NOW + 999).as_deref(), Some(&upstream("x")));
+    assert_eq!(cache.session(&key("a", "s1"), &digest(0), NOW + 1_000), None, "its time is over");
+    assert_eq!(cache.session(&key("b", "s1"), &digest(0), NOW), None, "another caller's");
+    cache.invalidate(vec![Invalidation::Connection("c-a-s1".into())], 5, NOW);
+    grant(&mut cache, "a", "s1");
+    assert_eq!(cache.session(&key("a", "s1"), &digest(0), NOW), None, "the lease had ended");
+    for number in 0..100 {
+        cache.keep_session(&key("a", "s1"), digest(number), upstream("x"), 1_000, NOW);
+    }
+    let kept = (0..100).filter(|number| cache.session(&key("a", "s1"), &digest(*number), NOW).is_some());
+    assert_eq!(kept.count(), 16);
+    for (id, version) in [(Some("a b"), "x"), (Some(""), "x"), (None, ""), (None, "x\r\n")] {
+        assert_eq!(UpstreamSession::new(id.map(str::to_owned), version.into()), None);
+    }
 }
 
 #[cfg(not(target_family = "wasm"))]

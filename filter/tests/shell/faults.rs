@@ -2,8 +2,9 @@
 
 use crate::fake_host::{self as host, CONTINUE, Event, Host};
 use crate::gateway::{
-    CLUSTER, ROOT, answer_watch, api_key, configuration, events, grant, post_headers, tool_call,
+    CLUSTER, ROOT, answer_watch, api_key, configuration, events, grant, marked, post_headers, tool_call,
 };
+use serde_json::json;
 
 const FUNCTIONS: [&str; 14] = [
     "proxy_log",
@@ -26,7 +27,7 @@ const FUNCTIONS: [&str; 14] = [
 const STATUSES: [u32; 13] = [1, 2, 3, 4, 5, 6, 7, 8, 10, 11, 12, 99, u32::MAX];
 
 /// When the fault begins.
-const STAGES: u32 = 7;
+const STAGES: u32 = 9;
 
 /// A gateway's life from its configuration to its last request, in which `fault` sets in at a stage. Returns which
 /// requests went on to the upstream.
@@ -38,7 +39,13 @@ fn live(stage: u32, fault: fn(&mut Host, u32), status: u32) -> Vec<(u32, bool)> 
     };
     let answer_calls = || {
         for call in host::with(|host| host.calls.clone()) {
-            if call.header(":path").starts_with("/v1/watch") { answer_watch(&call) } else { grant(&call) }
+            match call.header(":path") {
+                "/v1/leases" => grant(&call),
+                "/mcp" => {
+                    host::answer(&call, Some(marked(&json!({"jsonrpc": "2.0", "id": 7, "result": {}}))));
+                }
+                _ => answer_watch(&call),
+            }
         }
     };
     portcullis_filter::start();
@@ -70,11 +77,22 @@ fn live(stage: u32, fault: fn(&mut Host, u32), status: u32) -> Vec<(u32, bool)> 
         (id, continued || events(id).contains(&Event::Continue))
     });
     at(5);
-    for id in [10, 11, 12] {
+    // The credential of the first is refused: it is renewed, and the request sent again.
+    let refused = host::headers(&[(":status", "401"), ("www-authenticate", "Bearer")]);
+    host::response_headers(10, refused, false);
+    host::response_body(10, b"no", true);
+    at(6);
+    host::tick(ROOT);
+    answer_calls();
+    at(7);
+    host::tick(ROOT);
+    answer_calls();
+    host::end(10);
+    for id in [11, 12] {
         let head = host::headers(&[(":status", "200"), ("content-type", "text/event-stream")]);
         host::response_headers(id, head, false);
         host::response_body(id, b"data: {\"jsonrpc\":", false);
-        at(6);
+        at(8);
         host::response_body(id, b"\"2.0\"}\n\n", false);
         host::response_trailers(id);
         host::end(id);
@@ -114,6 +132,8 @@ fn check(name: &str, fault: fn(&mut Host, u32), status: u32) {
 #[test]
 fn without_a_fault_the_story_is_as_told() {
     assert_eq!(live(STAGES, |_, _| {}, 0), [(10, true), (11, false), (12, true)]);
+    let renewed = |event: &Event| matches!(event, Event::Reply { status: 200, .. });
+    assert!(events(10).iter().any(renewed), "{:?}", events(10));
 }
 
 macro_rules! every_status {

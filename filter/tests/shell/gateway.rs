@@ -82,8 +82,10 @@ pub(crate) fn answer_watch(call: &Call) {
     );
 }
 
-/// Grants the lease that a call asks for. Tools named `forbidden` are denied.
+/// Grants the lease that a call asks for, a renewed one if it asks for that. Tools named `forbidden` are denied.
 pub(crate) fn grant(call: &Call) {
+    let is_renewal = call.body.windows(8).any(|part| part == b"rejected");
+    let generation: u64 = if is_renewal { 2 } else { 1 };
     host::answer(
         call,
         Some(marked(&json!({
@@ -92,6 +94,8 @@ pub(crate) fn grant(call: &Call) {
             "workspace": {"id": "workspace-1", "slug": "core"},
             "server_id": "server-1",
             "policy": {"levels": [{"level": "workspace", "tools": {"deny": ["forbidden"]}}]},
+            "connection_id": "connection-1",
+            "credential_generation": generation,
             "credential_headers": [{"name": "authorization", "value": "Bearer upstream"}],
             "ttl_ms": 60000,
             "revision": 5

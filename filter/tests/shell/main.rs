@@ -4,6 +4,7 @@ mod configuration;
 mod fake_host;
 mod faults;
 mod gateway;
+mod renewal;
 mod requests;
 mod responses;
 mod signatures;

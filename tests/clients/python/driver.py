@@ -7,8 +7,10 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import httpx2
+import mcp_types
 from mcp import Client, MCPError
 from mcp.client.streamable_http import streamable_http_client
+from mcp.shared.exceptions import UrlElicitationRequiredError
 
 # This SDK asks `server/discover` only when it may also fall back; the report says which version it ended with.
 MODES = {"legacy": "legacy", "modern": "auto"}
@@ -31,10 +33,37 @@ async def offered(capability: object | None, *listing: Any) -> list[str]:
     return [] if capability is None else await every(*listing)
 
 
-async def outcome(labels: dict[str, Any], job: Callable[[], Awaitable[dict[str, Any]]]) -> dict[str, Any]:
+async def open_url(url: str) -> str:
+    """Has whoever started the driver open an address: one line out, one line in. What became of it."""
+    print(json.dumps({"open": url}), flush=True)
+    answer = await asyncio.to_thread(sys.stdin.readline)
+    return json.loads(answer)["action"] if answer else "cancel"
+
+
+async def elicit(_context: Any, params: mcp_types.ElicitRequestParams) -> mcp_types.ElicitResult:
+    """Since 2026-07-28 the SDK itself asks this, and calls again with what it says."""
+    return mcp_types.ElicitResult(action=await open_url(params.url))
+
+
+async def persistently(job: Callable[[], Awaitable[dict[str, Any]]]) -> dict[str, Any]:
+    """Asks again after each address that has to be opened first (2025-11-25). The SDK leaves that to its users."""
+    while True:
+        try:
+            return await job()
+        except MCPError as error:
+            if error.error.code != mcp_types.URL_ELICITATION_REQUIRED:
+                raise
+            for wanted in UrlElicitationRequiredError.from_error(error.error).elicitations:
+                if await open_url(wanted.url) != "accept":
+                    raise
+
+
+async def outcome(
+    labels: dict[str, Any], eliciting: bool, job: Callable[[], Awaitable[dict[str, Any]]]
+) -> dict[str, Any]:
     """What became of one job. Anything but a protocol error ends the driver."""
     try:
-        return labels | {"outcome": "result"} | await job()
+        return labels | {"outcome": "result"} | await (persistently(job) if eliciting else job())
     except MCPError as error:
         return labels | {"outcome": "error", "code": error.error.code}
 
@@ -67,7 +96,10 @@ async def drive(job: dict[str, Any]) -> dict[str, Any]:
     headers = {"Authorization": f"Bearer {job['key']}"} if job.get("key") else {}
     async with httpx2.AsyncClient(headers=headers) as http:
         transport = streamable_http_client(job["url"], http_client=http)
-        async with Client(transport, mode=MODES[job["era"]], cache=None) as client:
+        eliciting = job.get("elicit", False)
+        callback = elicit if eliciting else None
+        mode = MODES[job["era"]]
+        async with Client(transport, mode=mode, cache=None, elicitation_callback=callback) as client:
             can = client.server_capabilities
             listings = {
                 "tools": (can.tools, client.list_tools, "tools", "name"),
@@ -85,15 +117,15 @@ async def drive(job: dict[str, Any]) -> dict[str, Any]:
                 "server": client.server_info.name if client.server_info else None,
                 **{name: await offered(*listing) for name, listing in listings.items()},
                 "calls": [
-                    await outcome({"tool": wanted["tool"]}, lambda wanted=wanted: call(client, wanted))
+                    await outcome({"tool": wanted["tool"]}, eliciting, lambda wanted=wanted: call(client, wanted))
                     for wanted in job.get("calls", [])
                 ],
                 "prompt_results": [
-                    await outcome({"name": wanted["name"]}, lambda wanted=wanted: get_prompt(client, wanted))
+                    await outcome({"name": wanted["name"]}, eliciting, lambda wanted=wanted: get_prompt(client, wanted))
                     for wanted in job.get("prompts", [])
                 ],
                 "resource_results": [
-                    await outcome({"uri": uri}, lambda uri=uri: read_resource(client, uri))
+                    await outcome({"uri": uri}, eliciting, lambda uri=uri: read_resource(client, uri))
                     for uri in job.get("resources", [])
                 ],
             }

@@ -1,4 +1,8 @@
 // What both TypeScript drivers do: read the job, use the client, print the report.
+import { createInterface } from "node:readline";
+
+/** "URL elicitation required" (2025-11-25): the client opens the addresses in the error's data, and asks again. */
+const URL_ELICITATION_REQUIRED = -32042;
 
 /** Every item of a list, page by page, as sorted values of one field. */
 async function every(list, items, field) {
@@ -17,9 +21,33 @@ async function offered(capability, listing) {
   return capability === undefined ? [] : listing();
 }
 
-async function outcome(labels, job) {
+let answers;
+
+/** Has whoever started the driver open an address: one line out, one line in. What became of it. */
+export async function open(url) {
+  answers ??= createInterface({ input: process.stdin })[Symbol.asyncIterator]();
+  console.log(JSON.stringify({ open: url }));
+  const { value, done } = await answers.next();
+  return done ? "cancel" : JSON.parse(value).action;
+}
+
+/** Asks again after each address that has to be opened first. The SDKs leave that to their users. */
+async function persistently(request) {
+  for (;;) {
+    try {
+      return await request();
+    } catch (error) {
+      if (error?.code !== URL_ELICITATION_REQUIRED) throw error;
+      for (const { url } of error.elicitations) {
+        if ((await open(url)) !== "accept") throw error;
+      }
+    }
+  }
+}
+
+async function outcome(labels, elicit, job) {
   try {
-    return { ...labels, outcome: "result", ...(await job()) };
+    return { ...labels, outcome: "result", ...(await (elicit ? persistently(job) : job())) };
   } catch (error) {
     // A protocol error carries its JSON-RPC code; anything else (HTTP, transport, schema) must not look like one.
     if (!Number.isInteger(error?.code)) throw error;
@@ -56,9 +84,9 @@ export async function drive({ connect, callTool }) {
     resource_results: [],
   };
   for (const { tool, arguments: toolArguments = {} } of job.calls ?? []) {
-    const progress = [];
     report.calls.push(
-      await outcome({ tool }, async () => {
+      await outcome({ tool }, job.elicit, async () => {
+        const progress = [];
         const params = { name: tool, arguments: toolArguments };
         const result = await callTool(client, params, (update) => progress.push(update.progress));
         return { is_error: result.isError ?? false, text: texts(result.content), progress };
@@ -67,7 +95,7 @@ export async function drive({ connect, callTool }) {
   }
   for (const { name, arguments: promptArguments = {} } of job.prompts ?? []) {
     report.prompt_results.push(
-      await outcome({ name }, async () => {
+      await outcome({ name }, job.elicit, async () => {
         const result = await client.getPrompt({ name, arguments: promptArguments });
         return { text: texts(result.messages.map((message) => message.content)) };
       }),
@@ -75,7 +103,7 @@ export async function drive({ connect, callTool }) {
   }
   for (const uri of job.resources ?? []) {
     report.resource_results.push(
-      await outcome({ uri }, async () => {
+      await outcome({ uri }, job.elicit, async () => {
         const result = await client.readResource({ uri });
         return { text: result.contents.map((content) => content.text ?? "<blob>") };
       }),
@@ -83,6 +111,11 @@ export async function drive({ connect, callTool }) {
   }
   await client.close();
   console.log(JSON.stringify(report));
+}
+
+/** What a client that can open addresses says of itself; the others say nothing. */
+export function capabilities(job) {
+  return job.elicit ? { elicitation: { url: {} } } : {};
 }
 
 export function headers(job) {

@@ -1,6 +1,6 @@
 // @modelcontextprotocol/client 2.x: both eras.
 import { Client, StreamableHTTPClientTransport } from "@modelcontextprotocol/client";
-import { drive, headers } from "./driver.mjs";
+import { capabilities, drive, headers, open } from "./driver.mjs";
 
 // Pinned, because a client that may fall back would hide a gateway that answers the modern era wrongly.
 const MODES = { legacy: "legacy", modern: { pin: "2026-07-28" } };
@@ -8,8 +8,12 @@ const MODES = { legacy: "legacy", modern: { pin: "2026-07-28" } };
 async function connect(job) {
   const client = new Client(
     { name: "portcullis-tests-typescript-v2", version: "1.0.0" },
-    { versionNegotiation: { mode: MODES[job.era] } },
+    { versionNegotiation: { mode: MODES[job.era] }, capabilities: capabilities(job) },
   );
+  if (job.elicit) {
+    // Since 2026-07-28 the SDK itself asks this handler, and calls again with what it says.
+    client.setRequestHandler("elicitation/create", async ({ params }) => ({ action: await open(params.url) }));
+  }
   const transport = new StreamableHTTPClientTransport(new URL(job.url), { requestInit: { headers: headers(job) } });
   await client.connect(transport);
   return { client, protocolVersion: () => client.getNegotiatedProtocolVersion?.() ?? transport.protocolVersion };

@@ -1,4 +1,4 @@
-//! `make run`: the whole gateway on this machine, with a sample server to call, until it is interrupted.
+//! `make run`: the whole gateway on this machine, with a server of each kind to call, until it is interrupted.
 //!
 //! Everything is kept in `target/run` (or where `RUN_DIRECTORY` says), made anew each time. `ready.json` there appears
 //! when everything works and goes when it ends. `PORT`, `ADMIN_PORT`, `INTERNAL_PORT`, `PUBLIC_PORT`, `ENVOY_ADMIN_PORT` and `UPSTREAM_PORT` choose ports.
@@ -9,6 +9,7 @@ use std::path::Path;
 
 use anyhow::{Context as _, bail};
 use portcullis_tests::artifacts::target_directory;
+use portcullis_tests::demo::{self, Demo};
 use portcullis_tests::mcp::MODERN;
 use portcullis_tests::stack::{Builder, Ports, Stack};
 use serde::Serialize;
@@ -27,15 +28,15 @@ struct Ready<'a> {
     api_key: &'a str,
     access_log: &'a Path,
     envoy_admin_url: &'a str,
-    servers: Vec<ReadyServer>,
+    servers: Vec<ReadyServer<'a>>,
 }
 
 #[derive(Debug, Serialize)]
-struct ReadyServer {
-    slug: &'static str,
-    auth_type: &'static str,
-    allowed_tool: &'static str,
-    denied_tool: &'static str,
+struct ReadyServer<'a> {
+    slug: &'a str,
+    auth_type: &'a str,
+    allowed_tool: &'a str,
+    denied_tool: &'a str,
 }
 
 #[tokio::main]
@@ -67,17 +68,22 @@ async fn run() -> anyhow::Result<()> {
         fs::remove_dir_all(&directory).with_context(|| format!("cannot empty {}", directory.display()))?;
     }
     fs::create_dir_all(&directory)?;
+    let mut demo = Demo::start().await?;
     let builder = Builder {
         directory: Some(directory.clone()),
         ports: ports()?,
         concurrency: 2,
         scripted: false,
+        servers: demo.servers(),
         ..Builder::default()
     };
     let mut stack = Stack::build(builder).await?;
     let _announcement = Announcement::write(&directory, &stack)?;
     print_guide(&stack, &directory);
-    stack.ended().await
+    tokio::select! {
+        ended = stack.ended() => ended,
+        ended = demo.ended() => ended,
+    }
 }
 
 fn ports() -> anyhow::Result<Ports> {
@@ -108,7 +114,7 @@ struct Announcement(std::path::PathBuf);
 impl Announcement {
     /// Whole or not at all, and for its owner only: it holds the admin token.
     fn write(directory: &Path, stack: &Stack) -> anyhow::Result<Self> {
-        let gateway_url = format!("http://{}", stack.gateway);
+        let gateway_url = stack.public_url();
         let ready = Ready {
             public_url: gateway_url.clone(),
             gateway_url,
@@ -163,6 +169,13 @@ fn print_guide(stack: &Stack, directory: &Path) {
     println!("{}", curl(&url, key, "tools/list", None));
     println!("{}", curl(&url, key, "tools/call", Some(server.allowed_tool)));
     println!("{}", curl(&url, key, "tools/call", Some(server.denied_tool)));
+    let desk = stack.url(demo::DESK);
+    println!(
+        "\nCall a server that wants an account of yours. The answer has a link: open it in a browser, sign in as"
+    );
+    println!("Ada Lovelace, agree, and sign in to the sample provider under any name. Then call again:");
+    println!("{}", curl(&desk, key, "tools/call", Some("whoami")));
+    println!("\nWhat is connected:  {}/connections", stack.public_url());
     let headers = json!({"Authorization": format!("Bearer {key}")});
     let client = json!({"mcpServers": {server.slug: {"url": url, "headers": headers}}});
     println!("\nFor an MCP client's configuration:\n{client:#}");

@@ -1,6 +1,8 @@
 //! The official SDKs as clients: one job in, one report out. `tests/clients/README.md` describes both.
 
 mod rust;
+#[cfg(test)]
+mod tests;
 
 use std::path::PathBuf;
 use std::process::Stdio;
@@ -8,6 +10,7 @@ use std::process::Stdio;
 use anyhow::{Context as _, bail};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 
 use crate::artifacts::repository;
 use crate::fetched;
@@ -65,6 +68,8 @@ pub struct Job {
     pub prompts: Vec<PromptRequest>,
     /// URIs to read.
     pub resources: Vec<String>,
+    /// Whether the client says that it can open addresses for its user (URL elicitation), and does so.
+    pub elicit: bool,
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -122,6 +127,23 @@ pub enum Outcome<T> {
     Error { code: i32 },
 }
 
+/// What a user did with an address that the server wants opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Action {
+    Accept,
+    Decline,
+    Cancel,
+}
+
+/// A line of a driver.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum Line {
+    Open { open: String },
+    Report(Box<Report>),
+}
+
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct CallResult {
     pub is_error: bool,
@@ -137,32 +159,70 @@ pub struct Texts {
 
 impl Sdk {
     /// Does the job. `None` if this machine lacks what the driver runs on, which has then been reported.
+    ///
+    /// # Panics
+    /// If the client opens an address.
     pub async fn drive(self, job: &Job) -> anyhow::Result<Option<Report>> {
+        self.drive_with(job, async |url| panic!("{self:?} opens {url}")).await
+    }
+
+    /// Does the job of a client whose user opens addresses with `open`.
+    pub async fn drive_with(
+        self,
+        job: &Job,
+        open: impl AsyncFnMut(String) -> Action,
+    ) -> anyhow::Result<Option<Report>> {
         let clients = repository().join("tests/clients");
         let (interpreter, script) = match self {
-            Self::Rust => return rust::drive(job).await.map(Some),
+            Self::Rust => return rust::drive(job, open).await.map(Some),
             Self::TypeScriptV1 => (fetched::node_with_packages(), clients.join("typescript/sdk-v1.mjs")),
             Self::TypeScriptV2 => (fetched::node_with_packages(), clients.join("typescript/sdk-v2.mjs")),
             Self::Python => (fetched::python_with_packages(), clients.join("python/driver.py")),
         };
         match interpreter {
-            Some(interpreter) => run(interpreter, script, job).await.map(Some),
+            Some(interpreter) => run(interpreter, script, job, open).await.map(Some),
             None => Ok(None),
         }
     }
 }
 
-async fn run(interpreter: PathBuf, script: PathBuf, job: &Job) -> anyhow::Result<Report> {
-    let output = tokio::process::Command::new(interpreter)
+async fn run(
+    interpreter: PathBuf,
+    script: PathBuf,
+    job: &Job,
+    mut open: impl AsyncFnMut(String) -> Action,
+) -> anyhow::Result<Report> {
+    let mut child = tokio::process::Command::new(interpreter)
         .arg(&script)
         .arg(serde_json::to_string(job)?)
-        .stdin(Stdio::null())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
         .kill_on_drop(true)
-        .output()
-        .await?;
-    if !output.status.success() {
-        bail!("{} failed ({}): {}", script.display(), output.status, String::from_utf8_lossy(&output.stderr));
+        .spawn()?;
+    let mut answers = child.stdin.take().context("no way to answer")?;
+    let mut lines = BufReader::new(child.stdout.take().context("no way to listen")?).lines();
+    let mut report = None;
+    while let Some(line) = lines.next_line().await? {
+        match serde_json::from_str(&line).with_context(|| format!("{}: {line}", script.display()))? {
+            Line::Open { open: url } => {
+                let answer = serde_json::json!({"action": open(url).await});
+                answers.write_all(format!("{answer}\n").as_bytes()).await?;
+            }
+            Line::Report(all) => {
+                report = Some(*all);
+                break;
+            }
+        }
     }
-    serde_json::from_slice(&output.stdout)
-        .with_context(|| format!("{}: {}", script.display(), String::from_utf8_lossy(&output.stdout)))
+    // The driver's last word: it ends with its input.
+    drop(answers);
+    let output = child.wait_with_output().await?;
+    match report {
+        Some(report) if output.status.success() => Ok(report),
+        _ => {
+            let errors = String::from_utf8_lossy(&output.stderr);
+            bail!("{} failed ({}): {errors}", script.display(), output.status)
+        }
+    }
 }

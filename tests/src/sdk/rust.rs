@@ -5,36 +5,111 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::Context as _;
 use rmcp::model::{
-    CallToolRequestParams, ContentBlock, GetPromptRequestParams, ProgressNotificationParam, ProtocolVersion,
-    ReadResourceRequestParams, ResourceContents, ServerCapabilities,
+    CallToolRequestParams, ClientCapabilities, ClientConfig, ContentBlock, ElicitRequestParams, ElicitResult,
+    ElicitationAction, ElicitationCapability, ErrorData, GetPromptRequestParams, ProgressNotificationParam,
+    ProtocolVersion, ReadResourceRequestParams, ResourceContents, ServerCapabilities,
+    UrlElicitationCapability,
 };
-use rmcp::service::{NotificationContext, RunningService, ServiceError};
+use rmcp::service::{NotificationContext, RequestContext, RunningService, ServiceError};
 use rmcp::transport::StreamableHttpClientTransport;
 use rmcp::transport::streamable_http_client::StreamableHttpClientTransportConfig;
 use rmcp::{ClientHandler, ClientLifecycleMode, ClientServiceExt as _, RoleClient};
 
+use tokio::sync::{mpsc, oneshot};
+
 use super::{
-    CallReport, CallResult, Era, Job, Outcome, PromptReport, PromptRequest, Report, ResourceReport, Texts,
-    ToolCall,
+    Action, CallReport, CallResult, Era, Job, Outcome, PromptReport, PromptRequest, Report, ResourceReport,
+    Texts, ToolCall,
 };
 
-/// Remembers the progress that it is told of.
-#[derive(Clone, Default)]
-struct Listener(Arc<Mutex<Vec<f64>>>);
+/// "URL elicitation required" (2025-11-25): the client opens the addresses in the error's data, and asks again.
+const URL_ELICITATION_REQUIRED: i32 = -32042;
+
+/// An address to open, and where to say what became of it.
+type Opening = (String, oneshot::Sender<Action>);
+
+/// Remembers the progress that it is told of, and has addresses opened.
+#[derive(Clone)]
+struct Listener {
+    progress: Arc<Mutex<Vec<f64>>>,
+    /// `None` for a client that cannot.
+    openings: Option<mpsc::Sender<Opening>>,
+}
 
 impl Listener {
     fn taken(&self) -> Vec<f64> {
-        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
+        std::mem::take(&mut *self.progress.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    async fn open(&self, url: String) -> Action {
+        let Some(openings) = &self.openings else { return Action::Cancel };
+        let (reply, answer) = oneshot::channel();
+        if openings.send((url, reply)).await.is_err() {
+            return Action::Cancel;
+        }
+        answer.await.unwrap_or(Action::Cancel)
+    }
+
+    /// Asks again after each address that has to be opened first. `rmcp` leaves that to its users.
+    async fn persistently<T>(
+        &self,
+        mut request: impl AsyncFnMut() -> Result<T, ServiceError>,
+    ) -> Result<T, ServiceError> {
+        loop {
+            let error = match request().await {
+                Err(ServiceError::McpError(error)) if error.code.0 == URL_ELICITATION_REQUIRED => error,
+                outcome => return outcome,
+            };
+            for url in addresses(&error) {
+                if self.openings.is_none() || self.open(url).await != Action::Accept {
+                    return Err(ServiceError::McpError(error));
+                }
+            }
+        }
     }
 }
 
+fn addresses(error: &ErrorData) -> Vec<String> {
+    let elicitations = error.data.as_ref().map(|data| data["elicitations"].clone()).unwrap_or_default();
+    let elicitations = elicitations.as_array().cloned().unwrap_or_default();
+    elicitations.iter().filter_map(|elicitation| elicitation["url"].as_str()).map(str::to_owned).collect()
+}
+
 impl ClientHandler for Listener {
+    fn get_info(&self) -> ClientConfig {
+        let mut capabilities = ClientCapabilities::default();
+        if self.openings.is_some() {
+            let url = ElicitationCapability::new().with_url(UrlElicitationCapability::new());
+            capabilities.elicitation = Some(url);
+        }
+        let mut info = ClientConfig::default();
+        info.capabilities = capabilities;
+        info
+    }
+
     async fn on_progress(
         &self,
         progress: ProgressNotificationParam,
         _context: NotificationContext<RoleClient>,
     ) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(progress.progress);
+        self.progress.lock().unwrap_or_else(PoisonError::into_inner).push(progress.progress);
+    }
+
+    /// Since 2026-07-28 `rmcp` itself asks this, and calls again with what it says.
+    async fn create_elicitation(
+        &self,
+        request: ElicitRequestParams,
+        _context: RequestContext<RoleClient>,
+    ) -> Result<ElicitResult, ErrorData> {
+        let action = match request {
+            ElicitRequestParams::UrlElicitationParams { url, .. } => self.open(url).await,
+            _ => Action::Decline,
+        };
+        Ok(ElicitResult::new(match action {
+            Action::Accept => ElicitationAction::Accept,
+            Action::Decline => ElicitationAction::Decline,
+            Action::Cancel => ElicitationAction::Cancel,
+        }))
     }
 }
 
@@ -42,17 +117,23 @@ type Client = RunningService<RoleClient, Listener>;
 
 /// Does the job on a thread of its own: `rmcp` hands every notification to a task of its own, and only with a single
 /// thread do those run in the order of arrival, and before the caller sees the result.
-pub(super) async fn drive(job: &Job) -> anyhow::Result<Report> {
+pub(super) async fn drive(job: &Job, mut open: impl AsyncFnMut(String) -> Action) -> anyhow::Result<Report> {
     let job = job.clone();
-    tokio::task::spawn_blocking(move || {
+    let (openings, mut opened) = mpsc::channel::<Opening>(1);
+    let listener = Listener { progress: Arc::default(), openings: job.elicit.then_some(openings) };
+    let client = tokio::task::spawn_blocking(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        runtime.block_on(report(&job))
-    })
-    .await?
+        runtime.block_on(report(&job, listener))
+    });
+    // Ends when the client has, and with it every sender.
+    while let Some((url, reply)) = opened.recv().await {
+        // A client that no longer waits has failed, which it says itself.
+        let _ = reply.send(open(url).await);
+    }
+    client.await?
 }
 
-async fn report(job: &Job) -> anyhow::Result<Report> {
-    let listener = Listener::default();
+async fn report(job: &Job, listener: Listener) -> anyhow::Result<Report> {
     let client = connect(job, listener.clone()).await?;
     let server = client.peer_info().context("the server has introduced itself")?;
     let lists = List { client: &client, can: &server.capabilities };
@@ -73,11 +154,11 @@ async fn report(job: &Job) -> anyhow::Result<Report> {
         report.calls.push(CallReport { tool: wanted.tool.clone(), outcome });
     }
     for wanted in &job.prompts {
-        let outcome = get_prompt(&client, wanted).await?;
+        let outcome = get_prompt(&client, &listener, wanted).await?;
         report.prompt_results.push(PromptReport { name: wanted.name.clone(), outcome });
     }
     for uri in &job.resources {
-        let outcome = read_resource(&client, uri).await?;
+        let outcome = read_resource(&client, &listener, uri).await?;
         report.resource_results.push(ResourceReport { uri: uri.clone(), outcome });
     }
     client.cancel().await?;
@@ -89,6 +170,7 @@ async fn connect(job: &Job, listener: Listener) -> anyhow::Result<Client> {
     if let Some(key) = &job.key {
         config = config.auth_header(key.clone());
     }
+    crate::http::cryptography();
     let transport = StreamableHttpClientTransport::from_config(config);
     let lifecycle = match job.era {
         Era::Legacy => ClientLifecycleMode::Initialize,
@@ -149,27 +231,34 @@ async fn call(
 ) -> anyhow::Result<Outcome<CallResult>> {
     listener.taken();
     let request = CallToolRequestParams::new(wanted.tool.clone()).with_arguments(wanted.arguments.clone());
-    outcome(client.call_tool(request).await.map(|result| CallResult {
+    let result = listener.persistently(async || client.call_tool(request.clone()).await).await;
+    outcome(result.map(|result| CallResult {
         is_error: result.is_error.unwrap_or(false),
         text: result.content.iter().map(text).collect(),
         progress: listener.taken(),
     }))
 }
 
-async fn get_prompt(client: &Client, wanted: &PromptRequest) -> anyhow::Result<Outcome<Texts>> {
+async fn get_prompt(
+    client: &Client,
+    listener: &Listener,
+    wanted: &PromptRequest,
+) -> anyhow::Result<Outcome<Texts>> {
     let arguments: HashMap<_, _> = wanted.arguments.clone().into_iter().collect();
     let request =
         GetPromptRequestParams::new(wanted.name.clone()).with_arguments(arguments.into_iter().collect());
+    let result = listener.persistently(async || client.get_prompt(request.clone()).await).await;
     outcome(
-        client.get_prompt(request).await.map(|result| Texts {
+        result.map(|result| Texts {
             text: result.messages.iter().map(|message| text(&message.content)).collect(),
         }),
     )
 }
 
-async fn read_resource(client: &Client, uri: &str) -> anyhow::Result<Outcome<Texts>> {
+async fn read_resource(client: &Client, listener: &Listener, uri: &str) -> anyhow::Result<Outcome<Texts>> {
     let request = ReadResourceRequestParams::new(uri);
-    outcome(client.read_resource(request).await.map(|result| {
+    let result = listener.persistently(async || client.read_resource(request.clone()).await).await;
+    outcome(result.map(|result| {
         Texts {
             text: result
                 .contents

@@ -1,11 +1,13 @@
 //! MCP servers to stand behind the gateway.
 //!
 //! - [`sample`]: a real server with tools, prompts and resources; what `make run` shows.
+//! - [`protected`]: a real server that wants a token of an authorization server, and knows whose it is.
 //! - [`scripted`]: answers byte for byte what a test tells it to, when it tells it to.
 //!
-//! Both write down what reaches them in a [`journal`].
+//! All write down what reaches them in a [`journal`].
 
 pub mod journal;
+pub mod protected;
 pub mod sample;
 pub mod scripted;
 

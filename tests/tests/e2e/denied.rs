@@ -158,7 +158,7 @@ async fn unknown_names_of_server_everything_get_the_answer_of_denied_ones() -> a
     let server = Server {
         slug: "everything",
         url: everything.url(),
-        headers: Vec::new(),
+        auth: seed::no_credential(),
         allowed_tool: "echo",
         denied_tool: "get-env",
         denied_prompts: vec!["args-prompt"],

@@ -72,6 +72,6 @@ async fn spellings_that_mean_the_same_are_the_same() {
     let mut request = request.build().expect("a request");
     let kind = "Application/JSON; Charset=UTF-8".parse().expect("a value");
     request.headers_mut().insert("content-type", kind);
-    let reply = reqwest::Client::builder().no_proxy().build().expect("a client").execute(request).await;
+    let reply = portcullis_tests::http::client().build().expect("a client").execute(request).await;
     assert_eq!(reply.expect("an answer").status(), 200);
 }

@@ -1,6 +1,8 @@
 //! Stories through a real Envoy. Each starts its own stack, so that none can help or hurt another.
 
+mod accounts;
 mod bad_input;
+mod connect;
 mod denied;
 mod disconnect;
 mod first_call;

@@ -57,8 +57,8 @@ async fn ready_says_how_to_use_it_and_nothing_is_left() {
         .iter()
         .filter_map(|s| s["auth_type"].as_str())
         .collect();
-    assert_eq!(types, ["headers", "none"]);
-    let http = reqwest::Client::builder().no_proxy().build().expect("a client");
+    assert_eq!(types, ["headers", "none", "oauth", "client_credentials"]);
+    let http = portcullis_tests::http::client().build().expect("a client");
     let admin = http.get(format!("{}/v1/servers", field("admin_url"))).bearer_auth(field("admin_token"));
     assert!(admin.send().await.expect("an answer").status().is_success());
     let envoy = http.get(format!("{}/ready", field("envoy_admin_url")));
@@ -81,7 +81,7 @@ async fn even_a_kill_leaves_nothing_running() {
     let text = poll(async || std::fs::read_to_string(&file).ok()).await;
     let ready: Value = serde_json::from_str(&text.expect("ready")).expect("JSON");
     run.kill().expect("ends");
-    let http = reqwest::Client::builder().no_proxy().build().expect("a client");
+    let http = portcullis_tests::http::client().build().expect("a client");
     for name in ["gateway_url", "admin_url", "envoy_admin_url"] {
         let url = ready[name].as_str().expect("a URL");
         let gone = poll(async || http.get(url).send().await.is_err().then_some(())).await;

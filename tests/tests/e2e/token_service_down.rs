@@ -65,7 +65,7 @@ async fn a_token_service_that_hangs_is_one_that_is_gone() {
 async fn without_a_token_service_at_start_nothing_is_let_through() {
     let artifacts = Artifacts::find().expect("everything built");
     let directory = tempfile::tempdir().expect("a directory");
-    let ports: Vec<Reserved> = (0..3).map(|_| Reserved::take(None).expect("a port")).collect();
+    let ports: Vec<Reserved> = (0..4).map(|_| Reserved::take(None).expect("a port")).collect();
     let addresses: Vec<SocketAddr> = ports.iter().map(|port| port.address().expect("an address")).collect();
     drop(ports);
     let settings = Settings {
@@ -73,6 +73,7 @@ async fn without_a_token_service_at_start_nothing_is_let_through() {
         admin: addresses[1],
         // Nobody listens there.
         token_service: addresses[2],
+        pages: addresses[3],
         public_url: format!("http://{}", addresses[0]),
         access_log: directory.path().join("access.jsonl"),
         concurrency: 1,

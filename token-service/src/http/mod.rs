@@ -4,7 +4,7 @@
 //!
 //! - *internal*, for filters: leases, the watch, and what unconnected members are answered. Every reply carries the marker header.
 //! - *admin*, for administrators and their programs: the admin API, behind the admin token.
-//! - *public*, through Envoy for anybody: the pages for connecting accounts, see [`public`].
+//! - *public*, through Envoy for anybody: the pages for connecting accounts, see [`mod@public`].
 
 pub mod admin;
 pub mod auth;

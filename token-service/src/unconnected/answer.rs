@@ -205,6 +205,11 @@ impl Question<'_> {
         self.form.takes_input
     }
 
+    /// Whether the client is asked in a way that makes it try again by itself.
+    pub(super) fn asks_by_input(&self) -> bool {
+        self.form.takes_input && self.form.opens_urls
+    }
+
     /// Puts it. `state` is for the retry; without one nothing is asked by `input_required`.
     pub(super) fn put(&self, situation: Situation<'_>, words: &Words, state: Option<&str>) -> Answer {
         let Form { era, opens_urls, takes_input, has_text } = self.form;

@@ -106,7 +106,7 @@ impl Service {
         let connected = match response {
             Response::Declined => return Ok(put(Situation::Declined)),
             Response::Accepted => self.wait_for_connection(handle, server).await?,
-            Response::Missing if question.takes_input() && self.was_asked_for_scopes(handle).await? => {
+            Response::Missing if question.asks_by_input() && self.was_asked_for_scopes(handle).await? => {
                 self.wait_for_connection(handle, server).await?
             }
             Response::Missing => self.is_connected(handle, server).await?,
@@ -130,7 +130,10 @@ impl Service {
     /// first, since there is a credential, so that it comes here without its state; without the wait its client would
     /// use up its rounds while the person reads the page.
     async fn was_asked_for_scopes(&self, handle: &Handle) -> Result<bool, StoreError> {
-        let since = Timestamp(self.clock.now().as_millis().saturating_sub(ASKED_MS));
+        let Some(connection) = self.store.connection(&handle.connection).await? else { return Ok(false) };
+        // Not by the link that led to the present connection.
+        let since =
+            Timestamp(self.clock.now().as_millis().saturating_sub(ASKED_MS)).max(connection.connected_at);
         Ok(handle.missing_scopes
             && self.store.tickets_since(&handle.member, &handle.server, since).await? > 0)
     }

@@ -81,7 +81,7 @@ impl Service {
             }
             // The class of failure only; what the server said stays out of the log.
             Err(error) => {
-                tracing::warn!(server = id.as_str(), %error, "the server's catalogue cannot be learnt")
+                tracing::warn!(server = id.as_str(), %error, "the server's catalogue cannot be learnt");
             }
         }
         Ok(())

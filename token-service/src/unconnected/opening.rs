@@ -42,10 +42,9 @@ impl Service {
         let Some(text) = request.state.strip_prefix(STATE_PREFIX) else { return OpenedState::Refused };
         let now = self.clock.now();
         match RequestState::open(&self.vault, &member, &grant.server.id, &request.request, text, now) {
-            Some(state) => OpenedState::Opened {
-                request_state: state.request_state,
-                input_responses: state.input_responses,
-            },
+            Some(state) => {
+                OpenedState::Opened { request_state: state.upstream, input_responses: state.input_responses }
+            }
             None => OpenedState::Refused,
         }
     }

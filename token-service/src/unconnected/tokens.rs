@@ -37,7 +37,7 @@ const LONGEST_INFO: usize = 80;
 pub(super) struct RequestState {
     expires_at: Timestamp,
     /// The upstream's own state, which the client carried before.
-    pub(super) request_state: Option<String>,
+    pub(super) upstream: Option<String>,
     /// The client's answers to the upstream, JSON.
     pub(super) input_responses: Option<String>,
 }
@@ -54,7 +54,7 @@ impl RequestState {
         let carried = length(&request_state).saturating_add(length(&input_responses));
         (carried <= LARGEST_CARRIED).then(|| Self {
             expires_at: now.plus(STATE_LIFE),
-            request_state,
+            upstream: request_state,
             input_responses,
         })
     }

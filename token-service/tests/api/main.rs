@@ -1,6 +1,6 @@
 //! The service through its front doors: the same builder as `main`, over a database of its own and real sockets.
 
-#![expect(clippy::disallowed_methods, reason = "clients of the service, not its way out")]
+#![expect(clippy::disallowed_methods, reason = "here HTTP clients are filters, administrators and browsers")]
 
 mod access;
 mod admin_api;

@@ -28,14 +28,14 @@ pub(crate) struct TrackerServer {
     running: tokio::task::JoinHandle<()>,
 }
 
-/// What was asked, and whether the token is still good.
+/// What was asked, and what everything is answered with, if that was decided.
 #[derive(Clone, Default)]
 struct Journal(Arc<Mutex<Kept>>);
 
 #[derive(Default)]
 struct Kept {
     methods: Vec<String>,
-    refuses: bool,
+    status: Option<StatusCode>,
 }
 
 impl TrackerServer {
@@ -66,9 +66,9 @@ impl TrackerServer {
         self.methods().iter().filter(|asked| *asked == method).count()
     }
 
-    /// From now on no token is good.
-    pub(crate) fn refuse(&self) {
-        self.journal.0.lock().expect("no panic").refuses = true;
+    /// From now on everything is answered with this status and nothing else.
+    pub(crate) fn answer_all(&self, status: StatusCode) {
+        self.journal.0.lock().expect("no panic").status = Some(status);
     }
 }
 
@@ -85,9 +85,9 @@ async fn guard(State(journal): State<Journal>, request: Request, next: Next) -> 
     let body = to_bytes(body, 1 << 20).await.expect("a body");
     {
         let mut kept = journal.0.lock().expect("no panic");
-        if !good || kept.refuses {
+        if let Some(status) = kept.status.or((!good).then_some(StatusCode::UNAUTHORIZED)) {
             let challenge = [(header::WWW_AUTHENTICATE, "Bearer error=\"invalid_token\"")];
-            return (StatusCode::UNAUTHORIZED, challenge).into_response();
+            return (status, challenge).into_response();
         }
         let message: Value = serde_json::from_slice(&body).unwrap_or_default();
         kept.methods.push(message["method"].as_str().unwrap_or(head.method.as_str()).to_owned());

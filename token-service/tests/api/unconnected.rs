@@ -87,7 +87,9 @@ async fn member_key(service: &Service, subject: &str) -> String {
 }
 
 fn request(method: &str, params: Value) -> Value {
-    json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params})
+    let mut message = json!({"jsonrpc": "2.0", "id": 1, "method": method});
+    message["params"] = params;
+    message
 }
 
 fn modern(method: &str, mut params: Value) -> Value {
@@ -243,10 +245,57 @@ async fn a_session_waits_for_a_server_that_refuses() {
     let asked = scene.post(&handle, None, &modern("tools/call", call())).await;
     scene.connect("Ada Lovelace", &link_of(&asked.body["result"])).await;
     learnt(&scene).await;
-    scene.tracker.refuse();
+    scene.service.clock.advance(60_000);
+    scene.tracker.answer_all(StatusCode::UNAUTHORIZED);
     let reply = scene.ask("sessions", &scene.key, json!({"session": session})).await;
     assert_eq!(reply["result"], "unavailable", "{reply}");
     assert_eq!(scene.lease(&scene.key).await["result"], "connect_required", "the member is asked");
+}
+
+#[tokio::test]
+async fn a_server_that_does_not_shake_hands_ends_the_session() {
+    let scene = Scene::new().await;
+    let handle = scene.handle(&scene.key).await;
+    let session = scene.initialize(&handle).await.header("mcp-session-id").expect("a session").to_owned();
+    let asked = scene.post(&handle, None, &modern("tools/call", call())).await;
+    scene.connect("Ada Lovelace", &link_of(&asked.body["result"])).await;
+    learnt(&scene).await;
+    for (status, expected) in [
+        (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
+        (StatusCode::TOO_MANY_REQUESTS, "unavailable"),
+        (StatusCode::NOT_FOUND, "unknown"),
+    ] {
+        scene.tracker.answer_all(status);
+        let reply = scene.ask("sessions", &scene.key, json!({"session": session})).await;
+        assert_eq!(reply["result"], expected, "{status}");
+    }
+}
+
+#[tokio::test]
+async fn a_call_that_needs_more_scopes_is_held_when_it_comes_again() {
+    let scene = Scene::new().await;
+    let first = scene.post(&scene.handle(&scene.key).await, None, &modern("tools/call", call())).await;
+    scene.connect("Ada Lovelace", &link_of(&first.body["result"])).await;
+    scene.service.clock.advance(60_000);
+    let granted = scene.lease(&scene.key).await;
+    let refused = async || {
+        let rejected = json!({
+            "connection_id": granted["connection_id"], "generation": granted["credential_generation"],
+            "status": 403, "challenge": "Bearer error=\"insufficient_scope\", scope=\"admin\"",
+        });
+        let request = json!({"server": "tracker", "proof": key_proof(&scene.key), "rejected": rejected});
+        let lease = scene.service.lease(&request).await.body;
+        lease["handle"].as_str().unwrap_or_else(|| panic!("a handle: {lease}")).to_owned()
+    };
+    let asked = scene.post(&refused().await, None, &modern("tools/call", call())).await.body;
+    let link = link_of(&asked["result"]);
+    assert_ne!(link, link_of(&first.body["result"]), "the first link was used");
+
+    // The upstream has refused the retry too, and its state is with the upstream's copy of the request.
+    let (handle, again) = (refused().await, modern("tools/call", call()));
+    let (held, ()) = tokio::join!(scene.post(&handle, None, &again), scene.connect("Ada Lovelace", &link));
+    let held = &held.body["result"];
+    assert_eq!((&held["resultType"], held.get("inputRequests")), (&json!("input_required"), None), "{held}");
 }
 
 /// Until the catalogue is there.

@@ -39,6 +39,16 @@ impl<'d, 'a, 'p> Fields<'d, 'a, 'p> {
         self.string(key, value, read)
     }
 
+    /// A string that `read` accepts; `None` if it is not there or has a problem.
+    pub(super) fn optional<T>(
+        &mut self,
+        key: &'static str,
+        read: impl Fn(&str) -> Result<T, String>,
+    ) -> Option<T> {
+        let value = self.ask(key)?;
+        self.string(key, value, read)
+    }
+
     /// A list of strings; `None` if it is not there or has a problem.
     pub(super) fn list<T>(
         &mut self,

@@ -3,14 +3,17 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
-use portcullis_wire::lease::Lease;
 use portcullis_wire::watch::ServerEntry;
+use portcullis_wire::{CONTRACT_VERSION, MARKER_HEADER};
 
 use super::record::Record;
-use crate::mcp::{Era, Request, error_body};
+use super::refusals::service_failed;
+use super::renewing::Renewable;
+use crate::leases::Access;
+use crate::mcp::{Era, Id, Request, error_body};
 use crate::payload;
 use crate::reply::{LocalReply, code};
-use crate::response::headers::{self, BodyPlan, Head, Refusal};
+use crate::response::headers::{self, BodyPlan, CredentialRefusal, Head, Refusal};
 use crate::response::list::ListContext;
 use crate::response::needles::Needles;
 use crate::response::pipeline::{Bounds, HELD_LIMIT, ResponsePipeline, Subject};
@@ -25,20 +28,65 @@ const LIST_TTL_CAP_MS: u64 = 60_000;
 #[derive(Debug)]
 pub(super) struct Forwarded {
     /// Pinned: the response is judged by the policy that the request was judged by.
-    lease: Rc<Lease>,
+    access: Access,
     server: Rc<ServerEntry>,
     /// `None` for the GET and DELETE of legacy sessions.
     request: Option<Request>,
+    /// The client's session is one of the token-service's, and the client is to keep it.
+    keeps_session: bool,
+    /// Where the credential can be renewed, and until the response shows that it need not be.
+    pub(super) renewable: Option<Renewable>,
     needles: Arc<Needles>,
     pipeline: Option<ResponsePipeline>,
     /// The head that waits for its body.
     held: Option<Headers>,
 }
 
+/// A response that came as a whole, judged.
+#[derive(Debug)]
+pub(super) enum Whole {
+    Answered(LocalReply),
+    Refused(LocalReply),
+}
+
 impl Forwarded {
-    pub(super) fn new(server: Rc<ServerEntry>, lease: Rc<Lease>, request: Option<Request>) -> Self {
-        let needles = Arc::new(Needles::of_headers(&lease.credential_headers));
-        Self { lease, server, request, needles, pipeline: None, held: None }
+    pub(super) fn new(
+        server: Rc<ServerEntry>,
+        access: Access,
+        request: Option<Request>,
+        keeps_session: bool,
+    ) -> Self {
+        let needles = needles(&access);
+        let (renewable, pipeline, held) = (None, None, None);
+        Self { access, server, request, keeps_session, renewable, needles, pipeline, held }
+    }
+
+    pub(super) fn access(&self) -> &Access {
+        &self.access
+    }
+
+    pub(super) fn server(&self) -> &ServerEntry {
+        &self.server
+    }
+
+    pub(super) fn request_id(&self) -> Option<&Id> {
+        self.request.as_ref()?.id.as_ref()
+    }
+
+    /// What is to come answers the same request under another lease.
+    pub(super) fn adopt(&mut self, access: Access) {
+        self.needles = needles(&access);
+        self.access = access;
+    }
+
+    /// Whether the upstream refuses a credential that can be renewed.
+    pub(super) fn refused_credential(&mut self, headers: &Headers) -> Option<CredentialRefusal> {
+        let refusal = self.renewable.as_ref().and_then(|_| CredentialRefusal::of(headers));
+        if refusal.is_none() {
+            // It was good, so there will be no need to send the request again.
+            self.renewable = None;
+        }
+        refusal
     }
 
     /// Judges the head. `end_of_stream` says that there is no body.
@@ -48,39 +96,73 @@ impl Forwarded {
         headers: &Headers,
         end_of_stream: bool,
     ) -> ResponseHead {
+        if self.is_from_service() && !is_answer_of_service(headers) {
+            return ResponseHead::Reply(service_failed(self.request_id()));
+        }
         if let Some(status) = failure(headers) {
             return ResponseHead::Reply(self.failed(status));
         }
         let subject = self.subject();
         let inspected = subject.is_inspected() && !end_of_stream;
-        match headers::judge(headers, inspected, &self.needles) {
-            Head::Refuse(refusal) => ResponseHead::Reply(self.refuse(refusal)),
-            Head::Forward { headers, plan } => {
-                let may_be_replaced = matches!(subject, Subject::Call(Some(_)));
-                let hold = may_be_replaced
-                    && plan == BodyPlan::Json
-                    && !end_of_stream
-                    && !headers::is_longer(&headers, HELD_LIMIT);
-                let plan = if hold { BodyPlan::HeldJson } else { plan };
-                let config = worker.config();
-                let bounds = Bounds {
-                    json: config.max_list_bytes,
-                    held: HELD_LIMIT,
-                    event: config.max_event_bytes,
-                    excerpt: payload::DEFAULT_LIMIT,
-                };
-                let needles = Arc::clone(&self.needles);
-                let payload = self.server.payload;
-                let share = worker.held().share();
-                let pipeline = ResponsePipeline::with_bounds(plan, subject, needles, payload, bounds, share);
-                self.pipeline = Some(pipeline);
-                if !hold {
-                    return ResponseHead::Replace(headers);
-                }
-                self.held = Some(headers);
-                ResponseHead::Hold
+        let (mut headers, plan) = match headers::judge(headers, inspected, &self.needles) {
+            Head::Refuse(_) if self.is_from_service() => {
+                return ResponseHead::Reply(service_failed(self.request_id()));
             }
+            Head::Refuse(refusal) => return ResponseHead::Reply(self.refuse(refusal)),
+            Head::Forward { headers, plan } => (headers, plan),
+        };
+        if self.keeps_session {
+            headers.retain(|(name, _)| name != b"mcp-session-id");
         }
+        let may_be_replaced = matches!(subject, Subject::Call(Some(_)));
+        let hold = may_be_replaced
+            && plan == BodyPlan::Json
+            && !end_of_stream
+            && !headers::is_longer(&headers, HELD_LIMIT);
+        let plan = if hold { BodyPlan::HeldJson } else { plan };
+        self.pipeline = Some(self.pipeline(worker, plan, subject));
+        if !hold {
+            return ResponseHead::Replace(headers);
+        }
+        self.held = Some(headers);
+        ResponseHead::Hold
+    }
+
+    fn pipeline(&self, worker: &Worker, plan: BodyPlan, subject: Subject) -> ResponsePipeline {
+        let config = worker.config();
+        let bounds = Bounds {
+            json: config.max_list_bytes,
+            held: HELD_LIMIT,
+            event: config.max_event_bytes,
+            excerpt: payload::DEFAULT_LIMIT,
+        };
+        let (needles, share) = (Arc::clone(&self.needles), worker.held().share());
+        ResponsePipeline::with_bounds(plan, subject, needles, self.server.payload, bounds, share)
+    }
+
+    /// Judges a response that came as a whole.
+    pub(super) fn on_whole(&mut self, worker: &Worker, headers: &Headers, body: &[u8]) -> Whole {
+        let head = match self.on_headers(worker, headers, body.is_empty()) {
+            ResponseHead::Reply(reply) => return Whole::Refused(reply),
+            ResponseHead::Replace(headers) => Some(headers),
+            ResponseHead::Hold | ResponseHead::Keep => None,
+        };
+        let body = match self.on_body(body, true) {
+            ResponseChunk::Keep => body.to_vec(),
+            ResponseChunk::Replace(body) => body,
+        };
+        let Some(head) = head.or_else(|| self.take_head()) else {
+            return Whole::Refused(self.failed(Refusal::STATUS));
+        };
+        Whole::Answered(LocalReply::relayed(&head, body, self.relayed_as()))
+    }
+
+    fn relayed_as(&self) -> &'static str {
+        if self.is_from_service() { "connect_required" } else { "credential_renewed" }
+    }
+
+    fn is_from_service(&self) -> bool {
+        matches!(self.access, Access::ConnectRequired(_))
     }
 
     fn subject(&self) -> Subject {
@@ -96,24 +178,23 @@ impl Forwarded {
         }
     }
 
-    fn refuse(&self, refusal: Refusal) -> LocalReply {
+    pub(super) fn refuse(&self, refusal: Refusal) -> LocalReply {
         self.reply(Refusal::STATUS, code::RESPONSE_REJECTED, refusal.message(), refusal.reason())
     }
 
-    fn failed(&self, status: u32) -> LocalReply {
+    pub(super) fn failed(&self, status: u32) -> LocalReply {
         let message = "The server behind the gateway could not be reached, or failed. Try again; if it stays like \
                        this, tell whoever runs the server.";
         self.reply(status, code::UNAVAILABLE, message, "upstream_failed")
     }
 
     fn reply(&self, status: u32, code: i32, message: &str, reason: &str) -> LocalReply {
-        let id = self.request.as_ref().and_then(|request| request.id.as_ref());
-        LocalReply::with_body(status, code, error_body(id, code, message, None), reason)
+        LocalReply::with_body(status, code, error_body(self.request_id(), code, message, None), reason)
     }
 
     pub(super) fn on_body(&mut self, chunk: &[u8], end_of_stream: bool) -> ResponseChunk {
         match &mut self.pipeline {
-            Some(pipeline) => pipeline.push(&self.lease.policy, chunk, end_of_stream),
+            Some(pipeline) => pipeline.push(self.access.policy(), chunk, end_of_stream),
             None => ResponseChunk::Keep,
         }
     }
@@ -129,8 +210,12 @@ impl Forwarded {
     /// Puts what is known of the response into the access log.
     pub(super) fn report(&self, record: &mut Record) {
         let Some(observed) = self.pipeline.as_ref().map(ResponsePipeline::observed) else { return };
-        if let Some(excerpt) = &observed.excerpt {
-            record.set("response", excerpt.as_str());
+        match &observed.excerpt {
+            Some(excerpt) if self.is_from_service() => {
+                record.set("response", payload::without_tickets(excerpt));
+            }
+            Some(excerpt) => record.set("response", excerpt.as_str()),
+            None => {}
         }
         if let Some(code) = observed.error_code {
             record.set("error_code", code.to_string());
@@ -139,6 +224,25 @@ impl Forwarded {
             record.set("rule", "credential_echo_masked");
         }
     }
+}
+
+/// What the upstream must not send back.
+fn needles(access: &Access) -> Arc<Needles> {
+    Arc::new(match access {
+        Access::Granted(lease) => Needles::of_headers(&lease.credential_headers),
+        Access::ConnectRequired(_) => Needles::of_headers(&[]),
+    })
+}
+
+/// Whether the token-service made this response, and not Envoy because it could not reach it.
+fn is_answer_of_service(headers: &Headers) -> bool {
+    let marked = headers
+        .iter()
+        .any(|(name, value)| name == MARKER_HEADER.as_bytes() && value == CONTRACT_VERSION.as_bytes());
+    let failed = headers
+        .iter()
+        .any(|(name, value)| name == b":status" && value.first().is_none_or(|digit| *digit == b'5'));
+    marked && !failed
 }
 
 /// The status, if the upstream failed without an answer in the protocol: Envoy's own reply when it cannot reach it, or

@@ -1,15 +1,18 @@
-//! The request as the upstream gets it.
+//! The request as the upstream gets it, or the token-service in its place.
 //!
 //! The header map is built from an allow-list, so nothing that a client sends reaches an upstream by being unknown to
 //! us: no gateway credential, no cookie, no header that pretends to come from the gateway.
 
 use portcullis_wire::lease::CredentialHeader;
+use portcullis_wire::secret::SecretText;
+use portcullis_wire::unconnected::{self, HANDLE_HEADER};
 use portcullis_wire::watch::Upstream;
 
 use super::head::{Head, Verb};
+use crate::leases::UpstreamSession;
 use crate::step::Headers;
 
-/// Names the route to the upstream; Envoy's route table has no other way out, and removes it before the upstream.
+/// Names the route out; Envoy's route table has no other way, and removes it before the other end.
 pub(super) const UPSTREAM_HEADER: &str = "x-portcullis-upstream";
 
 /// What a client may send to an upstream, besides `mcp-*`. `Origin` is judged here and not passed on: the upstream
@@ -25,9 +28,42 @@ const ALLOWED: [&str; 8] = [
     "tracestate",
 ];
 
-/// The header map for the upstream.
-pub(super) fn headers(head: &Head, upstream: &Upstream, credentials: &[CredentialHeader]) -> Headers {
-    let (scheme, route) = if upstream.tls { ("https", "tls") } else { ("http", "plain") };
+/// Where a request goes, and what is said there for us.
+pub(super) struct Target<'a> {
+    scheme: &'static str,
+    route: &'static str,
+    authority: &'a str,
+    path: &'a str,
+    /// Headers in place of what the client sent under their names; those without a value are not sent at all.
+    set: Vec<(&'a str, Option<&'a str>)>,
+}
+
+impl<'a> Target<'a> {
+    /// `session` is what stands behind the client's session, if the token-service opened that.
+    pub(super) fn upstream(
+        upstream: &'a Upstream,
+        credentials: &'a [CredentialHeader],
+        session: Option<&'a UpstreamSession>,
+    ) -> Self {
+        let (scheme, route) = if upstream.tls { ("https", "tls") } else { ("http", "plain") };
+        let mut set: Vec<_> =
+            credentials.iter().map(|header| (header.name.as_str(), Some(header.value.expose()))).collect();
+        if let Some(session) = session {
+            set.push(("mcp-session-id", session.id.as_deref()));
+            set.push(("mcp-protocol-version", Some(&session.protocol_version)));
+        }
+        Self { scheme, route, authority: &upstream.authority, path: &upstream.path, set }
+    }
+
+    /// The token-service, which answers in the upstream's place.
+    pub(super) fn service(authority: &'a str, handle: &'a SecretText) -> Self {
+        let set = vec![(HANDLE_HEADER, Some(handle.expose()))];
+        Self { scheme: "http", route: "service", authority, path: unconnected::PATH, set }
+    }
+}
+
+/// The header map for `target`. `body_length` is that of a body in place of the client's.
+pub(super) fn headers(head: &Head, target: &Target<'_>, body_length: Option<usize>) -> Headers {
     let method = match head.verb {
         Verb::Post => "POST",
         Verb::Get => "GET",
@@ -35,20 +71,25 @@ pub(super) fn headers(head: &Head, upstream: &Upstream, credentials: &[Credentia
     };
     let ours = [
         (":method", method),
-        (":scheme", scheme),
-        (":authority", upstream.authority.as_str()),
-        (":path", upstream.path.as_str()),
-        (UPSTREAM_HEADER, route),
+        (":scheme", target.scheme),
+        (":authority", target.authority),
+        (":path", target.path),
+        (UPSTREAM_HEADER, target.route),
         // Replies are read here, so they have to come unencoded.
         ("accept-encoding", "identity"),
     ];
-    let ours = ours.into_iter().chain(head.traceparent().map(|trace| ("traceparent", trace)));
-    let credentials = credentials.iter().map(|header| (header.name.as_str(), header.value.expose()));
-    let mut map: Headers = ours
-        .chain(credentials.clone())
-        .map(|(name, value)| (name.as_bytes().to_vec(), value.as_bytes().to_vec()))
-        .collect();
-    let set_by_us = |name: &[u8]| credentials.clone().any(|(ours, _)| ours.as_bytes() == name);
+    let length = body_length.map(|length| length.to_string());
+    let ours = ours
+        .into_iter()
+        .chain(head.traceparent().map(|trace| ("traceparent", trace)))
+        .chain(length.as_deref().map(|length| ("content-length", length)))
+        .chain(target.set.iter().filter_map(|(name, value)| Some((*name, (*value)?))));
+    let mut map: Headers =
+        ours.map(|(name, value)| (name.as_bytes().to_vec(), value.as_bytes().to_vec())).collect();
+    let set_by_us = |name: &[u8]| {
+        target.set.iter().any(|(ours, _)| ours.as_bytes() == name)
+            || (length.is_some() && name == b"content-length")
+    };
     let passed = head.headers.iter().filter(|(name, value)| {
         is_allowed(name)
             && !set_by_us(name)
@@ -64,11 +105,14 @@ fn is_allowed(name: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use portcullis_wire::secret::SecretText;
-
     use super::*;
 
-    fn forwarded(pairs: &[(&str, &[u8])], credentials: &[(&str, &str)]) -> Vec<(String, String)> {
+    fn text(headers: Headers) -> Vec<(String, String)> {
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("UTF-8");
+        headers.into_iter().map(|(name, value)| (text(name), text(value))).collect()
+    }
+
+    fn head(pairs: &[(&str, &[u8])]) -> Head {
         let all = [
             (":method", b"POST".as_slice()),
             (":path", b"/demo/mcp?x=1"),
@@ -76,7 +120,10 @@ mod tests {
             (":scheme", b"http"),
         ];
         let headers = all.iter().chain(pairs).map(|(name, value)| (name.as_bytes().to_vec(), value.to_vec()));
-        let head = Head::read(headers.collect()).expect("a POST");
+        Head::read(headers.collect()).expect("a POST")
+    }
+
+    fn forwarded(pairs: &[(&str, &[u8])], credentials: &[(&str, &str)]) -> Vec<(String, String)> {
         let upstream = Upstream { tls: true, authority: "mcp.example:8443".into(), path: "/v1/mcp".into() };
         let credentials: Vec<_> = credentials
             .iter()
@@ -85,11 +132,7 @@ mod tests {
                 value: SecretText::new((*value).into()),
             })
             .collect();
-        let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("UTF-8");
-        super::headers(&head, &upstream, &credentials)
-            .into_iter()
-            .map(|(name, value)| (text(name), text(value)))
-            .collect()
+        text(headers(&head(pairs), &Target::upstream(&upstream, &credentials, None), None))
     }
 
     fn has(map: &[(String, String)], name: &str) -> bool {
@@ -148,5 +191,48 @@ mod tests {
         assert_eq!(map.iter().filter(|(name, _)| name == "mcp-key").count(), 1);
         assert!(map.contains(&("mcp-key".into(), "theirs".into())));
         assert!(has(&map, "user-agent"));
+    }
+
+    #[test]
+    fn the_token_service_gets_the_handle_and_no_credential_of_the_client() {
+        let head = head(&[
+            ("authorization", b"Bearer gateway"),
+            ("x-portcullis-handle", b"mine"),
+            ("mcp-name", b"x"),
+        ]);
+        let handle = SecretText::new("ours".into());
+        let map = text(headers(&head, &Target::service("token-service", &handle), None));
+        for (name, value) in [
+            (":authority", "token-service"),
+            (":path", "/v1/unconnected"),
+            ("x-portcullis-upstream", "service"),
+            ("mcp-name", "x"),
+        ] {
+            assert!(map.contains(&(name.into(), value.into())), "{name}: {map:?}");
+        }
+        let handles: Vec<_> = map.iter().filter(|(name, _)| name == HANDLE_HEADER).collect();
+        assert_eq!(handles, [&(HANDLE_HEADER.to_owned(), "ours".to_owned())]);
+        assert!(!has(&map, "authorization"));
+    }
+
+    #[test]
+    fn a_session_is_the_upstreams_and_another_body_has_its_own_length() {
+        let head = head(&[
+            ("mcp-session-id", b"pcl-session.x"),
+            ("mcp-protocol-version", b"2025-11-25"),
+            ("content-length", b"99"),
+        ]);
+        let upstream = Upstream { tls: false, authority: "mcp.example".into(), path: "/".into() };
+        for id in [Some("theirs"), None] {
+            let session =
+                UpstreamSession { id: id.map(str::to_owned), protocol_version: "2025-06-18".to_owned() };
+            let map = text(headers(&head, &Target::upstream(&upstream, &[], Some(&session)), Some(7)));
+            let all = |name: &str| -> Vec<&str> {
+                map.iter().filter(|(found, _)| found == name).map(|(_, value)| value.as_str()).collect()
+            };
+            assert_eq!(all("mcp-session-id"), Vec::from_iter(id));
+            assert_eq!(all("mcp-protocol-version"), ["2025-06-18"]);
+            assert_eq!(all("content-length"), ["7"]);
+        }
     }
 }

@@ -1,42 +1,37 @@
 //! From a request's head to its release: the order of decisions.
 //!
 //! Path and slug, `Origin` and `Host`, caller, lease, body, protocol, policy. The first step that fails answers, and
-//! nothing reaches the upstream before the last one.
+//! nothing reaches the upstream before the last one. [`super::releasing`] says what goes where then.
 
-use std::rc::Rc;
-
-use portcullis_wire::digest::Digest;
-use portcullis_wire::lease::{CallerProof, DenyReason, Lease, LeaseRequest};
-use portcullis_wire::policy::{Decision, Policy};
+use portcullis_wire::unconnected::OpenedState;
 use portcullis_wire::watch::ServerEntry;
 
-use super::answering::Forwarded;
+use super::asker::Asker;
 use super::head::{Head, Verb};
+use super::message::{judge_message, read_headers};
 use super::record::Record;
-use super::{ReadBody, Surroundings, forward};
-use crate::identity::{Credential, Fault as CredentialFault, bearer};
-use crate::json::Limits;
-use crate::leases::LeaseKey;
-use crate::mcp::{self, McpHeaders, Request, Target};
-use crate::origin::SourceFault;
-use crate::path::{self, Route};
-use crate::payload;
+use super::refusals::{RETRY_SOON_MS, denied, no_answer, unauthenticated, unexpected_body, wrong_source};
+use super::releasing::{Judged, Release};
+use super::{ReadBody, Surroundings};
+use crate::identity::bearer;
+use crate::leases::Access;
+use crate::mcp::McpHeaders;
+use crate::path;
 use crate::registry::Registry;
-use crate::reply::{LocalReply, code};
+use crate::reply::LocalReply;
 use crate::step::Headers;
 use crate::worker::{LeaseState, Readiness, Worker};
 
 /// A request that is not decided yet.
 #[derive(Debug)]
 pub(super) struct Judging {
-    head: Head,
-    route: Route,
+    pub(super) head: Head,
+    pub(super) asker: Asker,
     /// Gathered once somebody with access asks.
-    mcp: Option<McpHeaders>,
-    credential: Credential,
-    /// Set once the credential is found good, for the token-service if there is no lease yet.
-    proof: Option<CallerProof>,
+    pub(super) mcp: Option<McpHeaders>,
     body: Body,
+    /// What stands behind the `requestState` of ours that the request carries; asked for once.
+    pub(super) opened: Option<OpenedState>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,7 +46,7 @@ enum Body {
 #[derive(Debug)]
 pub(super) enum Progress {
     Waiting,
-    Released(Headers, Box<Forwarded>),
+    Released(Box<Release>),
 }
 
 impl Judging {
@@ -70,7 +65,7 @@ impl Judging {
         config.allowed.judge(&head.headers).map_err(wrong_source)?;
         let credential = bearer::find(&head.headers).map_err(unauthenticated)?;
         let body = if end_of_stream { Body::Absent } else { Body::Incomplete };
-        Ok(Self { head, route, mcp: None, credential, proof: None, body })
+        Ok(Self { head, asker: Asker::new(route, credential), mcp: None, body, opened: None })
     }
 
     /// Notes what has come of the body. `size` is the sum so far, in bytes.
@@ -107,11 +102,11 @@ impl Judging {
             Readiness::Waiting => return Ok(Progress::Waiting),
             Readiness::Unready => return Err(no_answer(RETRY_SOON_MS)),
         };
-        let server = registry.server(&self.route.server).ok_or_else(LocalReply::unknown_server)?;
-        let Some(lease) = self.lease(stream, worker, &registry, server, around)? else {
+        let server = registry.server(&self.asker.route.server).ok_or_else(LocalReply::unknown_server)?;
+        let Some(access) = self.access(stream, worker, &registry, server, around)? else {
             return Ok(Progress::Waiting);
         };
-        record.caller(&lease);
+        record.caller(&access);
         let mcp = if let Some(mcp) = &self.mcp {
             mcp
         } else {
@@ -121,49 +116,36 @@ impl Judging {
         if self.body == Body::Incomplete {
             return Ok(Progress::Waiting);
         }
-        let request = match self.head.verb {
+        let (request, bytes) = match self.head.verb {
             Verb::Post => {
                 let bytes = self.body.read(body)?;
-                Some(judge_message(&bytes, mcp, server, &lease, record)?)
+                (Some(judge_message(&bytes, mcp, server, access.policy(), record)?), bytes)
             }
-            Verb::Get | Verb::Delete => None,
+            Verb::Get | Verb::Delete => (None, Vec::new()),
         };
-        let headers = forward::headers(&self.head, &server.upstream, &lease.credential_headers);
-        let forwarded = Forwarded::new(Rc::clone(server), lease, request);
-        Ok(Progress::Released(headers, Box::new(forwarded)))
+        let judged = Judged { server, request, bytes };
+        match access {
+            Access::Granted(lease) => self.release_upstream(stream, worker, judged, lease, around),
+            Access::ConnectRequired(_) => {
+                Ok(Progress::Released(Box::new(self.release_to_service(worker, judged, access))))
+            }
+        }
     }
 
     /// The lease for this request, if it is there. Asked for again after every wait, so that a revocation which
     /// arrives while the body is under way still counts.
-    fn lease(
+    fn access(
         &mut self,
         stream: u32,
         worker: &mut Worker,
         registry: &Registry,
         server: &ServerEntry,
         around: &Surroundings<'_>,
-    ) -> Result<Option<Rc<Lease>>, LocalReply> {
-        let proof = if let Some(proof) = &self.proof {
-            proof
-        } else {
-            let resource = path::resource_url(&worker.config().public_url, &self.route);
-            let proof =
-                worker.identify(&self.credential, registry, &resource, around).map_err(unauthenticated)?;
-            self.proof.insert(proof)
-        };
-        let key = LeaseKey {
-            credential: self.credential.digest,
-            workspace: self.route.workspace.clone(),
-            server_id: server.id.clone(),
-        };
-        let request = || LeaseRequest {
-            server: self.route.server.clone(),
-            workspace: self.route.workspace.clone(),
-            proof: proof.clone(),
-            rejected: None,
-        };
-        match worker.lease(stream, &key, request, around.now_ms) {
-            LeaseState::Granted(lease) => Ok(Some(lease)),
+    ) -> Result<Option<Access>, LocalReply> {
+        self.asker.prove(worker, registry, around)?;
+        let Some(proven) = self.asker.proven() else { return Ok(None) };
+        match worker.lease(stream, &self.asker.key(server), || proven.lease(None), around.now_ms) {
+            LeaseState::Known(access) => Ok(Some(access)),
             LeaseState::Waiting => Ok(None),
             LeaseState::Denied(reason) => Err(denied(reason)),
             LeaseState::Unavailable { retry_after_ms } => Err(no_answer(retry_after_ms)),
@@ -179,139 +161,4 @@ impl Body {
         let message = "The gateway could not read the request body. Try again.";
         body().ok_or_else(|| LocalReply::unavailable("body_unreadable", message, RETRY_SOON_MS))
     }
-}
-
-/// Reads the message and holds its names against the policy.
-fn judge_message(
-    bytes: &[u8],
-    mcp: &McpHeaders,
-    server: &ServerEntry,
-    lease: &Lease,
-    record: &mut Record,
-) -> Result<Request, LocalReply> {
-    let request = mcp::read_request(bytes, mcp, &Limits::default()).map_err(|fault| {
-        record.set("method", fault.method_name.as_deref().unwrap_or_default());
-        fault.reply()
-    })?;
-    record.set("method", request.method_name.as_str());
-    record.set("version", request.version.as_str());
-    if let Some(target) = request.targets.first() {
-        record.target(target.kind, &target.name);
-    }
-    let parameters = request.params.clone().and_then(|span| bytes.get(span)).unwrap_or_default();
-    let parameters = payload::excerpt(server.payload, parameters, payload::DEFAULT_LIMIT);
-    record.set("parameters", parameters.unwrap_or_default());
-    for target in &request.targets {
-        check_policy(&request, target, &lease.policy, record)?;
-    }
-    Ok(request)
-}
-
-const RETRY_SOON_MS: u64 = 2_000;
-
-fn check_policy(
-    request: &Request,
-    target: &Target,
-    policy: &Policy,
-    record: &mut Record,
-) -> Result<(), LocalReply> {
-    match policy.decide(target.kind, &target.name) {
-        Decision::Allowed => Ok(()),
-        decision @ Decision::Denied { .. } => {
-            record.target(target.kind, &target.name);
-            record.denied_by_policy(target.kind, decision);
-            Err(mcp::denial(request, target))
-        }
-    }
-}
-
-/// The MCP headers, and what the head says about the body: its type, its encoding, its size.
-fn read_headers(head: &Head, record: &mut Record, limit: usize) -> Result<McpHeaders, LocalReply> {
-    let mcp = McpHeaders::gather(&head.headers).map_err(|fault| fault.reply())?;
-    if let Some(session) = &mcp.session_id {
-        record.set("session", short_digest(session));
-    }
-    if head.verb != Verb::Post {
-        // GET and DELETE are for the sessions of legacy versions.
-        mcp::read_bodiless(&mcp).map_err(|fault| fault.reply())?;
-        return Ok(mcp);
-    }
-    mcp::check_media_type(&head.headers).map_err(|fault| fault.reply())?;
-    if head.content_length().is_some_and(|length| length > limit) {
-        return Err(LocalReply::too_large(limit));
-    }
-    Ok(mcp)
-}
-
-fn unexpected_body() -> LocalReply {
-    LocalReply::error(
-        400,
-        code::INVALID_REQUEST,
-        "GET and DELETE have no body here. Use POST to send a message.",
-        "unexpected_body",
-    )
-}
-
-fn no_answer(retry_after_ms: u64) -> LocalReply {
-    LocalReply::unavailable(
-        "token_service_unavailable",
-        "The gateway cannot decide about this request now, because it has no answer from its token-service. Nothing was \
-         sent to the server. Try again.",
-        retry_after_ms,
-    )
-}
-
-fn wrong_source(fault: SourceFault) -> LocalReply {
-    LocalReply::error(fault.status(), code::INVALID_REQUEST, &fault.to_string(), fault.reason())
-}
-
-fn unauthenticated(fault: CredentialFault) -> LocalReply {
-    let code = if fault.status() == 503 { code::UNAVAILABLE } else { code::UNAUTHENTICATED };
-    let mut reply = LocalReply::error(fault.status(), code, &fault.to_string(), fault.reason());
-    if let Some(challenge) = fault.challenge(None) {
-        reply = reply.header("www-authenticate", challenge);
-    }
-    match fault.retry_after_seconds() {
-        Some(seconds) => reply.header("retry-after", seconds.to_string()),
-        None => reply,
-    }
-}
-
-/// What a caller may know of a refused lease.
-fn denied(reason: DenyReason) -> LocalReply {
-    match reason {
-        DenyReason::UnknownCredential => unauthenticated(CredentialFault::Unknown),
-        DenyReason::ExpiredCredential => unauthenticated(CredentialFault::Expired),
-        DenyReason::DisabledCredential => unauthenticated(CredentialFault::Disabled),
-        DenyReason::WrongWorkspace => LocalReply::error(
-            403,
-            code::POLICY_DENIED,
-            "This credential belongs to another workspace than the one in the URL. Use the URL of your workspace.",
-            "wrong_workspace",
-        ),
-        DenyReason::UnknownServer => LocalReply::unknown_server(),
-        DenyReason::CredentialUnavailable => LocalReply::error(
-            503,
-            code::UNAVAILABLE,
-            "The gateway holds no usable credential for this server. An administrator has to set it.",
-            "credential_unavailable",
-        ),
-        DenyReason::MemberRequired => LocalReply::error(
-            403,
-            code::POLICY_DENIED,
-            "This server needs an account of each person, and no person is behind a service key. Use the key of a member.",
-            "member_required",
-        ),
-        DenyReason::TooManyScopes => LocalReply::error(
-            403,
-            code::POLICY_DENIED,
-            "This server has asked for further permissions several times within the hour. Try again in an hour, or connect the account anew.",
-            "too_many_scopes",
-        ),
-    }
-}
-
-/// Session ids are bearer tokens of a kind: logs hold enough to tell them apart and no more.
-fn short_digest(text: &str) -> String {
-    Digest::of("session", &[text.as_bytes()]).to_string().chars().take(16).collect()
 }

@@ -2,26 +2,39 @@
 //!
 //! ```text
 //!  New ──headers──► Judging ──verdict──► Forwarded ──response──► …
-//!                      │ refused            │ response refused
-//!                      └──────► Closed ◄────┘
+//!                      │ refused            │    │ the credential is refused
+//!                      │   response refused │    ▼
+//!                      │                    │  Renewing
+//!                      └──────► Closed ◄────┴────┘ answered
 //! ```
 //!
-//! [`judging`] decides about the request, [`answering`] about the response. An exchange is woken when something that
+//! [`judging`] decides about the request, [`answering`] about the response, and [`renewing`] sends a request once more
+//! if the upstream refuses a credential that can be renewed. An exchange is woken when something that
 //! it waited for has come, and then simply looks at everything again: deciding twice costs two look-ups and leaves no
 //! half-remembered verdict behind.
 
 mod answering;
+mod asker;
 mod forward;
 mod head;
 mod judging;
+mod message;
 mod record;
+mod refusals;
+mod releasing;
+mod renewing;
 
 use portcullis_wire::watch::VerificationKey;
 
 use self::answering::Forwarded;
 use self::judging::{Judging, Progress};
 use self::record::Record;
+use self::refusals::try_again;
+use self::releasing::Release;
+use self::renewing::{Outcome, Renewing};
+use crate::leases::Access;
 use crate::reply::LocalReply;
+use crate::response::headers::CredentialRefusal;
 use crate::step::{Headers, ResponseChunk, ResponseHead, Step};
 use crate::worker::Worker;
 
@@ -41,6 +54,9 @@ pub struct Surroundings<'a> {
 /// Reads the buffered request body from the host.
 pub type ReadBody<'a> = &'a dyn Fn() -> Option<Vec<u8>>;
 
+/// Milliseconds since the epoch, asked of the host only where they are needed; `None` if it does not say.
+pub type Clock<'a> = &'a dyn Fn() -> Option<u64>;
+
 /// One request.
 #[derive(Debug)]
 pub struct Exchange {
@@ -54,6 +70,8 @@ enum State {
     New,
     Judging(Box<Judging>),
     Forwarded(Box<Forwarded>),
+    /// Let go, refused for its credential, and to be answered otherwise.
+    Renewing(Box<Renewing>),
     /// Answered by the gateway, or over.
     Closed,
 }
@@ -104,15 +122,42 @@ impl Exchange {
     }
 
     fn advance(&mut self, worker: &mut Worker, body: ReadBody<'_>, around: &Surroundings<'_>) -> Step {
-        let State::Judging(judging) = &mut self.state else { return Step::Done };
+        let judging = match &mut self.state {
+            State::Judging(judging) => judging,
+            State::Renewing(_) => return self.renew(worker, around.now_ms),
+            State::New | State::Forwarded(_) | State::Closed => return Step::Done,
+        };
         match judging.decide(self.stream, worker, &mut self.record, body, around) {
             Ok(Progress::Waiting) => Step::Wait,
-            Ok(Progress::Released(headers, forwarded)) => {
-                self.record.allowed();
-                self.state = State::Forwarded(forwarded);
-                Step::Forward(headers)
-            }
+            Ok(Progress::Released(release)) => self.release(*release),
             Err(reply) => self.close(reply),
+        }
+    }
+
+    fn release(&mut self, release: Release) -> Step {
+        let Release { headers, body, mut forwarded, kept } = release;
+        match forwarded.access() {
+            Access::Granted(_) => self.record.allowed(),
+            Access::ConnectRequired(_) => self.record.connect_required(),
+        }
+        if let (State::Judging(judging), Some(kept)) =
+            (std::mem::replace(&mut self.state, State::Closed), kept)
+        {
+            forwarded.renewable = Some(judging.into_renewable(kept));
+        }
+        self.state = State::Forwarded(Box::new(forwarded));
+        Step::Forward { headers, body }
+    }
+
+    fn renew(&mut self, worker: &mut Worker, now_ms: u64) -> Step {
+        let State::Renewing(renewing) = &mut self.state else { return Step::Done };
+        match renewing.advance(self.stream, worker, &mut self.record, now_ms) {
+            Outcome::Waiting => Step::Wait,
+            Outcome::Refused(reply) => self.close(reply),
+            Outcome::Answered(reply) => {
+                self.state = State::Closed;
+                Step::Reply(reply)
+            }
         }
     }
 
@@ -126,11 +171,15 @@ impl Exchange {
 
     pub fn on_response_headers(
         &mut self,
-        worker: &Worker,
+        worker: &mut Worker,
         headers: &Headers,
         end_of_stream: bool,
+        clock: Clock<'_>,
     ) -> ResponseHead {
         let State::Forwarded(forwarded) = &mut self.state else { return ResponseHead::Keep };
+        if let Some(refusal) = forwarded.refused_credential(headers) {
+            return self.begin_renewal(refusal, worker, clock);
+        }
         let head = forwarded.on_headers(worker, headers, end_of_stream);
         if let ResponseHead::Reply(reply) = &head {
             self.record.response_refused(reply);
@@ -139,13 +188,40 @@ impl Exchange {
         head
     }
 
-    /// Whether the shell has to read this response's body at all.
-    pub fn wants_response_body(&self) -> bool {
-        matches!(self.state, State::Forwarded(_))
+    fn begin_renewal(
+        &mut self,
+        refusal: CredentialRefusal,
+        worker: &mut Worker,
+        clock: Clock<'_>,
+    ) -> ResponseHead {
+        let renewing = match std::mem::replace(&mut self.state, State::Closed) {
+            State::Forwarded(forwarded) => Renewing::begin(*forwarded, refusal),
+            _ => None,
+        };
+        let step = match (renewing, clock()) {
+            (Some(renewing), Some(now_ms)) => {
+                self.state = State::Renewing(Box::new(renewing));
+                self.renew(worker, now_ms)
+            }
+            _ => self.close(try_again(None)),
+        };
+        match step {
+            Step::Reply(reply) => ResponseHead::Reply(reply),
+            Step::Wait | Step::Forward { .. } | Step::Done => ResponseHead::Hold,
+        }
+    }
+
+    /// Whether nothing of this response may go on, not even its end: another answer is on its way.
+    pub fn withholds_response(&self) -> bool {
+        matches!(self.state, State::Renewing(_))
     }
 
     pub fn on_response_body(&mut self, chunk: &[u8], end_of_stream: bool) -> ResponseChunk {
-        let State::Forwarded(forwarded) = &mut self.state else { return ResponseChunk::Keep };
+        let forwarded = match &mut self.state {
+            State::Forwarded(forwarded) => forwarded,
+            State::Renewing(_) => return ResponseChunk::Replace(Vec::new()),
+            State::New | State::Judging(_) | State::Closed => return ResponseChunk::Keep,
+        };
         let chunk = forwarded.on_body(chunk, end_of_stream);
         if end_of_stream {
             forwarded.report(&mut self.record);

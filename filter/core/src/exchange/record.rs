@@ -1,8 +1,8 @@
 //! What a request leaves in the access log, as filter-state keys that Envoy's log format names.
 
-use portcullis_wire::lease::Lease;
 use portcullis_wire::policy::{Decision, Kind};
 
+use crate::leases::Access;
 use crate::reply::LocalReply;
 
 /// The fields that the filter knows; Envoy adds times, bytes, status and addresses.
@@ -22,12 +22,13 @@ impl Record {
         }
     }
 
-    pub(super) fn caller(&mut self, lease: &Lease) {
-        self.set("caller", lease.caller.id.as_str());
-        self.set("caller_name", lease.caller.name.as_str());
-        self.set("credential", lease.caller.credential.as_str());
-        self.set("workspace", lease.workspace.slug.as_str());
-        self.set("revision", lease.revision.to_string());
+    pub(super) fn caller(&mut self, access: &Access) {
+        let caller = access.caller();
+        self.set("caller", caller.id.as_str());
+        self.set("caller_name", caller.name.as_str());
+        self.set("credential", caller.credential.as_str());
+        self.set("workspace", access.workspace().slug.as_str());
+        self.set("revision", access.revision().to_string());
     }
 
     pub(super) fn target(&mut self, kind: Kind, name: &str) {
@@ -37,6 +38,16 @@ impl Record {
 
     pub(super) fn allowed(&mut self) {
         self.set("decision", "allow");
+    }
+
+    /// Policy allows it, but the caller has yet to connect an account.
+    pub(super) fn connect_required(&mut self) {
+        self.set("decision", "connect_required");
+    }
+
+    /// The upstream refused the credential first.
+    pub(super) fn renewed(&mut self) {
+        self.set("rule", "credential_renewed");
     }
 
     /// `reason` is what the response-code details say too.

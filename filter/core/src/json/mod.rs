@@ -16,10 +16,12 @@ mod document;
 mod error;
 mod keys;
 mod reader;
+mod splice;
 mod text;
 
 pub use document::{Document, Items, Kind, Members, Value};
 pub use error::{ErrorClass, ReadError, ReadErrorKind};
+pub(crate) use splice::Splice;
 
 /// What one document may cost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,14 +1,26 @@
-//! Requests for leases that are under way, and the streams that wait for them.
+//! Requests for leases and sessions that are under way, and the streams that wait for them.
 
 use std::collections::HashMap;
 
+use portcullis_wire::digest::Digest;
+
 use super::LeaseKey;
+
+/// What is asked for. Streams that need the same wait for the same answer.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Flight {
+    Lease(LeaseKey),
+    /// A lease in place of the one whose credential, of this generation, the upstream refused.
+    Renewal(LeaseKey, u64),
+    /// The upstream's session behind one that the token-service opened, which the digest stands for.
+    Session(LeaseKey, Digest),
+}
 
 /// Requests under way at most; so many streams of different callers can wait without one caller starving another for
 /// long, and a slow token-service is not made slower.
 const MAX_UNDER_WAY: usize = 64;
 
-/// What a stream that needs a lease has to do.
+/// What a stream that needs an answer has to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Joined {
     /// Nobody has asked: ask. The stream waits for the answer.
@@ -19,46 +31,46 @@ pub enum Joined {
     Refused,
 }
 
-/// Joins the requests for one lease. A request goes on when the streams that wait for it have gone away.
+/// Joins the requests for one answer. A request goes on when the streams that wait for it have gone away.
 #[derive(Debug, Default)]
 pub struct Flights {
-    waiting: HashMap<LeaseKey, Vec<u32>>,
-    keys: HashMap<u32, LeaseKey>,
+    waiting: HashMap<Flight, Vec<u32>>,
+    flights: HashMap<u32, Flight>,
 }
 
 impl Flights {
-    /// Makes `stream` wait for `key`, and for no other key from now on.
-    pub fn join(&mut self, key: LeaseKey, stream: u32) -> Joined {
+    /// Makes `stream` wait for `flight`, and for no other from now on.
+    pub fn join(&mut self, flight: Flight, stream: u32) -> Joined {
         self.leave(stream);
         let full = self.waiting.len() >= MAX_UNDER_WAY;
-        let joined = match self.waiting.get_mut(&key) {
+        let joined = match self.waiting.get_mut(&flight) {
             Some(streams) => {
                 streams.push(stream);
                 Joined::Waiting
             }
             None if full => return Joined::Refused,
             None => {
-                self.waiting.insert(key.clone(), vec![stream]);
+                self.waiting.insert(flight.clone(), vec![stream]);
                 Joined::First
             }
         };
-        self.keys.insert(stream, key);
+        self.flights.insert(stream, flight);
         joined
     }
 
-    /// Ends the request for `key`, however it ended: the streams that waited for it, in the order they came.
-    pub fn land(&mut self, key: &LeaseKey) -> Vec<u32> {
-        let streams = self.waiting.remove(key).unwrap_or_default();
+    /// Ends the request for `flight`, however it ended: the streams that waited for it, in the order they came.
+    pub fn land(&mut self, flight: &Flight) -> Vec<u32> {
+        let streams = self.waiting.remove(flight).unwrap_or_default();
         for stream in &streams {
-            self.keys.remove(stream);
+            self.flights.remove(stream);
         }
         streams
     }
 
     /// The stream waits no more.
     pub fn leave(&mut self, stream: u32) {
-        let Some(key) = self.keys.remove(&stream) else { return };
-        if let Some(streams) = self.waiting.get_mut(&key) {
+        let Some(flight) = self.flights.remove(&stream) else { return };
+        if let Some(streams) = self.waiting.get_mut(&flight) {
             streams.retain(|other| *other != stream);
         }
     }
@@ -72,15 +84,14 @@ impl Flights {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use portcullis_wire::digest::Digest;
     use proptest::prelude::*;
 
-    fn key(number: usize) -> LeaseKey {
-        LeaseKey {
+    fn key(number: usize) -> Flight {
+        Flight::Lease(LeaseKey {
             credential: Digest::of("test", &[&number.to_be_bytes()]),
             workspace: None,
             server_id: "s".into(),
-        }
+        })
     }
 
     #[test]

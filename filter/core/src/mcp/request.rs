@@ -9,6 +9,7 @@ use super::headers::McpHeaders;
 use super::list_kind::ListKind;
 use super::message::{Id, Message, MessageKind};
 use super::method::Method;
+use super::retry::Retry;
 use super::targets::{Names, Target};
 use super::version::{Era, ProtocolVersion};
 use crate::reply::code;
@@ -42,6 +43,8 @@ pub struct Request {
     pub task_ids: Vec<String>,
     /// The list in the answer that policy has to filter.
     pub list: Option<ListKind>,
+    /// The state of the token-service's making that it carries.
+    pub retry: Option<Retry>,
     /// Whether this message says that its client can be sent to a URL. Legacy clients say so only in `initialize`.
     pub url_elicitation: bool,
 }
@@ -101,6 +104,7 @@ fn judge(message: &Message<'_, '_>, headers: &McpHeaders) -> Result<Request, Fau
         arguments: span(message.params.and_then(|params| params.get("arguments"))),
         task_ids: names.task_ids,
         list: method.and_then(Method::list),
+        retry: message.params.and_then(|params| Retry::read(method?, params)),
         url_elicitation: offers_url_elicitation(message, method),
     })
 }

@@ -5,6 +5,8 @@
 //! `Clear-Site-Data`, `Strict-Transport-Security`, and `WWW-Authenticate`, which would send the client to sign in at a
 //! server whose credentials it must never hold.
 
+use portcullis_wire::lease::MAX_CHALLENGE_BYTES;
+
 use super::needles::Needles;
 use crate::step::Headers;
 
@@ -35,14 +37,41 @@ pub enum Head {
 pub enum Refusal {
     /// Status 3xx: following it, or letting the client follow it, would leave the registered server.
     Redirected,
-    /// Status 401: the injected credential was refused. The client's own was fine, so it must not see a 401.
+    /// The injected credential was refused ([`CredentialRefusal`]). The client's own was fine, so it must not see that.
     RefusedCredential,
     /// A body that has to be read is compressed, although the request forbade it.
     Encoded,
     /// A body that has to be read is neither JSON nor server-sent events in UTF-8, or says two things about itself.
     ContentType,
+    /// A response that has to be read whole is too long for that.
+    TooLarge,
     /// No status, or one that ends HTTP (101).
     Malformed,
+}
+
+/// An upstream's word that it does not take the injected credential.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CredentialRefusal {
+    /// 401, or 403 with the error `insufficient_scope` (RFC 6750, section 3.1).
+    pub status: u16,
+    /// `WWW-Authenticate`, cut to [`MAX_CHALLENGE_BYTES`].
+    pub challenge: Option<String>,
+}
+
+impl CredentialRefusal {
+    /// `None` for every other response.
+    pub fn of(headers: &Headers) -> Option<Self> {
+        let status = status(headers).filter(|status| matches!(status, 401 | 403))?;
+        let challenges: Vec<&[u8]> = values(headers, b"www-authenticate").collect();
+        let challenge = challenges.join(&b", "[..]);
+        let wants_scope = memchr::memmem::find(&challenge, b"insufficient_scope").is_some();
+        if status == 403 && !wants_scope {
+            return None;
+        }
+        let mut challenge = String::from_utf8_lossy(&challenge).into_owned();
+        challenge.truncate(challenge.floor_char_boundary(MAX_CHALLENGE_BYTES));
+        Some(Self { status, challenge: Some(challenge).filter(|text| !text.is_empty()) })
+    }
 }
 
 impl Refusal {
@@ -52,9 +81,10 @@ impl Refusal {
     pub fn reason(self) -> &'static str {
         match self {
             Self::Redirected => "upstream_redirected",
-            Self::RefusedCredential => "upstream_refused_credential",
+            Self::RefusedCredential => "upstream_unauthorized",
             Self::Encoded => "upstream_encoded",
             Self::ContentType => "upstream_content_type",
+            Self::TooLarge => "upstream_too_large",
             Self::Malformed => "upstream_malformed",
         }
     }
@@ -68,6 +98,7 @@ impl Refusal {
             }
             Self::Encoded => "The server sent a compressed response that the gateway could not check.",
             Self::ContentType => "The server sent a response that is neither JSON nor an event stream.",
+            Self::TooLarge => "The server sent a response that is longer than the gateway can check.",
             Self::Malformed => "The server sent a response that is not valid HTTP for MCP.",
         }
     }
@@ -80,9 +111,11 @@ impl Refusal {
 pub fn judge(headers: &Headers, inspected: bool, needles: &Needles) -> Head {
     let Some(status) = status(headers) else { return Head::Refuse(Refusal::Malformed) };
     match status {
-        200..=299 | 400 | 402..=599 => {}
+        401 | 403 if CredentialRefusal::of(headers).is_some() => {
+            return Head::Refuse(Refusal::RefusedCredential);
+        }
+        200..=299 | 400..=599 => {}
         300..=399 => return Head::Refuse(Refusal::Redirected),
-        401 => return Head::Refuse(Refusal::RefusedCredential),
         _ => return Head::Refuse(Refusal::Malformed),
     }
     let encoded = is_encoded(headers);

@@ -11,8 +11,7 @@ use std::ops::Range;
 use portcullis_wire::policy::{Kind, Policy};
 
 use super::judge::NameJudge;
-use super::splice::Splice;
-use crate::json::{Document, Limits, Value};
+use crate::json::{Document, Limits, Splice, Value};
 use crate::mcp::ListKind;
 use crate::mcp::twins::same_but_for_case;
 use crate::reply::code::RESPONSE_REJECTED;
@@ -127,30 +126,7 @@ fn filter_entries(entries: &Value<'_, '_>, kind: ListKind, judge: &NameJudge<'_>
         name.as_deref().is_some_and(|name| uses.get(name) == Some(&1) && judge.allows(name))
     };
     let kept = entries.iter().map(|(span, name)| (span.clone(), is_kept(name)));
-    cut_entries(kept, splice);
-}
-
-/// An entry goes with the comma before it; entries at the front go with the comma after them.
-fn cut_entries(entries: impl Iterator<Item = (Range<usize>, bool)>, splice: &mut Splice) {
-    let mut last_kept_end: Option<usize> = None;
-    // What has to go and is not cut yet.
-    let mut cut: Option<Range<usize>> = None;
-    for (span, kept) in entries {
-        match (&mut cut, kept) {
-            (None, false) => cut = Some(last_kept_end.unwrap_or(span.start)..span.end),
-            (Some(open), false) => open.end = span.end,
-            (_, true) => {
-                if let Some(open) = cut.take() {
-                    let end = if last_kept_end.is_some() { open.end } else { span.start };
-                    splice.remove(open.start..end);
-                }
-                last_kept_end = Some(span.end);
-            }
-        }
-    }
-    if let Some(open) = cut {
-        splice.remove(open);
-    }
+    splice.cut(kept);
 }
 
 fn identity<'a>(entry: &Value<'_, 'a>, key: &str) -> Option<Cow<'a, str>> {

@@ -11,6 +11,5 @@ pub mod list;
 pub mod mask;
 pub mod needles;
 pub mod pipeline;
-mod splice;
 pub mod sse;
 pub mod unknown;

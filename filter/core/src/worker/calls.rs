@@ -1,40 +1,74 @@
-//! Calls to the token-service: how they are spelt, which are queued, which are in flight.
+//! Calls, most of them to the token-service: how they are spelt, which are queued, which are in flight.
 
 use std::collections::HashMap;
 
-use portcullis_wire::lease::{LeaseReply, LeaseRequest};
+use portcullis_wire::digest::Digest;
+use portcullis_wire::lease::LeaseRequest;
+use portcullis_wire::unconnected::{OpenState, SESSIONS_PATH, STATES_PATH, SessionRequest};
 use portcullis_wire::{CONTRACT_VERSION, LEASES_PATH, MARKER_HEADER};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
-use crate::leases::LeaseKey;
-use crate::step::{Call, CallOutcome, Headers};
+use super::asking::StreamCall;
+use crate::config::TokenService;
+use crate::leases::{Flight, LeaseKey};
+use crate::step::{Call, CallOutcome, Destination, Headers};
 
 /// How long after its time-out a call without any report counts as lost: the host forgets the calls of a root context
 /// that a configuration update replaced.
 const LOST_AFTER_MS: u64 = 1_000;
 
-/// What a caller is told to wait after a failed call.
-const RETRY_AFTER_MS: u64 = 2_000;
+/// For a lease in place of one whose credential was refused: the token-service gives a provider ten seconds.
+const RENEWAL_TIMEOUT_MS: u64 = 12_000;
+
+/// How long opening a session may take: the token-service shakes hands with the upstream for it.
+const SESSION_TIMEOUT_MS: u64 = 10_000;
 
 /// A lease that is being asked for.
 #[derive(Clone, Debug)]
 pub(super) struct PendingLease {
+    pub(super) flight: Flight,
     pub(super) key: LeaseKey,
     pub(super) request: LeaseRequest,
     /// Whether this is the second try, after an invalidation overtook the first answer.
     pub(super) repeated: bool,
 }
 
-/// Lease calls from when a stream needs one to when its outcome is known. Numbers all calls, the watch's too.
+/// A session that is being asked for.
+#[derive(Clone, Debug)]
+pub(super) struct PendingSession {
+    pub(super) flight: Flight,
+    pub(super) key: LeaseKey,
+    pub(super) session: Digest,
+}
+
+/// What a call is for.
+#[derive(Debug)]
+pub(super) enum Purpose {
+    Lease(PendingLease),
+    Session(PendingSession),
+    State {
+        stream: u32,
+    },
+    /// The stream takes the reply as it is.
+    Reply {
+        stream: u32,
+    },
+}
+
+/// Calls from when a stream needs one to when its outcome is known. Numbers all calls, the watch's too.
 #[derive(Debug, Default)]
 pub(super) struct Calls {
     last_id: u64,
     queued: Vec<Call>,
     pending: HashMap<u64, Pending>,
+    /// The one call that a stream has for itself.
+    own: HashMap<u32, u64>,
 }
 
 #[derive(Debug)]
 struct Pending {
-    lease: PendingLease,
+    purpose: Purpose,
     timeout_ms: u64,
     /// `None` until it is sent.
     overdue_at_ms: Option<u64>,
@@ -50,10 +84,56 @@ impl Calls {
         !self.queued.is_empty()
     }
 
-    pub(super) fn queue(&mut self, lease: PendingLease, authority: &str, timeout_ms: u64) {
+    pub(super) fn queue_lease(&mut self, pending: PendingLease, service: &TokenService) {
+        // To renew a credential the token-service asks the provider first.
+        let renews = pending.request.rejected.is_some();
+        let timeout_ms = if renews { RENEWAL_TIMEOUT_MS } else { service.timeout_ms };
+        let call = question(service, LEASES_PATH, &pending.request, timeout_ms);
+        self.queue(Purpose::Lease(pending), None, call);
+    }
+
+    pub(super) fn queue_session(
+        &mut self,
+        pending: PendingSession,
+        request: &SessionRequest,
+        service: &TokenService,
+    ) {
+        let call = question(service, SESSIONS_PATH, request, SESSION_TIMEOUT_MS);
+        self.queue(Purpose::Session(pending), None, call);
+    }
+
+    pub(super) fn queue_state(&mut self, stream: u32, request: &OpenState, service: &TokenService) {
+        let call = question(service, STATES_PATH, request, service.timeout_ms);
+        self.queue(Purpose::State { stream }, Some(stream), call);
+    }
+
+    /// `stream` is whose own call it is.
+    pub(super) fn queue(&mut self, purpose: Purpose, stream: Option<u32>, call: StreamCall) {
         let id = self.next_id();
-        self.queued.push(call(id, "POST", authority, LEASES_PATH, body(&lease.request), timeout_ms));
-        self.pending.insert(id, Pending { lease, timeout_ms, overdue_at_ms: None });
+        let StreamCall { destination, headers, body, timeout_ms } = call;
+        self.queued.push(Call { id, destination, headers, body, timeout_ms });
+        self.pending.insert(id, Pending { purpose, timeout_ms, overdue_at_ms: None });
+        if let Some(stream) = stream {
+            self.own.insert(stream, id);
+        }
+    }
+
+    /// Whether a call of this stream's own is under way.
+    pub(super) fn is_asking(&self, stream: u32) -> bool {
+        self.own.contains_key(&stream)
+    }
+
+    /// Whether the reply to a call is passed on as it is; `None` if the call is not known any more.
+    pub(super) fn is_passed_on(&self, id: u64) -> Option<bool> {
+        Some(matches!(self.pending.get(&id)?.purpose, Purpose::Reply { .. }))
+    }
+
+    /// The stream is over, and nobody waits for the call of its own.
+    pub(super) fn leave(&mut self, stream: u32) {
+        if let Some(id) = self.own.remove(&stream) {
+            self.pending.remove(&id);
+            self.queued.retain(|call| call.id != id);
+        }
     }
 
     /// The queued calls, which are sent now.
@@ -67,12 +147,16 @@ impl Calls {
         std::mem::take(&mut self.queued)
     }
 
-    pub(super) fn finish(&mut self, id: u64) -> Option<PendingLease> {
-        self.pending.remove(&id).map(|pending| pending.lease)
+    pub(super) fn finish(&mut self, id: u64) -> Option<Purpose> {
+        let purpose = self.pending.remove(&id)?.purpose;
+        if let Purpose::State { stream } | Purpose::Reply { stream } = purpose {
+            self.own.remove(&stream);
+        }
+        Some(purpose)
     }
 
     /// Gives up the calls whose outcome the host never reported.
-    pub(super) fn overdue(&mut self, now_ms: u64) -> Vec<PendingLease> {
+    pub(super) fn overdue(&mut self, now_ms: u64) -> Vec<Purpose> {
         let is_overdue = |pending: &Pending| pending.overdue_at_ms.is_some_and(|at_ms| at_ms <= now_ms);
         let ids: Vec<u64> =
             self.pending.iter().filter(|(_, call)| is_overdue(call)).map(|(id, _)| *id).collect();
@@ -80,40 +164,38 @@ impl Calls {
     }
 }
 
-fn body(request: &LeaseRequest) -> Vec<u8> {
-    // Plain structs of strings and numbers: serialising them cannot fail, and an empty body would be refused.
-    serde_json::to_vec(request).unwrap_or_default()
-}
-
 /// The call that waits for changes.
 pub(super) fn watch(id: u64, authority: &str, path_with_query: &str, timeout_ms: u64) -> Call {
-    call(id, "GET", authority, path_with_query, Vec::new(), timeout_ms)
+    let headers = headers("GET", authority, path_with_query, 0);
+    Call { id, destination: Destination::TokenService, headers, body: Vec::new(), timeout_ms }
 }
 
-fn call(id: u64, method: &str, authority: &str, path: &str, body: Vec<u8>, timeout_ms: u64) -> Call {
-    let length = body.len().to_string();
+fn question(service: &TokenService, path: &str, request: &impl Serialize, timeout_ms: u64) -> StreamCall {
+    // Plain structs of strings and numbers: serialising them cannot fail, and an empty body would be refused.
+    let body = serde_json::to_vec(request).unwrap_or_default();
+    let headers = headers("POST", &service.authority, path, body.len());
+    StreamCall { destination: Destination::TokenService, headers, body, timeout_ms }
+}
+
+fn headers(method: &str, authority: &str, path: &str, body_length: usize) -> Headers {
+    let length = body_length.to_string();
     let mut pairs =
         vec![(":method", method), (":path", path), (":authority", authority), ("accept", "application/json")];
-    if !body.is_empty() {
+    if body_length > 0 {
         pairs.extend([("content-type", "application/json"), ("content-length", length.as_str())]);
     }
-    let headers = pairs
-        .into_iter()
-        .map(|(name, value)| (name.as_bytes().to_vec(), value.as_bytes().to_vec()))
-        .collect();
-    Call { id, headers, body, timeout_ms }
+    pairs.into_iter().map(|(name, value)| (name.as_bytes().to_vec(), value.as_bytes().to_vec())).collect()
 }
 
-/// What a lease call brought. Anything but a marked, readable answer counts as no answer: Envoy makes up replies when
-/// it cannot reach the token-service, and those decide nothing.
-pub(super) fn read_lease_reply(outcome: CallOutcome) -> LeaseReply {
-    let unavailable = LeaseReply::Unavailable { retry_after_ms: RETRY_AFTER_MS };
-    let CallOutcome::Replied { headers, body } = outcome else { return unavailable };
+/// What a call to the token-service brought; `None` for no answer. Anything but a marked, readable answer is none: Envoy
+/// makes up replies when it cannot reach the token-service, and those decide nothing.
+pub(super) fn read_reply<T: DeserializeOwned>(outcome: CallOutcome) -> Option<T> {
+    let CallOutcome::Replied { headers, body } = outcome else { return None };
     let is = |name: &str, expected: &str| value(&headers, name) == Some(expected.as_bytes());
     if !is(MARKER_HEADER, CONTRACT_VERSION) || !is(":status", "200") {
-        return unavailable;
+        return None;
     }
-    serde_json::from_slice(&body).unwrap_or(unavailable)
+    serde_json::from_slice(&body).ok()
 }
 
 fn value<'headers>(headers: &'headers Headers, name: &str) -> Option<&'headers [u8]> {
@@ -122,6 +204,8 @@ fn value<'headers>(headers: &'headers Headers, name: &str) -> Option<&'headers [
 
 #[cfg(test)]
 mod tests {
+    use portcullis_wire::lease::LeaseReply;
+
     use super::*;
 
     fn replied(marker: Option<&str>, status: &str, body: &str) -> CallOutcome {
@@ -136,7 +220,7 @@ mod tests {
     #[test]
     fn only_a_marked_answer_counts() {
         let denied = r#"{"result":"denied","reason":"unknown_server"}"#;
-        assert!(matches!(read_lease_reply(replied(Some("1"), "200", denied)), LeaseReply::Denied { .. }));
+        assert!(matches!(read_reply(replied(Some("1"), "200", denied)), Some(LeaseReply::Denied { .. })));
         for outcome in [
             replied(None, "200", denied),
             replied(Some("2"), "200", denied),
@@ -144,8 +228,9 @@ mod tests {
             replied(Some("1"), "200", "{"),
             replied(Some("1"), "200", r#"{"result":"something_new"}"#),
             CallOutcome::Failed,
+            CallOutcome::TooLarge,
         ] {
-            assert!(matches!(read_lease_reply(outcome), LeaseReply::Unavailable { .. }));
+            assert_eq!(read_reply::<LeaseReply>(outcome), None);
         }
     }
 }

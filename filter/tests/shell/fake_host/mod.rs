@@ -20,6 +20,7 @@ pub(crate) const PAUSE: u32 = 1;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Event {
     RequestHeaders(Headers),
+    RequestBody(Vec<u8>),
     RequestTrailers(Headers),
     ClearRouteCache,
     Continue,

@@ -200,10 +200,14 @@ extern "C" fn proxy_set_buffer_bytes(
     with(|host| {
         let id = host.effective_id();
         let stream = host.stream(id);
-        assert_eq!(buffer, 1, "only responses are rewritten");
-        assert!(start == 0 && length >= stream.response_body.len().max(1), "not the whole buffer");
-        stream.response_body.clone_from(&bytes);
-        stream.events.push(Event::ResponseBody(bytes));
+        let (held, event) = match buffer {
+            0 => (&mut stream.request_body, Event::RequestBody(bytes.clone())),
+            1 => (&mut stream.response_body, Event::ResponseBody(bytes.clone())),
+            _ => panic!("buffer {buffer} is not to be written"),
+        };
+        assert!(start == 0 && length >= held.len().max(1), "not the whole buffer");
+        *held = bytes;
+        stream.events.push(event);
     });
     OK
 }

@@ -25,7 +25,7 @@ async fn places() {
         "/SAMPLE/mcp",
         "/sample/mcp;x=1",
         "/a/b/sample/mcp",
-        "/connect/mcp",
+        "/admin/mcp",
     ] {
         cases.push(case("not a server's path", to(path), 404, METHOD_NOT_FOUND));
     }

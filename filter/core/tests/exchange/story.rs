@@ -7,7 +7,7 @@ use portcullis_filter_core::reply::LocalReply;
 use portcullis_filter_core::step::{Call, CallOutcome, Effect, Headers, ResponseChunk, ResponseHead, Step};
 use portcullis_filter_core::worker::Worker;
 use portcullis_wire::api_key::ApiKey;
-use portcullis_wire::policy::LevelRules;
+use portcullis_wire::policy::{Level, LevelRules, NameRules, Pattern};
 use portcullis_wire::watch::{Invalidation, VerificationKey};
 use serde_json::{Value, json};
 
@@ -121,6 +121,62 @@ pub(crate) fn granted(levels: &[LevelRules]) -> Value {
     })
 }
 
+pub(crate) const JSON: (&str, &str) = ("content-type", "application/json");
+
+/// A policy that takes away the tools of this pattern.
+pub(crate) fn denying(pattern: &str) -> Vec<LevelRules> {
+    vec![LevelRules {
+        level: Level::Workspace,
+        tools: NameRules { allow: None, deny: vec![Pattern(pattern.into())] },
+        prompts: NameRules::default(),
+        resources: NameRules::default(),
+    }]
+}
+
+pub(crate) fn reply(step: Step) -> LocalReply {
+    match step {
+        Step::Reply(reply) => reply,
+        step => panic!("a reply, not {step:?}"),
+    }
+}
+
+/// A call that was let go, and its stream.
+pub(crate) fn let_go(gateway: &mut Gateway, request: &Request) -> u32 {
+    let stream = gateway.open(request);
+    assert!(matches!(gateway.send_body(stream, &request.body), Step::Forward { .. }));
+    stream
+}
+
+/// [`granted`] with a credential of a connection, which can be renewed.
+pub(crate) fn granted_by_connection(generation: u64) -> Value {
+    let mut lease = granted(&[]);
+    lease["connection_id"] = "c1".into();
+    lease["credential_generation"] = generation.into();
+    lease["credential_headers"] =
+        json!([{"name": "authorization", "value": format!("Bearer of-generation-{generation}")}]);
+    lease
+}
+
+/// An account has to be connected first.
+pub(crate) fn connect_required(levels: &[LevelRules]) -> Value {
+    let mut connect = granted(levels);
+    connect["result"] = "connect_required".into();
+    connect["connection_id"] = "c1".into();
+    connect["handle"] = "handle-1".into();
+    connect
+}
+
+/// What a call brought, with the token-service's mark.
+pub(crate) fn marked(status: &str, body: &Value) -> CallOutcome {
+    let headers = [(":status", status), ("x-portcullis-service", "1"), ("content-type", "application/json")];
+    replied(&headers, body.to_string().as_bytes())
+}
+
+pub(crate) fn replied(headers: &[(&str, &str)], body: &[u8]) -> CallOutcome {
+    let headers = headers.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
+    CallOutcome::Replied { headers, body: body.to_vec() }
+}
+
 pub(crate) fn header<'headers>(headers: &'headers Headers, name: &str) -> Option<&'headers str> {
     let (_, value) = headers.iter().find(|(header, _)| header == name.as_bytes())?;
     std::str::from_utf8(value).ok()
@@ -164,11 +220,15 @@ impl Gateway {
 
     /// A worker that holds a lease for the sample key.
     pub(crate) fn with_lease(levels: &[LevelRules]) -> Self {
+        Self::knowing(&granted(levels))
+    }
+
+    /// A worker that asked for a lease for the sample key and was answered so.
+    pub(crate) fn knowing(lease: &Value) -> Self {
         let mut gateway = Self::ready();
-        let request = call("search");
-        let stream = gateway.open(&request);
+        let stream = gateway.open(&call("search"));
         let (id, _) = gateway.lease_call();
-        gateway.answer(id, &granted(levels));
+        gateway.answer(id, lease);
         gateway.leave(stream);
         gateway
     }
@@ -197,7 +257,8 @@ impl Gateway {
         self.answer(id, &reply)
     }
 
-    fn take_call(&mut self, path: &str) -> Call {
+    /// The one call whose path begins so. It has to have been made.
+    pub(crate) fn take_call(&mut self, path: &str) -> Call {
         self.tick();
         let is_it = |call: &Call| header(&call.headers, ":path").is_some_and(|found| found.starts_with(path));
         let position = self.pending.iter().position(is_it).unwrap_or_else(|| panic!("a call of {path}"));
@@ -236,6 +297,7 @@ impl Gateway {
             match effect {
                 Effect::Call(call) => self.pending.push(Call {
                     id: call.id,
+                    destination: call.destination,
                     headers: call.headers.clone(),
                     body: call.body.clone(),
                     timeout_ms: call.timeout_ms,
@@ -245,6 +307,16 @@ impl Gateway {
         }
         woken.sort_unstable();
         woken
+    }
+
+    /// The stream opened last.
+    pub(crate) fn last_stream(&self) -> u32 {
+        self.last_stream
+    }
+
+    /// Bytes that the worker may still hold.
+    pub(crate) fn room(&self) -> usize {
+        self.worker.held().left()
     }
 
     pub(crate) fn pass_ms(&mut self, passed: u64) {
@@ -321,7 +393,8 @@ impl Gateway {
     pub(crate) fn respond(&mut self, stream: u32, headers: &[(&str, &str)]) -> ResponseHead {
         let headers = headers.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
         let exchange = self.exchanges.get_mut(&stream).expect("an open stream");
-        exchange.on_response_headers(&self.worker, &headers, false)
+        let now_ms = self.now_ms;
+        exchange.on_response_headers(&mut self.worker, &headers, false, &|| Some(now_ms))
     }
 
     pub(crate) fn response_body(&mut self, stream: u32, chunk: &[u8], end_of_stream: bool) -> ResponseChunk {

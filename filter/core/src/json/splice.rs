@@ -23,6 +23,30 @@ impl Splice {
         self.replace(range, "");
     }
 
+    /// Takes entries out of an array, or members out of an object: all that are not kept, in the order in which they
+    /// stand. An entry goes with the comma before it; entries at the front go with the comma after them.
+    pub(crate) fn cut(&mut self, entries: impl Iterator<Item = (Range<usize>, bool)>) {
+        let mut last_kept_end: Option<usize> = None;
+        // What has to go and is not cut yet.
+        let mut cut: Option<Range<usize>> = None;
+        for (span, kept) in entries {
+            match (&mut cut, kept) {
+                (None, false) => cut = Some(last_kept_end.unwrap_or(span.start)..span.end),
+                (Some(open), false) => open.end = span.end,
+                (_, true) => {
+                    if let Some(open) = cut.take() {
+                        let end = if last_kept_end.is_some() { open.end } else { span.start };
+                        self.remove(open.start..end);
+                    }
+                    last_kept_end = Some(span.end);
+                }
+            }
+        }
+        if let Some(open) = cut {
+            self.remove(open);
+        }
+    }
+
     /// The edited document; `None` if there is nothing to change. Edits must not overlap.
     pub(crate) fn apply(mut self, original: &[u8]) -> Option<Vec<u8>> {
         if self.edits.is_empty() {

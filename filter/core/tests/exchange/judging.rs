@@ -1,30 +1,13 @@
-//! Stories of requests, told through the front door: headers and body in, steps out. Natively and on wasm32.
+//! From a request's headers to its response.
 
-mod story;
-
-use portcullis_wire::policy::{Level, LevelRules, NameRules, Pattern};
 use portcullis_wire::watch::Invalidation;
 use serde_json::json;
 use wasm_bindgen_test::wasm_bindgen_test;
 
-use self::story::{Gateway, Request, body_of, call, granted, header, legacy_call};
+use crate::story::{
+    Gateway, JSON, Request, body_of, call, denying, granted, header, legacy_call, let_go, reply,
+};
 use portcullis_filter_core::step::{CallOutcome, Effect, ResponseChunk, ResponseHead, Step};
-
-fn denying(pattern: &str) -> Vec<LevelRules> {
-    vec![LevelRules {
-        level: Level::Workspace,
-        tools: NameRules { allow: None, deny: vec![Pattern(pattern.into())] },
-        prompts: NameRules::default(),
-        resources: NameRules::default(),
-    }]
-}
-
-fn reply(step: Step) -> portcullis_filter_core::reply::LocalReply {
-    match step {
-        Step::Reply(reply) => reply,
-        step => panic!("a reply, not {step:?}"),
-    }
-}
 
 #[wasm_bindgen_test(unsupported = test)]
 fn the_first_call_asks_for_a_lease_and_the_second_does_not() {
@@ -35,13 +18,13 @@ fn the_first_call_asks_for_a_lease_and_the_second_does_not() {
     assert_eq!(request["server"], "demo");
     assert_eq!(request["proof"]["kind"], "api_key");
     assert_eq!(gateway.answer(id, &granted(&[])), [first]);
-    let Step::Forward(headers) = gateway.resume(first) else { panic!("forwarded") };
+    let Step::Forward { headers, .. } = gateway.resume(first) else { panic!("forwarded") };
     assert_eq!(header(&headers, "authorization"), Some("Bearer upstream-secret"));
     assert_eq!(header(&headers, ":authority"), Some("mcp.example"));
     assert_eq!(header(&headers, "x-portcullis-api-key"), None);
 
     let second = gateway.open(&call("search"));
-    assert!(matches!(gateway.send_body(second, &call("search").body), Step::Forward(_)));
+    assert!(matches!(gateway.send_body(second, &call("search").body), Step::Forward { .. }));
     assert!(gateway.tick().is_empty(), "no further call");
 }
 
@@ -56,7 +39,7 @@ fn requests_for_one_lease_join_and_a_client_that_leaves_takes_nothing_along() {
     gateway.leave(streams[0]);
     assert_eq!(gateway.answer(id, &granted(&[])), streams[1..]);
     for stream in &streams[1..] {
-        assert!(matches!(gateway.resume(*stream), Step::Forward(_)));
+        assert!(matches!(gateway.resume(*stream), Step::Forward { .. }));
     }
 }
 
@@ -68,7 +51,7 @@ fn nothing_is_forwarded_before_the_whole_body_is_judged() {
     for end in 0..request.body.len() {
         assert_eq!(gateway.send_part(stream, &request.body[..end]), Step::Wait, "{end}");
     }
-    assert!(matches!(gateway.send_body(stream, &request.body), Step::Forward(_)));
+    assert!(matches!(gateway.send_body(stream, &request.body), Step::Forward { .. }));
 }
 
 #[wasm_bindgen_test(unsupported = test)]
@@ -153,7 +136,7 @@ fn a_request_that_came_before_the_registry_goes_on_with_it() {
     assert_eq!(gateway.resume(stream), Step::Wait);
     let (id, _) = gateway.lease_call();
     gateway.answer(id, &granted(&[]));
-    assert!(matches!(gateway.resume(stream), Step::Forward(_)));
+    assert!(matches!(gateway.resume(stream), Step::Forward { .. }));
 }
 
 #[wasm_bindgen_test(unsupported = test)]
@@ -162,7 +145,7 @@ fn a_silent_token_service_leaves_cached_callers_for_the_budget_and_nobody_else()
     let request = call("search");
     gateway.pass_ms(10_000);
     let known = gateway.open(&request);
-    assert!(matches!(gateway.send_body(known, &request.body), Step::Forward(_)));
+    assert!(matches!(gateway.send_body(known, &request.body), Step::Forward { .. }));
     let other = call("search").with_key(1);
     let step = gateway.open_step(&other);
     assert_eq!(reply(step).status, 503);
@@ -221,7 +204,7 @@ fn get_and_delete_belong_to_legacy_sessions() {
         let mut gateway = Gateway::with_lease(&[]);
         let head = call("search").with(":method", method).without("mcp-method").without("mcp-name");
         let legacy = head.with("mcp-protocol-version", "2025-11-25").with("mcp-session-id", "abc");
-        let Step::Forward(headers) = gateway.open_bodiless(&legacy) else { panic!("forwarded") };
+        let Step::Forward { headers, .. } = gateway.open_bodiless(&legacy) else { panic!("forwarded") };
         assert_eq!(header(&headers, "mcp-session-id"), Some("abc"));
         assert_eq!(header(&headers, ":method"), Some(method));
         assert_eq!(reply(gateway.open_bodiless(&head)).status, 405, "modern has POST only");
@@ -242,7 +225,7 @@ fn lists_are_filtered_and_a_cut_list_never_passes() {
     let mut gateway = Gateway::with_lease(&denying("delete_*"));
     let request = Request::new("tools/list", &json!({}));
     let stream = gateway.open(&request);
-    assert!(matches!(gateway.send_body(stream, &request.body), Step::Forward(_)));
+    assert!(matches!(gateway.send_body(stream, &request.body), Step::Forward { .. }));
     let head = gateway
         .respond(stream, &[(":status", "200"), ("content-type", "application/json"), ("set-cookie", "a=b")]);
     let ResponseHead::Replace(headers) = head else { panic!("replaced: {head:?}") };
@@ -284,14 +267,6 @@ fn what_an_upstream_says_to_sign_in_stays_here() {
     assert_eq!(gateway.record(stream)["decision"], "allow");
 }
 
-/// A call that was let go, and its stream.
-fn let_go(gateway: &mut Gateway, request: &Request) -> u32 {
-    let stream = gateway.open(request);
-    assert!(matches!(gateway.send_body(stream, &request.body), Step::Forward(_)));
-    stream
-}
-
-const JSON: (&str, &str) = ("content-type", "application/json");
 const UNKNOWN: &[u8] = br#"{"jsonrpc":"2.0","id":1,"error":{"code":-32602,"message":"tool not found"}}"#;
 const REWORDED: &str = r#"{"jsonrpc":"2.0","id":1,"error":{"code":-32602,"message":"Unknown tool: search"}}"#;
 

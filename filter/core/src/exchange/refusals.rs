@@ -1,0 +1,119 @@
+//! What a caller is told when its request is not carried out, where the protocol itself has no words for it.
+
+use portcullis_wire::lease::DenyReason;
+
+use crate::identity::Fault as CredentialFault;
+use crate::mcp::{Id, error_body};
+use crate::origin::SourceFault;
+use crate::reply::{LocalReply, code};
+
+/// What a caller is told to wait where nobody gave a figure.
+pub(super) const RETRY_SOON_MS: u64 = 2_000;
+
+pub(super) fn unexpected_body() -> LocalReply {
+    LocalReply::error(
+        400,
+        code::INVALID_REQUEST,
+        "GET and DELETE have no body here. Use POST to send a message.",
+        "unexpected_body",
+    )
+}
+
+pub(super) fn no_answer(retry_after_ms: u64) -> LocalReply {
+    LocalReply::unavailable(
+        "token_service_unavailable",
+        "The gateway cannot decide about this request now, because it has no answer from its token-service. Nothing was \
+         sent to the server. Try again.",
+        retry_after_ms,
+    )
+}
+
+pub(super) fn wrong_source(fault: SourceFault) -> LocalReply {
+    LocalReply::error(fault.status(), code::INVALID_REQUEST, &fault.to_string(), fault.reason())
+}
+
+pub(super) fn unauthenticated(fault: CredentialFault) -> LocalReply {
+    let code = if fault.status() == 503 { code::UNAVAILABLE } else { code::UNAUTHENTICATED };
+    let mut reply = LocalReply::error(fault.status(), code, &fault.to_string(), fault.reason());
+    if let Some(challenge) = fault.challenge(None) {
+        reply = reply.header("www-authenticate", challenge);
+    }
+    match fault.retry_after_seconds() {
+        Some(seconds) => reply.header("retry-after", seconds.to_string()),
+        None => reply,
+    }
+}
+
+/// What a caller may know of a refused lease.
+pub(super) fn denied(reason: DenyReason) -> LocalReply {
+    match reason {
+        DenyReason::UnknownCredential => unauthenticated(CredentialFault::Unknown),
+        DenyReason::ExpiredCredential => unauthenticated(CredentialFault::Expired),
+        DenyReason::DisabledCredential => unauthenticated(CredentialFault::Disabled),
+        DenyReason::WrongWorkspace => LocalReply::error(
+            403,
+            code::POLICY_DENIED,
+            "This credential belongs to another workspace than the one in the URL. Use the URL of your workspace.",
+            "wrong_workspace",
+        ),
+        DenyReason::UnknownServer => LocalReply::unknown_server(),
+        DenyReason::CredentialUnavailable => LocalReply::error(
+            503,
+            code::UNAVAILABLE,
+            "The gateway holds no usable credential for this server. An administrator has to set it.",
+            "credential_unavailable",
+        ),
+        DenyReason::MemberRequired => LocalReply::error(
+            403,
+            code::POLICY_DENIED,
+            "This server needs an account of each person, and no person is behind a service key. Use the key of a member.",
+            "member_required",
+        ),
+        DenyReason::TooManyScopes => LocalReply::error(
+            403,
+            code::POLICY_DENIED,
+            "This server has asked for further permissions several times within the hour. Try again in an hour, or connect the account anew.",
+            "too_many_scopes",
+        ),
+    }
+}
+
+/// A `requestState` of ours that the token-service does not take.
+pub(super) fn stale_state(id: Option<&Id>) -> LocalReply {
+    let message = "This requestState has expired, was changed, or belongs to another request. Send the request again \
+                   without requestState and inputResponses.";
+    let body = error_body(id, code::INVALID_PARAMS, message, None);
+    LocalReply::with_body(400, code::INVALID_PARAMS, body, "request_state_refused")
+}
+
+/// A session of ours that the token-service does not know: 404, at which legacy clients start a new one.
+pub(super) fn unknown_session(id: Option<&Id>) -> LocalReply {
+    let message = "This session is over. Start a new one with `initialize`.";
+    let body = error_body(id, code::INVALID_REQUEST, message, None);
+    LocalReply::with_body(404, code::INVALID_REQUEST, body, "unknown_session")
+}
+
+/// The upstream refused a credential that could be renewed, but this request cannot be sent again by the gateway.
+pub(super) fn try_again(id: Option<&Id>) -> LocalReply {
+    let message = "The server refused the credential, which was renewed meanwhile. Try again.";
+    unavailable(id, "credential_renewed", message, 1_000)
+}
+
+/// The upstream refused a credential, and whether it can be renewed is not known now.
+pub(super) fn not_renewed(id: Option<&Id>, retry_after_ms: u64) -> LocalReply {
+    let message = "The server refused the credential, and the gateway cannot renew it now. Try again.";
+    unavailable(id, "credential_not_renewed", message, retry_after_ms)
+}
+
+/// The token-service did not answer in the place of a server that needs an account.
+pub(super) fn service_failed(id: Option<&Id>) -> LocalReply {
+    let message = "The server needs your account there, and the gateway cannot tell you how to connect it, because it \
+                   has no answer from its token-service. Try again.";
+    unavailable(id, "token_service_unavailable", message, RETRY_SOON_MS)
+}
+
+fn unavailable(id: Option<&Id>, reason: &str, message: &str, retry_after_ms: u64) -> LocalReply {
+    let body = error_body(id, code::UNAVAILABLE, message, None);
+    let seconds = retry_after_ms.div_ceil(1_000).max(1);
+    LocalReply::with_body(503, code::UNAVAILABLE, body, reason).header("retry-after", seconds.to_string())
+}

@@ -1,0 +1,116 @@
+//! What the token-service says of a caller on a server: a lease, or that an account has to be connected first.
+
+use std::rc::Rc;
+
+use portcullis_wire::lease::{Caller, ConnectRequired, Lease, Rejected, WorkspaceRef};
+use portcullis_wire::policy::Policy;
+use portcullis_wire::watch::Invalidation;
+
+/// A caller that may use a server. Both kinds are cached, judged by policy, and ended by invalidations alike; they
+/// differ in where the request goes.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Access {
+    /// To the upstream.
+    Granted(Rc<Lease>),
+    /// To the token-service, which answers in the upstream's place.
+    ConnectRequired(Rc<ConnectRequired>),
+}
+
+impl From<Lease> for Access {
+    fn from(lease: Lease) -> Self {
+        Self::Granted(Rc::new(lease))
+    }
+}
+
+impl From<ConnectRequired> for Access {
+    fn from(connect: ConnectRequired) -> Self {
+        Self::ConnectRequired(Rc::new(connect))
+    }
+}
+
+impl Access {
+    pub fn caller(&self) -> &Caller {
+        match self {
+            Self::Granted(lease) => &lease.caller,
+            Self::ConnectRequired(connect) => &connect.caller,
+        }
+    }
+
+    pub fn workspace(&self) -> &WorkspaceRef {
+        match self {
+            Self::Granted(lease) => &lease.workspace,
+            Self::ConnectRequired(connect) => &connect.workspace,
+        }
+    }
+
+    pub fn server_id(&self) -> &str {
+        match self {
+            Self::Granted(lease) => &lease.server_id,
+            Self::ConnectRequired(connect) => &connect.server_id,
+        }
+    }
+
+    pub fn policy(&self) -> &Policy {
+        match self {
+            Self::Granted(lease) => &lease.policy,
+            Self::ConnectRequired(connect) => &connect.policy,
+        }
+    }
+
+    pub fn revision(&self) -> u64 {
+        match self {
+            Self::Granted(lease) => lease.revision,
+            Self::ConnectRequired(connect) => connect.revision,
+        }
+    }
+
+    pub fn ttl_ms(&self) -> u64 {
+        match self {
+            Self::Granted(lease) => lease.ttl_ms,
+            Self::ConnectRequired(connect) => connect.ttl_ms,
+        }
+    }
+
+    fn connection_id(&self) -> Option<&str> {
+        match self {
+            Self::Granted(lease) => lease.connection_id.as_deref(),
+            Self::ConnectRequired(connect) => Some(&connect.connection_id),
+        }
+    }
+
+    /// Whether it is a lease with the credential that an upstream refused, or an older one.
+    pub fn has_credential(&self, rejected: &Rejected) -> bool {
+        match self {
+            Self::Granted(lease) => {
+                lease.connection_id.as_deref() == Some(&rejected.connection_id)
+                    && lease.credential_generation <= rejected.generation
+            }
+            Self::ConnectRequired(_) => false,
+        }
+    }
+
+    /// Whether this was decided before `other`, though it may come after it: answers can overtake each other.
+    pub(super) fn is_older_than(&self, other: &Self) -> bool {
+        let renewed = match (self, other) {
+            (Self::Granted(this), Self::Granted(other)) => {
+                this.connection_id == other.connection_id
+                    && this.credential_generation < other.credential_generation
+            }
+            _ => false,
+        };
+        renewed || self.revision() < other.revision()
+    }
+
+    /// The invalidations that name it, [`Invalidation::All`] apart.
+    pub(super) fn names(&self) -> impl Iterator<Item = Invalidation> {
+        [
+            Some(Invalidation::Member(self.caller().id.clone())),
+            self.caller().key_id.clone().map(Invalidation::Key),
+            Some(Invalidation::Workspace(self.workspace().id.clone())),
+            Some(Invalidation::Server(self.server_id().to_owned())),
+            self.connection_id().map(|id| Invalidation::Connection(id.to_owned())),
+        ]
+        .into_iter()
+        .flatten()
+    }
+}

@@ -1,0 +1,120 @@
+//! How calls end: what is remembered of an answer, and which streams it wakes.
+
+use portcullis_wire::lease::{DenyReason, LeaseReply};
+use portcullis_wire::unconnected::{OpenedState, SessionReply};
+
+use super::asking::LeaseState;
+use super::calls::{self, PendingLease, PendingSession, Purpose};
+use super::{RETRY_AFTER_MS, Worker};
+use crate::leases::{Access, Flight, Refused, UpstreamSession};
+use crate::step::CallOutcome;
+
+/// What a stream that was woken finds.
+#[derive(Clone, Debug)]
+pub(super) enum Landing {
+    Lease(LeaseState),
+    State(OpenedState),
+    /// It is in the cache.
+    SessionFound,
+    SessionUnknown,
+    SessionUnavailable {
+        retry_after_ms: u64,
+    },
+    Reply(CallOutcome),
+}
+
+impl Worker {
+    /// A call has ended; returns the streams to wake.
+    pub(super) fn land(&mut self, purpose: Purpose, outcome: CallOutcome, now_ms: u64) -> Vec<u32> {
+        match purpose {
+            Purpose::Lease(pending) => {
+                let lost = LeaseReply::Unavailable { retry_after_ms: RETRY_AFTER_MS };
+                self.on_lease(pending, calls::read_reply(outcome).unwrap_or(lost), now_ms)
+            }
+            Purpose::Session(pending) => {
+                let lost = SessionReply::Unavailable { retry_after_ms: RETRY_AFTER_MS };
+                self.on_session(&pending, calls::read_reply(outcome).unwrap_or(lost), now_ms)
+            }
+            Purpose::State { stream } => {
+                let lost = OpenedState::Unavailable { retry_after_ms: RETRY_AFTER_MS };
+                let opened = calls::read_reply(outcome).unwrap_or(lost);
+                self.landings.insert(stream, Landing::State(opened));
+                vec![stream]
+            }
+            Purpose::Reply { stream } => {
+                self.landings.insert(stream, Landing::Reply(outcome));
+                vec![stream]
+            }
+        }
+    }
+
+    /// A lease call has ended: tells every stream that waited for it.
+    fn on_lease(&mut self, pending: PendingLease, reply: LeaseReply, now_ms: u64) -> Vec<u32> {
+        let answer = match reply {
+            LeaseReply::Granted(lease) => Ok(Access::from(*lease)),
+            LeaseReply::ConnectRequired(connect) => Ok(Access::from(*connect)),
+            LeaseReply::Denied { reason } => Err(self.on_denial(&pending, reason, now_ms)),
+            LeaseReply::Unavailable { retry_after_ms } => Err(LeaseState::Unavailable { retry_after_ms }),
+        };
+        let access = match answer {
+            Ok(access) => access,
+            Err(landing) => return self.wake(&pending.flight, &Landing::Lease(landing)),
+        };
+        let unavailable = LeaseState::Unavailable { retry_after_ms: RETRY_AFTER_MS };
+        // An answer that is not to be kept is for those who waited for it. Who looks into the cache finds nothing there,
+        // and asking again would not end.
+        let for_the_waiting = matches!(pending.flight, Flight::Renewal(..));
+        if access.ttl_ms() == 0 && !for_the_waiting {
+            return self.wake(&pending.flight, &Landing::Lease(unavailable));
+        }
+        let landing = match self.leases.grant(pending.key.clone(), access, now_ms) {
+            Ok(access) => LeaseState::Known(access),
+            Err(Refused::Outdated) if !pending.repeated => {
+                // An invalidation overtook this answer: what was decided before it does not count.
+                let again = PendingLease { repeated: true, ..pending };
+                self.calls.queue_lease(again, &self.config.token_service);
+                return Vec::new();
+            }
+            Err(Refused::Outdated) => unavailable,
+            Err(Refused::Mismatched) => {
+                self.notices.push(
+                    "a lease was for another server or workspace than asked for; it was refused".into(),
+                );
+                unavailable
+            }
+        };
+        self.wake(&pending.flight, &Landing::Lease(landing))
+    }
+
+    fn on_denial(&mut self, pending: &PendingLease, reason: DenyReason, now_ms: u64) -> LeaseState {
+        // About what this one call would need; others do with what there is.
+        if reason != DenyReason::TooManyScopes {
+            self.leases.deny(pending.key.clone(), reason, now_ms);
+        }
+        LeaseState::Denied(reason)
+    }
+
+    fn on_session(&mut self, pending: &PendingSession, reply: SessionReply, now_ms: u64) -> Vec<u32> {
+        let unavailable = |retry_after_ms| Landing::SessionUnavailable { retry_after_ms };
+        let landing = match reply {
+            SessionReply::Opened { session_id, protocol_version, ttl_ms } => {
+                match UpstreamSession::new(session_id, protocol_version) {
+                    Some(upstream) if ttl_ms > 0 => {
+                        self.leases.keep_session(&pending.key, pending.session, upstream, ttl_ms, now_ms);
+                        Landing::SessionFound
+                    }
+                    _ => unavailable(RETRY_AFTER_MS),
+                }
+            }
+            SessionReply::Unknown => Landing::SessionUnknown,
+            SessionReply::Unavailable { retry_after_ms } => unavailable(retry_after_ms),
+        };
+        self.wake(&pending.flight, &landing)
+    }
+
+    fn wake(&mut self, flight: &Flight, landing: &Landing) -> Vec<u32> {
+        let streams = self.flights.land(flight);
+        self.landings.extend(streams.iter().map(|stream| (*stream, landing.clone())));
+        streams
+    }
+}

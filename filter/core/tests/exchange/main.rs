@@ -1,0 +1,6 @@
+//! Stories of requests, told through the front door: headers and body in, steps out. Natively and on wasm32.
+
+mod judging;
+mod renewing;
+mod story;
+mod unconnected;

@@ -1,0 +1,77 @@
+// A real browser for the stories: commands in, answers out, one JSON object a line; `../../src/browser.rs` is the
+// other end. Every person has a context of their own, so that none sees another's cookies.
+import { createInterface } from "node:readline";
+import { chromium } from "playwright-core";
+
+const PATIENCE_MS = 15_000;
+
+const browser = await chromium.launch({
+  executablePath: process.env.CHROMIUM,
+  args: [
+    // As root, Chromium starts without its sandbox only. It sees nothing but what the stories serve on loopback.
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-proxy-server",
+  ],
+});
+
+/** Page and what its console complained about, by the person's name. */
+const people = new Map();
+
+async function open({ person, width = 1024, height = 768, dark = false }) {
+  const context = await browser.newContext({ viewport: { width, height }, colorScheme: dark ? "dark" : "light" });
+  context.setDefaultTimeout(PATIENCE_MS);
+  const page = await context.newPage();
+  const complaints = [];
+  page.on("console", (message) => message.type() === "error" && complaints.push(message.text()));
+  page.on("pageerror", (error) => complaints.push(String(error)));
+  people.set(person, { context, page, complaints });
+}
+
+/** Each takes the command and the person's page, context and complaints. */
+const COMMANDS = {
+  goto: async ({ url }, { page }) => (await page.goto(url))?.status() ?? null,
+  click: ({ role, name }, { page }) => page.getByRole(role, { name, exact: true }).click(),
+  // Pages that are not ours may have a placeholder in place of a label.
+  fill: ({ label, value }, { page }) =>
+    page.getByLabel(label, { exact: true }).or(page.getByPlaceholder(label, { exact: true })).fill(value),
+  count: ({ role, name }, { page }) => page.getByRole(role, { name, exact: true }).count(),
+  text: (_, { page }) => page.locator("body").innerText(),
+  html: (_, { page }) => page.content(),
+  title: (_, { page }) => page.title(),
+  url: (_, { page }) => page.url(),
+  wait_for_url: ({ part }, { page }) => page.waitForURL((url) => url.href.includes(part)),
+  back: async (_, { page }) => (await page.goBack())?.status() ?? null,
+  cookies: (_, { context }) => context.cookies(),
+  set_cookie: ({ url, name, value }, { context }) => context.addCookies([{ url, name, value }]),
+  screenshot: ({ path }, { page }) => page.screenshot({ path, fullPage: true }),
+  complaints: (_, { complaints }) => complaints.splice(0),
+  close: ({ person }, { context }) => {
+    people.delete(person);
+    return context.close();
+  },
+};
+
+async function obey(command) {
+  if (command.do === "version") return browser.version();
+  if (command.do === "open") return open(command);
+  const person = people.get(command.person);
+  if (person === undefined) throw new Error(`nobody is called ${command.person}`);
+  return COMMANDS[command.do](command, person);
+}
+
+for await (const line of createInterface({ input: process.stdin })) {
+  const answer = await Promise.resolve(JSON.parse(line))
+    .then(obey)
+    .then(
+      (value) => ({ value: Buffer.isBuffer(value) || value === undefined ? null : value }),
+      (error) => ({ error: String(error) }),
+    );
+  process.stdout.write(`${JSON.stringify(answer)}\n`);
+}
+await browser.close();

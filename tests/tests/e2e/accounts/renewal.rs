@@ -1,0 +1,122 @@
+//! Tokens that end: renewed without anybody noticing, or the member is asked again. Never a loop.
+
+use portcullis_tests::mcp::Era;
+use portcullis_tests::upstream::protected::Verdict;
+use portcullis_tests::upstream::protected::desk::{EXPORT, EXPORT_SCOPE};
+use serde_json::json;
+
+use super::{ADA, ADA_THERE, Setting, account_of, link_of, whoami};
+
+/// What became of the calls; what the gateway learns about the server in between is another matter.
+fn verdicts(setting: &Setting) -> Vec<Verdict> {
+    let calls = setting.protected.calls().into_iter();
+    calls.filter(|call| call.name.as_deref() == Some("whoami")).map(|call| call.verdict).collect()
+}
+
+#[tokio::test]
+async fn a_call_whose_token_is_refused_is_sent_again_with_a_new_one() {
+    let setting = Setting::start().await;
+    let agent = setting.agent(Era::Modern);
+    setting.connected(&agent, ADA, ADA_THERE).await;
+    assert_eq!(account_of(&whoami(&agent).await), ADA_THERE);
+    setting.provider.expire_access_tokens();
+    setting.protected.clear();
+    assert_eq!(account_of(&whoami(&agent).await), ADA_THERE);
+    assert_eq!(verdicts(&setting), [Verdict::Unauthorized, Verdict::Served]);
+    assert_eq!(setting.provider.ledger.requests_of("refresh_token").len(), 1);
+    assert_eq!(setting.provider.ledger.reuses(), 0);
+    // The next one has the new token from the start.
+    setting.protected.clear();
+    assert_eq!(account_of(&whoami(&agent).await), ADA_THERE);
+    assert_eq!(verdicts(&setting), [Verdict::Served]);
+    assert!(setting.stack.filter_never_trapped().await);
+}
+
+#[tokio::test]
+async fn a_thousand_calls_at_once_renew_once() {
+    let setting = Setting::start().await;
+    let agent = setting.agent(Era::Modern);
+    setting.connected(&agent, ADA, ADA_THERE).await;
+    assert_eq!(account_of(&whoami(&agent).await), ADA_THERE);
+    setting.provider.expire_access_tokens();
+    let mut calls = tokio::task::JoinSet::new();
+    for _ in 0..1000 {
+        let agent = agent.clone();
+        calls.spawn(async move { account_of(&whoami(&agent).await) });
+    }
+    let mut served = 0;
+    while let Some(account) = calls.join_next().await {
+        assert_eq!(account.expect("a call that ends"), ADA_THERE);
+        served += 1;
+    }
+    let renewals = setting.provider.ledger.requests_of("refresh_token").len();
+    println!("{served} calls at once on one expired connection: {renewals} token request(s)");
+    assert_eq!((served, renewals), (1000, 1));
+}
+
+#[tokio::test]
+async fn an_account_that_was_withdrawn_has_to_be_connected_again() {
+    let setting = Setting::start().await;
+    let agent = setting.agent(Era::Modern);
+    setting.connected(&agent, ADA, ADA_THERE).await;
+    assert_eq!(account_of(&whoami(&agent).await), ADA_THERE);
+    setting.provider.withdraw(ADA_THERE);
+    setting.protected.clear();
+    let told = whoami(&agent).await;
+    let link = link_of(&told);
+    for _ in 0..5 {
+        link_of(&whoami(&agent).await);
+    }
+    assert_eq!(verdicts(&setting), [Verdict::Unauthorized], "the server is asked once, then no more");
+    assert_eq!(setting.provider.ledger.requests_of("refresh_token").len(), 1);
+    setting.connect(&link, ADA, ADA_THERE).await;
+    assert_eq!(account_of(&whoami(&agent).await), ADA_THERE);
+}
+
+#[tokio::test]
+async fn a_server_that_refuses_every_token_ends_in_a_link_and_no_loop() {
+    let setting = Setting::start().await;
+    let agent = setting.agent(Era::Modern);
+    setting.connected(&agent, ADA, ADA_THERE).await;
+    assert_eq!(account_of(&whoami(&agent).await), ADA_THERE);
+    setting.protected.refuse_everything(true);
+    setting.protected.clear();
+    link_of(&whoami(&agent).await);
+    assert_eq!(verdicts(&setting), [Verdict::Unauthorized; 2], "the call and its one repetition");
+    assert_eq!(setting.provider.ledger.requests_of("refresh_token").len(), 1);
+}
+
+#[tokio::test]
+async fn a_tool_that_wants_more_scope_gets_it_by_a_new_consent() {
+    let setting = Setting::start().await;
+    let agent = setting.agent(Era::Modern);
+    setting.connected(&agent, ADA, ADA_THERE).await;
+    let before = setting.provider.ledger.authorizations().pop().expect("a consent").scope;
+    let told = agent.call_tool(EXPORT, json!({})).await;
+    setting.connect(&link_of(&told), ADA, ADA_THERE).await;
+    let after = setting.provider.ledger.authorizations().pop().expect("a consent").scope;
+    let wanted: Vec<&str> = before.split(' ').chain([EXPORT_SCOPE]).collect();
+    assert!(
+        wanted.iter().all(|scope| after.split(' ').any(|granted| granted == *scope)),
+        "{before} → {after}"
+    );
+    let exported = agent.call_tool(EXPORT, json!({})).await;
+    assert!(exported.answer()["result"]["content"].is_array(), "{exported:?}");
+    assert_ne!(exported.answer()["result"]["isError"], true, "{exported:?}");
+}
+
+#[tokio::test]
+async fn a_restart_asks_nobody_anything() {
+    let mut setting = Setting::start().await;
+    let agent = setting.agent(Era::Modern);
+    setting.connected(&agent, ADA, ADA_THERE).await;
+    let consents = setting.provider.ledger.authorizations().len();
+    setting.stack.service.kill().expect("a process to end");
+    setting.stack.service.restart().await.expect("a start");
+    let reply = portcullis_tests::patience::poll(async || {
+        let reply = whoami(&agent).await;
+        (reply.status == 200).then_some(reply)
+    });
+    assert_eq!(account_of(&reply.await.expect("an answer")), ADA_THERE);
+    assert_eq!(setting.provider.ledger.authorizations().len(), consents);
+}

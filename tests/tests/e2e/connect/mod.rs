@@ -1,0 +1,6 @@
+//! Members who have yet to connect an account, and credentials that an upstream refuses.
+
+mod pages;
+mod renewal;
+mod stand;
+mod unconnected;
