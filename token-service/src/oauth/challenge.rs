@@ -206,10 +206,12 @@ mod tests {
             bearer(&[r#"Bearer error=e, resource_metadata="https://a.exam"#]),
             Some(challenge(None, None, Some("e")))
         );
-        let long = format!("Bearer scope=\"{}\", error=e", "a".repeat(MAX_BYTES));
-        assert_eq!(bearer(&[&long]), Some(challenge(None, None, None)));
-        let unquoted = format!("Bearer error=e, scope={}", "a".repeat(MAX_BYTES));
-        assert_eq!(bearer(&[&unquoted]), Some(challenge(None, None, Some("e"))));
+        for value in ["\"aaa", "aaa"] {
+            let long = format!("Bearer error=e, scope={value}{}", "a".repeat(MAX_BYTES));
+            assert_eq!(bearer(&[&long]), Some(challenge(None, None, Some("e"))));
+        }
+        let inside = format!("Bearer error=e, scope=\"a,{}\"", "a".repeat(MAX_BYTES));
+        assert_eq!(bearer(&[&inside]), Some(challenge(None, None, Some("e"))));
         let filler = "x".repeat(MAX_BYTES);
         assert_eq!(bearer(&[&filler, "Bearer scope=s"]), None);
     }

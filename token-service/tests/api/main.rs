@@ -1,6 +1,6 @@
 //! The service through its front doors: the same builder as `main`, over a database of its own and real sockets.
 
-#![expect(clippy::disallowed_methods, reason = "clients of the service, not its way out")]
+#![expect(clippy::disallowed_methods, reason = "here HTTP clients are filters, administrators and browsers")]
 
 mod access;
 mod admin_api;
@@ -14,7 +14,6 @@ mod connect_link;
 mod connections;
 mod connections_page;
 mod harness;
-mod lease_connections;
 mod lease_identity;
 mod leases;
 mod lifecycle;
@@ -23,6 +22,4 @@ mod provider;
 mod reply;
 mod secrets;
 mod sign_in;
-mod tracker;
-mod unconnected;
 mod watch;
