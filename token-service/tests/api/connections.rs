@@ -89,7 +89,7 @@ async fn crm(service: &Service) -> String {
     let server = json!({
         "slug": "crm", "url": "https://mcp.crm.example/mcp", "auth": {"type": "oauth"}, "workspaces": "all",
     });
-    service.post("/v1/servers", server).await.id().to_owned()
+    service.post("/v1/servers", server).await.id()
 }
 
 fn ids(list: &Value) -> BTreeSet<&str> {
