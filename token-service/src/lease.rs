@@ -127,11 +127,12 @@ impl Service {
         // The credential lacks scopes for one request; others may still use it.
         let longest = if missing_scopes { Duration::ZERO } else { self.settings.lease_ttl };
         let ttl_ms = ttl_ms(now, grant.not_after, longest);
+        let connection_id = connection.to_string();
         let handle = Handle {
             member: member.id,
             server: grant.server.id.clone(),
             workspace: grant.workspace.id.as_str().into(),
-            connection: connection.clone(),
+            connection,
             reason,
             missing_scopes,
             expires_at: now.plus(Duration::from_millis(ttl_ms)).plus(HANDLE_GRACE),
@@ -140,7 +141,7 @@ impl Service {
             caller: grant.caller,
             workspace: grant.workspace,
             server_id: grant.server.id.to_string(),
-            connection_id: connection.to_string(),
+            connection_id,
             policy: grant.policy,
             handle: handle.seal(&self.vault),
             ttl_ms,

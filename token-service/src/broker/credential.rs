@@ -230,14 +230,12 @@ fn ask(connection: &Connection, reason: Option<ReauthReason>) -> NoCredential {
 }
 
 fn no_credential(failure: Option<Failure>) -> NoCredential {
-    match failure {
-        Some(Failure { misconfigured: true, .. }) => NoCredential::Misconfigured,
-        _ => {
-            let retry_in = failure.map_or(RETRY_AFTER, |failure| failure.retry_in).min(LONGEST_RETRY_AFTER);
-            let retry_after_ms = u64::try_from(retry_in.as_millis()).unwrap_or(u64::MAX);
-            NoCredential::Unavailable { retry_after_ms: retry_after_ms.max(1) }
-        }
+    if failure.is_some_and(|failure| failure.misconfigured) {
+        return NoCredential::Misconfigured;
     }
+    let retry_in = failure.map_or(RETRY_AFTER, |failure| failure.retry_in).min(LONGEST_RETRY_AFTER);
+    let retry_after_ms = u64::try_from(retry_in.as_millis()).unwrap_or(u64::MAX);
+    NoCredential::Unavailable { retry_after_ms: retry_after_ms.max(1) }
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "an adapter for map_err, which consumes the error")]

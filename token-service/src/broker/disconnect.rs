@@ -28,7 +28,7 @@ impl Broker {
         match opened {
             Ok((access, refresh)) => self.revoke_later(&before, &server, access, refresh),
             Err(error) => {
-                tracing::warn!(connection = id.as_str(), %error, "tokens to be revoked cannot be opened")
+                tracing::warn!(connection = id.as_str(), %error, "tokens to be revoked cannot be opened");
             }
         }
         Ok(true)

@@ -178,7 +178,7 @@ mod tests {
     use super::*;
     use crate::broker::test_values::connection;
 
-    const LONG: Duration = Duration::from_secs(60);
+    const LONG: Duration = Duration::from_mins(1);
 
     fn failure(retry_in: Duration, misconfigured: bool) -> Ended {
         let failure = Failure { retry_in, misconfigured };

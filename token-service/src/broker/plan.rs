@@ -89,12 +89,16 @@ fn active(connection: &Connection, facts: &Facts<'_>) -> Step {
     let renewable = shared || tokens.refresh.is_some();
     let has_passed = |end: Timestamp| end <= facts.now;
     if facts.rejected.is_some_and(|generation| generation >= connection.generation) {
-        return match (renewable, facts.done) {
-            (false, _) => Step::Retire(ReauthReason::Rejected),
-            (true, Done::Renewed) => Step::Unavailable,
-            (true, _) if !renewed_just_now(connection, facts.now) => Step::Renew,
-            (true, _) if shared => Step::Refused,
-            (true, _) => Step::Retire(ReauthReason::Rejected),
+        return if !renewable {
+            Step::Retire(ReauthReason::Rejected)
+        } else if facts.done == Done::Renewed {
+            Step::Unavailable
+        } else if !renewed_just_now(connection, facts.now) {
+            Step::Renew
+        } else if shared {
+            Step::Refused
+        } else {
+            Step::Retire(ReauthReason::Rejected)
         };
     }
     let expired = tokens.expires_at.is_some_and(has_passed);
@@ -102,12 +106,10 @@ fn active(connection: &Connection, facts: &Facts<'_>) -> Step {
     let due = tokens.refresh_at.is_some_and(has_passed);
     match (renewable, facts.done) {
         (false, _) if expired => Step::Retire(ReauthReason::Expired),
-        (false, _) => Step::Use,
         (true, Done::Renewed) if expired => Step::Unavailable,
-        (true, Done::Renewed) => Step::Use,
-        (true, _) if expiring => Step::Renew,
-        (true, _) if due => Step::UseAndRenew,
-        (true, _) => Step::Use,
+        (true, Done::Nothing | Done::Made) if expiring => Step::Renew,
+        (true, Done::Nothing | Done::Made) if due => Step::UseAndRenew,
+        _ => Step::Use,
     }
 }
 

@@ -135,14 +135,14 @@ impl Broker {
             Err(not_prepared) => return self.give_up(&owned, not_prepared, server).await,
         };
         self.failpoints.hit(Failpoint::BeforeSend);
-        // Paused for so long that somebody else may soon be the owner: the request could be a second one.
-        if owned.began.elapsed() > self.timings.lock / 2 {
-            return self.fail(&owned, self.not_done(&owned, None), false).await;
-        }
         if !self.store.mark_sent(&owned.connection.id, &owned.id).await? {
             return Ok(Tried::Ended(self.as_it_is(&owned.connection.id).await));
         }
         self.failpoints.hit(Failpoint::AfterMarkSent);
+        // Paused for so long that somebody else may be the owner before there is an answer: nothing is sent.
+        if owned.began.elapsed() > self.timings.lock / 2 {
+            return self.fail(&owned, self.not_done(&owned, None), false).await;
+        }
         let reply = self.ask(&owned, &prepared).await;
         self.failpoints.hit(Failpoint::AfterReply);
         match reply {

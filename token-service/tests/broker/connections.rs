@@ -36,7 +36,7 @@ async fn a_token_is_renewed_when_it_is_over_and_each_has_their_own() {
     assert_eq!(stage.provider.ledger().uses("grace"), [0, 1, 1, 1]);
 
     let stranger = stage.member_grant("hopper").await;
-    assert_eq!(reconnect(broker.credential(&stranger, None).await), Some(""), "for the first time");
+    assert_eq!(reconnect(&broker.credential(&stranger, None).await), Some(""), "for the first time");
     let nobody = of_service_key(stranger);
     assert_eq!(broker.credential(&nobody, None).await.err(), Some(NoCredential::MemberRequired));
 }
@@ -103,16 +103,16 @@ async fn what_the_provider_says_decides() {
         stage.provider.script(answers);
         let first = broker.credential(&grant, None).await;
         assert_eq!(stage.provider.ledger().token_requests, requests, "{what}");
-        match &first {
-            Ok(credential) => assert_eq!(stage.owner_of(credential).as_deref(), Some("ada"), "{what}"),
-            Err(_) => {
-                assert!(stage.present(&connection.id).await.tokens.is_some(), "{what}: nothing is deleted")
-            }
+        if let Ok(credential) = &first {
+            assert_eq!(stage.owner_of(credential).as_deref(), Some("ada"), "{what}");
+        } else {
+            let kept = stage.present(&connection.id).await.tokens.is_some();
+            assert!(kept, "{what}: nothing is deleted");
         }
-        assert_eq!(reconnect(first), outcome, "{what}");
+        assert_eq!(reconnect(&first), outcome, "{what}");
         // The same again, from the database; and a refresh token that was not replaced is still good.
         let again = broker.credential(&grant, None).await;
-        assert_eq!(reconnect(again), outcome, "{what}");
+        assert_eq!(reconnect(&again), outcome, "{what}");
         if outcome.is_none() {
             stage.clock.advance(2 * HOUR);
             let renewed = broker.credential(&grant, None).await.expect("a credential");
@@ -143,24 +143,24 @@ async fn a_refused_token_is_renewed_once_and_then_given_up() {
     let broker = stage.broker();
     let connection = stage.connected("ada", 3000).await;
     let grant = stage.member_grant("ada").await;
-    let first = broker.credential(&grant, None).await.expect("a credential");
+    let old = broker.credential(&grant, None).await.expect("a credential");
     stage.provider.ledger().revoke_access("ada");
-    let second = broker.credential(&grant, Some(&refused(&first, 401, None))).await.expect("a new one");
-    assert_ne!(token_of(&first), token_of(&second));
+    let new = broker.credential(&grant, Some(&refused(&old, 401, None))).await.expect("a new one");
+    assert_ne!(token_of(&old), token_of(&new));
     // Another call was refused with the old one, too: the new one is its answer.
-    let late = broker.credential(&grant, Some(&refused(&first, 401, None))).await.expect("the new one");
-    assert_eq!(token_of(&second), token_of(&late));
-    let mut foreign = refused(&second, 401, None);
+    let late = broker.credential(&grant, Some(&refused(&old, 401, None))).await.expect("the new one");
+    assert_eq!(token_of(&new), token_of(&late));
+    let mut foreign = refused(&new, 401, None);
     foreign.connection_id = "con_of_somebody_else".to_owned();
     assert!(broker.credential(&grant, Some(&foreign)).await.is_ok(), "that says nothing about this one");
     assert_eq!(stage.provider.ledger().token_requests, 1);
 
-    let third = broker.credential(&grant, Some(&refused(&second, 401, None))).await;
-    assert_eq!(reconnect(third), Some("rejected"));
-    assert_eq!(reconnect(broker.credential(&grant, None).await), Some("rejected"));
+    let outcome = broker.credential(&grant, Some(&refused(&new, 401, None))).await;
+    assert_eq!(reconnect(&outcome), Some("rejected"));
+    assert_eq!(reconnect(&broker.credential(&grant, None).await), Some("rejected"));
     assert_eq!(stage.provider.ledger().token_requests, 1, "it is not tried again");
-    let state = stage.present(&connection.id).await.state;
-    assert_eq!(state, ConnectionState::NeedsReauth(ReauthReason::Rejected));
+    let present = stage.present(&connection.id).await;
+    assert_eq!(present.state, ConnectionState::NeedsReauth(ReauthReason::Rejected));
 }
 
 #[tokio::test]
@@ -172,7 +172,7 @@ async fn revoked_at_the_provider_leads_to_the_link() {
     let first = broker.credential(&grant, None).await.expect("a credential");
     stage.provider.ledger().revoke_all("ada");
     let after = broker.credential(&grant, Some(&refused(&first, 401, None))).await;
-    assert_eq!(reconnect(after), Some("revoked"));
+    assert_eq!(reconnect(&after), Some("revoked"));
 }
 
 #[tokio::test]
@@ -210,7 +210,7 @@ async fn disconnecting_discards_a_renewal_and_revokes_what_it_brings() {
     stage.provider.held.notified().await;
     assert!(broker.disconnect(&connection.id, Actor::Member).await.expect("ends"));
     stage.provider.release.notify_one();
-    assert_eq!(reconnect(caller.await.expect("no panic")), Some(""));
+    assert_eq!(reconnect(&caller.await.expect("no panic")), Some(""));
     broker.drain().await;
     let present = stage.present(&connection.id).await;
     assert_eq!((present.state, present.tokens), (ConnectionState::Disconnected, None));
@@ -277,7 +277,7 @@ async fn a_token_that_was_tampered_with_concerns_its_owner_only() {
     .await
     .expect("writes");
     let ada = broker.credential(&stage.member_grant("ada").await, None).await;
-    assert_eq!(reconnect(ada), Some("unreadable"));
+    assert_eq!(reconnect(&ada), Some("unreadable"));
     let grace = broker.credential(&stage.member_grant("grace").await, None).await.expect("a credential");
     assert_eq!(stage.owner_of(&grace).as_deref(), Some("grace"));
 }

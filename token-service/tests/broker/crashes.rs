@@ -102,6 +102,7 @@ async fn kill_once(stage: &Stage, point: Failpoint, name: &str, reuse: Reuse) ->
         member: name.to_owned(),
         callers: CALLERS,
         die_at: Some(format!("{point:?}")),
+        pause_at: None,
         commits_fail: point == Failpoint::SpillWrite,
     };
     if point == Failpoint::SpillReplay {

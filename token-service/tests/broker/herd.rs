@@ -45,6 +45,7 @@ async fn so_do_a_thousand_callers_of_two_replicas() {
             member: "ada".to_owned(),
             callers: CALLERS / 2,
             die_at: None,
+            pause_at: None,
             commits_fail: false,
         };
         let (one, two) = (Replica::start(&orders).await, Replica::start(&orders).await);

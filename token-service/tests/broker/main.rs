@@ -1,11 +1,12 @@
 //! The broker against a real store and an authorization server that keeps the truth.
 //!
-//! `crashes` and `herd` run replicas: this test binary, started again as another process on the same database.
+//! `crashes`, `paused` and `herd` run replicas: this test binary, started again as another process on the same database.
 
 mod authorization_server;
 mod connections;
 mod crashes;
 mod herd;
+mod paused;
 mod replica;
 mod shared;
 mod stage;

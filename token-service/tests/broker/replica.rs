@@ -1,12 +1,13 @@
 //! A replica: this test binary once more, as another process on the same database.
 
 use std::io::{BufRead as _, Write as _};
+use std::os::unix::process::ExitStatusExt as _;
 use std::path::PathBuf;
 use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
 
-use nix::sys::signal::{Signal, kill};
+use nix::sys::signal::{Signal, kill, raise};
 use nix::unistd::Pid;
 use portcullis_token_service::broker::NoCredential;
 use portcullis_token_service::broker::failpoints::{Failpoint, Failpoints};
@@ -32,6 +33,8 @@ pub(crate) struct Orders {
     pub(crate) callers: u32,
     /// Where to die.
     pub(crate) die_at: Option<String>,
+    /// Where to say so and stand still (SIGSTOP), until somebody wakes it.
+    pub(crate) pause_at: Option<String>,
     /// No renewed token can be committed.
     pub(crate) commits_fail: bool,
 }
@@ -85,30 +88,45 @@ impl Replica {
         stdin.flush().await.expect("writes");
     }
 
+    /// Lets it run until it stands still.
+    pub(crate) async fn run_until_paused(&mut self) {
+        self.go().await;
+        assert_eq!(self.line().await.as_deref(), Some("paused"));
+    }
+
+    /// Wakes it up and lets it run to its end.
+    pub(crate) async fn resume(self) -> Outcome {
+        let id = i32::try_from(self.child.id().expect("it lives")).expect("a process id");
+        kill(Pid::from_raw(id), Signal::SIGCONT).expect("it wakes up");
+        self.end().await.expect("it lives")
+    }
+
     /// Lets it run to its end: what it says, or `None` if it was killed.
     pub(crate) async fn run(mut self) -> Option<Outcome> {
         self.go().await;
+        self.end().await
+    }
+
+    async fn end(mut self) -> Option<Outcome> {
         let line = self.line().await;
         let status = self.child.wait().await.expect("ends");
-        match line {
-            Some(text) => Some(serde_json::from_str(&text).expect("an outcome")),
-            None => {
-                use std::os::unix::process::ExitStatusExt as _;
-                assert_eq!(status.signal(), Some(Signal::SIGKILL as i32), "{status}");
-                None
-            }
+        if let Some(text) = line {
+            return Some(serde_json::from_str(&text).expect("an outcome"));
         }
+        assert_eq!(status.signal(), Some(Signal::SIGKILL as i32), "{status}");
+        None
     }
 }
 
-struct Die {
-    at: Option<String>,
-    commits_fail: bool,
-}
-
-impl Failpoints for Die {
+impl Failpoints for Orders {
     fn hit(&self, point: Failpoint) {
-        if self.at.as_deref() == Some(&format!("{point:?}")) {
+        let point = format!("{point:?}");
+        if self.pause_at.as_ref() == Some(&point) {
+            say("paused");
+            // To this very thread, which then does not go on a little before the process stops.
+            raise(Signal::SIGSTOP).expect("stands still");
+        }
+        if self.die_at.as_ref() == Some(&point) {
             kill(Pid::this(), Signal::SIGKILL).expect("dies");
             // Nothing more happens in this process.
             loop {
@@ -128,7 +146,7 @@ async fn replica_process() {
     let Ok(orders) = std::env::var(ORDERS) else { return };
     let orders: Orders = serde_json::from_str(&orders).expect("orders");
     let (store, vault) = open(&orders.directory).await;
-    let failpoints = Arc::new(Die { at: orders.die_at.clone(), commits_fail: orders.commits_fail });
+    let failpoints = Arc::new(orders.clone());
     let broker = broker(&orders.directory, &store, &vault, Arc::new(SystemClock), failpoints, QUICK);
     let grant = Arc::new(member_grant(&*store, &orders.server, &orders.member).await);
     say("ready");

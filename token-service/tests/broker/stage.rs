@@ -10,7 +10,9 @@ use portcullis_token_service::broker::failpoints::{Failpoints, NoFailpoints};
 use portcullis_token_service::broker::{Broker, Credential, NoCredential, Parts, Timings, TokenPlace};
 use portcullis_token_service::clock::{Clock, SystemClock, SystemEntropy, Timestamp};
 use portcullis_token_service::credentials::{ClientPlace, seal_client_secret};
-use portcullis_token_service::domain::connection::{Binding, Connection, ConnectionId, ConnectionOwner};
+use portcullis_token_service::domain::connection::{
+    Binding, Connection, ConnectionId, ConnectionOwner, ReauthReason,
+};
 use portcullis_token_service::domain::ids::{MemberId, ServerId};
 use portcullis_token_service::domain::people::Identity;
 use portcullis_token_service::domain::resolve::Grant;
@@ -304,11 +306,10 @@ pub(crate) fn refused(credential: &Credential, status: u16, challenge: Option<&s
     Rejected { connection_id: id.to_string(), generation, status, challenge: challenge.map(str::to_owned) }
 }
 
-pub(crate) fn reconnect(outcome: Result<Credential, NoCredential>) -> Option<&'static str> {
+/// Why the member has to connect again; empty for the first time, `None` if that is not the answer.
+pub(crate) fn reconnect(outcome: &Result<Credential, NoCredential>) -> Option<&'static str> {
     match outcome {
-        Err(NoCredential::ConnectRequired { reason, .. }) => {
-            Some(reason.map_or("", |reason| reason.as_str()))
-        }
+        Err(NoCredential::ConnectRequired { reason, .. }) => Some(reason.map_or("", ReauthReason::as_str)),
         _ => None,
     }
 }
