@@ -39,13 +39,15 @@ impl Broker {
         let place = TokenPlace::of(connection).next();
         let sealed = place.seal(&self.vault, &*self.entropy, &tokens, now);
         self.failpoints.hit(Failpoint::AfterSeal);
-        // The first one that is fetched for the shared connection counts as the one that it was made with.
+        // `plan` tells by the times whether a token is straight from a consent. The first one that is fetched for the
+        // shared connection counts as that.
+        let after_consent = connection.connected_at.plus(Duration::from_millis(1));
         let first = connection.tokens.as_ref().is_some_and(holds_nothing);
         let renewed = Renewed {
             generation: place.generation,
             tokens: sealed,
             scopes: tokens.scopes.clone(),
-            now: if first { connection.connected_at } else { now },
+            now: if first { connection.connected_at } else { now.max(after_consent) },
         };
         let pending = Pending { connection: connection.id.clone(), attempt: owned.id.clone(), renewed };
         match self.commit(&pending).await {
