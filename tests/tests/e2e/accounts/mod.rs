@@ -1,6 +1,7 @@
 //! Servers that want an account of each member: from the first call to the connection, and what may become of it.
 
 mod first_consent;
+mod names;
 mod page;
 mod refusals;
 mod renewal;
@@ -39,7 +40,10 @@ impl Setting {
     }
 
     async fn with(shape: Shape, auth: Value) -> Self {
-        let provider = Provider::start(shape).await.expect("a provider");
+        Self::behind(Provider::start(shape).await.expect("a provider"), auth).await
+    }
+
+    async fn behind(provider: Provider, auth: Value) -> Self {
         let protected = Protected::behind(&provider).await.expect("a protected server");
         let builder = Builder {
             servers: vec![server(&protected, auth)],
