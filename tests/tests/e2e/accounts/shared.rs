@@ -1,7 +1,10 @@
 //! Credentials that all members share: fetched by the gateway itself, and the log still names the human.
 
+use std::time::Duration;
+
 use portcullis_tests::mcp::Era;
 use portcullis_tests::provider::clients::{Authentication, Client};
+use portcullis_tests::provider::faults::{Endpoint, Fault};
 use portcullis_tests::provider::shape::Shape;
 use serde_json::json;
 
@@ -28,6 +31,22 @@ async fn members_share_the_token_of_client_credentials() {
     setting.provider.expire_access_tokens();
     assert_eq!(account_of(&whoami(&ada).await), account_of(&one));
     assert_eq!(setting.provider.ledger.requests_of("client_credentials").len(), 2);
+}
+
+#[tokio::test]
+async fn a_slow_provider_is_waited_for() {
+    let client = Client::machine("gateway", Authentication::SecretBasic("machine-secret-71".into()));
+    let auth = json!({
+        "type": "client_credentials",
+        "client": {"id": "gateway", "secret": "machine-secret-71", "method": "client_secret_basic"},
+    });
+    let setting = Setting::with(Shape::machines(client), auth).await;
+    // Longer than a filter listens for an ordinary lease.
+    setting.provider.fail(Endpoint::Token, [Fault::Slow(Duration::from_millis(1_500))]);
+    let (ada, grace) = (setting.agent(Era::Modern), setting.graces_agent(Era::Modern));
+    let (one, other) = tokio::join!(whoami(&ada), whoami(&grace));
+    assert_eq!(account_of(&one), account_of(&other));
+    assert_eq!(setting.provider.ledger.requests_of("client_credentials").len(), 1);
 }
 
 #[tokio::test]
