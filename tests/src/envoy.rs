@@ -34,6 +34,8 @@ pub struct Envoy {
     pub access_log: AccessLog,
     pub admin_url: String,
     http: reqwest::Client,
+    program: Program,
+    directory: PathBuf,
 }
 
 /// The shipped configuration.
@@ -70,7 +72,16 @@ impl Envoy {
             access_log: AccessLog::new(settings.access_log.clone()),
             admin_url: format!("http://{}", settings.admin),
             http: crate::http::client().build()?,
+            program,
+            directory: directory.to_owned(),
         })
+    }
+
+    /// Ends it as a crash would, and starts it again.
+    pub async fn restart(&mut self) -> anyhow::Result<()> {
+        self.process.kill()?;
+        self.process = Process::start(&self.program, &self.directory)?;
+        self.ready().await
     }
 
     /// Waits until Envoy serves. Says nothing of the filter, which may still wait for the token-service.

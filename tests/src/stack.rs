@@ -202,6 +202,12 @@ impl Stack {
         self.envoy.stat("vm_reload").await.expect("Envoy's statistics") == 0
     }
 
+    /// Starts Envoy again; its filter knows nothing then.
+    pub async fn restart_envoy(&mut self) -> anyhow::Result<()> {
+        self.envoy.restart().await?;
+        self.filter_ready().await
+    }
+
     /// Waits until a request is judged instead of being told to come back later.
     async fn filter_ready(&mut self) -> anyhow::Result<()> {
         let agent = self.agent(SAMPLE, Era::Modern);

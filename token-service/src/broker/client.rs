@@ -192,22 +192,25 @@ impl Broker {
         }
     }
 
-    /// The provider no longer knows the client that the gateway registered: the next consent needs another one.
-    pub(super) async fn forget_client(&self, server: &Server, provider: &Provider) -> Result<(), StoreError> {
+    /// The provider no longer knows our client. If the gateway has registered it itself, the next consent makes another
+    /// one; says whether that is so.
+    pub async fn forget_client(&self, server: &Server, provider: &Provider) -> Result<bool, StoreError> {
         let issuer = &provider.discovered.authorization_server.issuer;
         let known = self.store.registered_client(&server.id, issuer).await?;
         let is_it = |client: &RegisteredClient| {
             client.kind == ClientKind::Dynamic && client.client_id == provider.client.client_id
         };
-        if known.as_ref().is_some_and(is_it) {
+        let forgotten = known.as_ref().is_some_and(is_it);
+        if forgotten {
             tracing::warn!(
                 server = server.id.as_str(),
                 issuer,
                 "the provider does not know our client any more"
             );
             self.store.delete_registered_client(&server.id, issuer).await?;
+            self.providers.forget(&server.id);
         }
-        Ok(())
+        Ok(forgotten)
     }
 }
 

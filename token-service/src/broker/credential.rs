@@ -7,7 +7,7 @@ use portcullis_wire::lease::{CredentialHeader, Rejected};
 use portcullis_wire::secret::SecretText;
 use secrecy::ExposeSecret as _;
 
-use super::flights::{Ended, Failure, Joined, end_of};
+use super::flights::{Ended, Failure, Joined, Needs, end_of};
 use super::plan::{Done, Facts, Step, Wanted, plan};
 use super::step_up::{scopes, step_up};
 use super::tokens::TokenPlace;
@@ -127,6 +127,9 @@ impl Broker {
                 }
                 (Step::Refused, _) => return Err(NoCredential::Misconfigured),
                 (Step::Unavailable, _) if goes_on => return Err(NoCredential::Renewing),
+                (Step::Unavailable, Some(connection)) => {
+                    return Err(self.without_token(&connection, failure).await);
+                }
                 (Step::Use | Step::UseAndRenew | Step::Renew | Step::Retire(_) | Step::Unavailable, _) => {
                     return Err(no_credential(failure));
                 }
@@ -166,6 +169,14 @@ impl Broker {
             connection: Some((connection.id.clone(), connection.generation)),
             not_after: tokens.expires_at.map(|end| not_after(now, end)),
         })
+    }
+
+    /// There is no usable token, and renewing brought none.
+    async fn without_token(&self, connection: &Connection, failure: Option<Failure>) -> NoCredential {
+        match failure.map(|failure| failure.needs) {
+            Some(Needs::Consent(reason)) => self.retire(connection, reason).await,
+            _ => no_credential(failure),
+        }
     }
 
     async fn unreadable(&self, connection: &Connection, error: &UnsealError) -> NoCredential {
@@ -250,7 +261,7 @@ fn ask(connection: &Connection, reason: Option<ReauthReason>) -> NoCredential {
 }
 
 fn no_credential(failure: Option<Failure>) -> NoCredential {
-    if failure.is_some_and(|failure| failure.misconfigured) {
+    if failure.is_some_and(|failure| failure.needs == Needs::Administrator) {
         return NoCredential::Misconfigured;
     }
     let retry_in = failure.map_or(RETRY_AFTER, |failure| failure.retry_in).min(LONGEST_RETRY_AFTER);
@@ -280,10 +291,10 @@ mod tests {
 
     #[test]
     fn nobody_is_told_to_wait_for_ever() {
-        let after = |retry_in, misconfigured| no_credential(Some(Failure { retry_in, misconfigured }));
+        let after = |retry_in, needs| no_credential(Some(Failure { retry_in, needs }));
         assert_eq!(no_credential(None), NoCredential::Unavailable { retry_after_ms: 1000 });
-        assert_eq!(after(Duration::ZERO, false), NoCredential::Unavailable { retry_after_ms: 1 });
-        assert_eq!(after(Duration::MAX, false), NoCredential::Unavailable { retry_after_ms: 30_000 });
-        assert_eq!(after(Duration::MAX, true), NoCredential::Misconfigured);
+        assert_eq!(after(Duration::ZERO, Needs::Time), NoCredential::Unavailable { retry_after_ms: 1 });
+        assert_eq!(after(Duration::MAX, Needs::Time), NoCredential::Unavailable { retry_after_ms: 30_000 });
+        assert_eq!(after(Duration::MAX, Needs::Administrator), NoCredential::Misconfigured);
     }
 }

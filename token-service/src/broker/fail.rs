@@ -4,12 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Broker;
-use super::flights::{Ended, Failure};
+use super::flights::{Ended, Failure, Needs};
 use super::prepare::{NotPrepared, Prepared};
 use super::refresh::{Owned, Tried};
 use super::schedule::rest;
 use super::verdict::{Circumstances, verdict};
-use crate::domain::connection::ConnectionOwner;
+use crate::domain::connection::{ConnectionOwner, ReauthReason};
 use crate::domain::server::Server;
 use crate::oauth::token::TokenError;
 use crate::store::StoreError;
@@ -36,10 +36,14 @@ impl Broker {
         let verdict = verdict(error, circumstances);
         let (id, issuer) = (connection.id.as_str(), connection.binding.issuer.as_str());
         tracing::warn!(connection = id, issuer, %error, verdict = ?verdict.failure, "a token was not renewed");
-        if matches!(error, TokenError::Refused { code } if code == "invalid_client") {
-            self.forget_client(server, &prepared.provider).await?;
-        }
-        self.fail(owned, verdict.failure, verdict.misconfigured).await
+        let forgotten = error.is_about_the_client() && self.forget_client(server, &prepared.provider).await?;
+        let needs = match verdict.misconfigured {
+            // The next consent makes another client. Tokens that this one was given are renewed by nobody.
+            true if forgotten => Needs::Consent(ReauthReason::ClientChanged),
+            true => Needs::Administrator,
+            false => Needs::Time,
+        };
+        self.fail(owned, verdict.failure, needs).await
     }
 
     pub(super) async fn give_up(
@@ -49,13 +53,20 @@ impl Broker {
         server: &Server,
     ) -> Result<Tried, StoreError> {
         match not_prepared {
-            NotPrepared::Unavailable => self.fail(owned, self.not_done(owned, None), false).await,
-            NotPrepared::Paused(pause) => self.fail(owned, self.not_done(owned, Some(pause)), false).await,
-            NotPrepared::Misconfigured => self.fail(owned, self.not_done(owned, None), true).await,
-            NotPrepared::Lost(reason) => self.fail(owned, RefreshFailure::Refused(reason), false).await,
+            NotPrepared::Unavailable => self.fail(owned, self.not_done(owned, None), Needs::Time).await,
+            NotPrepared::Paused(pause) => {
+                self.fail(owned, self.not_done(owned, Some(pause)), Needs::Time).await
+            }
+            NotPrepared::Misconfigured => {
+                self.fail(owned, self.not_done(owned, None), Needs::Administrator).await
+            }
+            NotPrepared::Outdated(reason) => {
+                self.fail(owned, self.not_done(owned, None), Needs::Consent(reason)).await
+            }
+            NotPrepared::Lost(reason) => self.fail(owned, RefreshFailure::Refused(reason), Needs::Time).await,
             NotPrepared::Elsewhere => match self.make_shared(server, Some(&owned.connection)).await {
                 Ok(connection) => Ok(Tried::Remade(connection.generation)),
-                Err(_) => self.fail(owned, self.not_done(owned, None), false).await,
+                Err(_) => self.fail(owned, self.not_done(owned, None), Needs::Time).await,
             },
         }
     }
@@ -70,14 +81,14 @@ impl Broker {
         &self,
         owned: &Owned,
         failure: RefreshFailure,
-        misconfigured: bool,
+        needs: Needs,
     ) -> Result<Tried, StoreError> {
         let id = &owned.connection.id;
         let Some(connection) = self.store.fail_refresh(id, &owned.id, &failure).await? else {
             return Ok(Tried::Ended(self.as_it_is(id).await));
         };
         let ended = |retry_in| {
-            let failure = Failure { retry_in, misconfigured };
+            let failure = Failure { retry_in, needs };
             Ended { latest: Some(Arc::new(connection.clone())), failure: Some(failure) }
         };
         Ok(match failure {

@@ -11,7 +11,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use crate::domain::connection::{Connection, ConnectionId};
+use crate::domain::connection::{Connection, ConnectionId, ReauthReason};
 
 /// How a renewal ended.
 #[derive(Clone, Debug, Default)]
@@ -26,8 +26,17 @@ pub(super) struct Ended {
 pub(super) struct Failure {
     /// When trying again makes sense.
     pub retry_in: Duration,
+    pub needs: Needs,
+}
+
+/// What it takes until there can be another token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Needs {
+    Time,
     /// An administrator has to act.
-    pub misconfigured: bool,
+    Administrator,
+    /// The member has to connect again, once the present token is of no more use.
+    Consent(ReauthReason),
 }
 
 /// Where to learn how it ends; `None` while it has not.
@@ -49,7 +58,7 @@ struct Rest {
     generation: u64,
     failures: u32,
     until: Instant,
-    misconfigured: bool,
+    needs: Needs,
 }
 
 /// What [`Flights::join`] found.
@@ -81,7 +90,7 @@ impl Flights {
             Some(Flight::Resting(rest)) if rest.generation == generation => {
                 let left = rest.until.saturating_duration_since(Instant::now());
                 if !left.is_zero() {
-                    let failure = Failure { retry_in: left, misconfigured: rest.misconfigured };
+                    let failure = Failure { retry_in: left, needs: rest.needs };
                     return Joined::Resting(failure);
                 }
                 rest.failures
@@ -154,11 +163,10 @@ impl Drop for Landing {
     fn drop(&mut self) {
         let mut flights = self.flights.lock();
         flights.remove(&self.id);
-        if let Some(Failure { retry_in, misconfigured }) = self.ended.as_ref().and_then(|ended| ended.failure)
-        {
+        if let Some(Failure { retry_in, needs }) = self.ended.as_ref().and_then(|ended| ended.failure) {
             let failures = self.failures.saturating_add(1);
             let until = Instant::now() + retry_in;
-            let rest = Rest { generation: self.generation, failures, until, misconfigured };
+            let rest = Rest { generation: self.generation, failures, until, needs };
             flights.insert(self.id.clone(), Flight::Resting(rest));
         }
     }
@@ -180,8 +188,8 @@ mod tests {
 
     const LONG: Duration = Duration::from_mins(1);
 
-    fn failure(retry_in: Duration, misconfigured: bool) -> Ended {
-        let failure = Failure { retry_in, misconfigured };
+    fn failure(retry_in: Duration, needs: Needs) -> Ended {
+        let failure = Failure { retry_in, needs };
         Ended { latest: None, failure: Some(failure) }
     }
 
@@ -216,18 +224,20 @@ mod tests {
     async fn a_failed_one_rests_unless_the_connection_has_moved_on() {
         let flights = Arc::new(Flights::default());
         let id = connection().id;
-        let renew = async |generation, result: Ended| match flights
-            .join(&id, generation, |_| async { result })
-        {
-            Joined::Running(ending) => end_of(ending, LONG).await.map(|_| ()).ok_or("no end"),
-            Joined::Resting(failure) => Err(if failure.misconfigured { "misconfigured" } else { "resting" }),
-        };
-        assert_eq!(renew(5, failure(LONG, true)).await, Ok(()));
-        assert_eq!(renew(5, failure(LONG, false)).await, Err("misconfigured"));
+        let renew =
+            async |generation, result: Ended| match flights.join(&id, generation, |_| async { result }) {
+                Joined::Running(ending) => {
+                    end_of(ending, LONG).await.expect("an end");
+                    Ok(())
+                }
+                Joined::Resting(failure) => Err(failure.needs),
+            };
+        assert_eq!(renew(5, failure(LONG, Needs::Administrator)).await, Ok(()));
+        assert_eq!(renew(5, failure(LONG, Needs::Time)).await, Err(Needs::Administrator));
         assert!(!flights.is_idle(&id));
-        assert_eq!(renew(6, failure(LONG, false)).await, Ok(()));
-        assert_eq!(renew(6, Ended::default()).await, Err("resting"));
-        assert_eq!(renew(7, failure(Duration::ZERO, false)).await, Ok(()));
+        assert_eq!(renew(6, failure(LONG, Needs::Time)).await, Ok(()));
+        assert_eq!(renew(6, Ended::default()).await, Err(Needs::Time));
+        assert_eq!(renew(7, failure(Duration::ZERO, Needs::Time)).await, Ok(()));
         assert_eq!(renew(7, Ended::default()).await, Ok(()), "the rest is over");
         assert_eq!(renew(7, Ended::default()).await, Ok(()), "after a success there is none");
     }
@@ -252,7 +262,7 @@ mod tests {
             let seen = Arc::new(AtomicU32::new(u32::MAX));
             let renew = |failures| {
                 seen.store(failures, Ordering::SeqCst);
-                async { failure(Duration::ZERO, false) }
+                async { failure(Duration::ZERO, Needs::Time) }
             };
             let Joined::Running(ending) = flights.join(&id, 5, renew) else { panic!("the rest is over") };
             end_of(ending, LONG).await.expect("ends");

@@ -33,6 +33,8 @@ pub(super) enum NotPrepared {
     Misconfigured,
     /// The member has to connect again.
     Lost(ReauthReason),
+    /// The same, once the present token is of no more use.
+    Outdated(ReauthReason),
     /// The shared connection is for another authorization server or client than the server has now.
     Elsewhere,
 }
@@ -64,7 +66,7 @@ impl Broker {
             }
             (ServerAuth::OAuth(_), ConnectionOwner::Member(_)) => {
                 if !fits {
-                    return Err(self.belongs_elsewhere(connection));
+                    return Err(self.belongs_elsewhere(connection, issuer));
                 }
                 let refresh = self.open_refresh(connection)?;
                 let (scopes, parameters) = (BTreeSet::new(), BTreeMap::new());
@@ -94,17 +96,22 @@ impl Broker {
     }
 
     /// A refresh token goes to nobody but who gave it. The access token is good for as long as it is.
-    fn belongs_elsewhere(&self, connection: &Connection) -> NotPrepared {
+    fn belongs_elsewhere(&self, connection: &Connection, issuer: &str) -> NotPrepared {
         let id = connection.id.as_str();
         tracing::error!(
             connection = id,
             "the server belongs to another authorization server or client by now"
         );
         let expires_at = connection.tokens.as_ref().and_then(|tokens| tokens.expires_at);
-        if expires_at.is_some_and(|end| self.clock.now() < end) {
-            NotPrepared::Misconfigured
+        let reason = if connection.binding.issuer == issuer {
+            ReauthReason::ClientChanged
         } else {
-            NotPrepared::Lost(ReauthReason::IssuerChanged)
+            ReauthReason::IssuerChanged
+        };
+        if expires_at.is_some_and(|end| self.clock.now() < end) {
+            NotPrepared::Outdated(reason)
+        } else {
+            NotPrepared::Lost(reason)
         }
     }
 }

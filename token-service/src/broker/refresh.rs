@@ -18,7 +18,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
 use super::failpoints::Failpoint;
-use super::flights::{Ended, Failure};
+use super::flights::{Ended, Failure, Needs};
 use super::prepare::Prepared;
 use super::schedule::{LONGEST_REST, jittered};
 use super::{Broker, random_id};
@@ -141,7 +141,7 @@ impl Broker {
         self.failpoints.hit(Failpoint::AfterMarkSent);
         // Paused for so long that somebody else may be the owner before there is an answer: nothing is sent.
         if owned.began.elapsed() > self.timings.lock / 2 {
-            return self.fail(&owned, self.not_done(&owned, None), false).await;
+            return self.fail(&owned, self.not_done(&owned, None), Needs::Time).await;
         }
         let reply = self.ask(&owned, &prepared).await;
         self.failpoints.hit(Failpoint::AfterReply);
@@ -201,7 +201,7 @@ impl Broker {
                 // Clocks differ: the pause is a guess, and the database has the say when it is over.
                 let left = self.clock.now().until(until).min(LONGEST_REST);
                 let retry_in = if rests { left.max(self.timings.poll) } else { self.timings.rest };
-                let failure = Failure { retry_in, misconfigured: false };
+                let failure = Failure { retry_in, needs: Needs::Time };
                 return Some(Ended { latest: Some(Arc::new(present)), failure: Some(failure) });
             }
             if Instant::now() >= enough {
@@ -224,7 +224,7 @@ impl Broker {
             error = error_chain(error),
             "the store failed in a renewal"
         );
-        let failure = Failure { retry_in: self.timings.rest, misconfigured: false };
+        let failure = Failure { retry_in: self.timings.rest, needs: Needs::Time };
         Ended { latest: None, failure: Some(failure) }
     }
 

@@ -116,7 +116,13 @@ impl Service {
         if !unchanged {
             return Err(RedeemError::Changed);
         }
-        let tokens = self.exchange(&provider, sealed, code).await?;
+        let tokens = match self.exchange(&provider, sealed, code).await {
+            Err(error) if error.is_about_the_client() => {
+                let forgotten = self.broker.forget_client(&access.server, &provider).await?;
+                return Err(if forgotten { RedeemError::Changed } else { error.into() });
+            }
+            outcome => outcome?,
+        };
         warn_of_more_scopes(access, sealed, &tokens);
         let connection = self.keep(access, returned, &tokens).await?;
         self.connected(&access.server, &connection);

@@ -115,6 +115,9 @@ pub enum ReauthReason {
     Rejected,
     /// The server now belongs to another authorization server.
     IssuerChanged,
+    /// The gateway is another client there by now: the provider had forgotten the one that the tokens were given to, or
+    /// an administrator entered another.
+    ClientChanged,
     /// The tokens cannot be opened.
     Unreadable,
 }
@@ -173,12 +176,13 @@ impl ConnectionState {
 }
 
 impl ReauthReason {
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Revoked,
         Self::LostRotation,
         Self::Expired,
         Self::Rejected,
         Self::IssuerChanged,
+        Self::ClientChanged,
         Self::Unreadable,
     ];
 
@@ -189,6 +193,7 @@ impl ReauthReason {
             Self::Expired => "expired",
             Self::Rejected => "rejected",
             Self::IssuerChanged => "issuer_changed",
+            Self::ClientChanged => "client_changed",
             Self::Unreadable => "unreadable",
         }
     }

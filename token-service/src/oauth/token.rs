@@ -70,6 +70,13 @@ pub enum TokenError {
     Unusable(&'static str),
 }
 
+impl TokenError {
+    /// Whether it is the client that the provider does not take, whatever it was shown.
+    pub fn is_about_the_client(&self) -> bool {
+        matches!(self, Self::Refused { code } if code == "invalid_client")
+    }
+}
+
 impl From<EgressError> for TokenError {
     fn from(error: EgressError) -> Self {
         if error.may_have_arrived() { Self::Ambiguous } else { Self::NotDone { retry_after: None } }

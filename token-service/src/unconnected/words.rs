@@ -38,7 +38,9 @@ impl Words {
                 let because = match reason {
                     ReauthReason::Revoked | ReauthReason::Rejected => "no longer accepts it",
                     ReauthReason::Expired => "let it expire",
-                    ReauthReason::LostRotation | ReauthReason::Unreadable => "has to confirm it anew",
+                    ReauthReason::LostRotation | ReauthReason::Unreadable | ReauthReason::ClientChanged => {
+                        "has to confirm it anew"
+                    }
                     ReauthReason::IssuerChanged => "has moved its sign-in",
                 };
                 format!("Your connection to {server} has ended: {server} {because}.")

@@ -117,7 +117,7 @@ impl Service {
         let path = directory.configure_internal(internal, declared);
         let environment = Box::new(|name: &str| (name == "CANARY").then(|| CANARY.to_owned()));
         let clock = Arc::new(TestClock(AtomicU64::new(START.0)));
-        let entropy = Arc::new(CountingEntropy(AtomicU64::new(0)));
+        let entropy = Arc::new(CountingEntropy::another());
         let app = App::build(ConfigSource { path, environment }, clock.clone(), entropy).await?;
         let addresses = app.addresses().expect("addresses");
         let (shared, shutdown) = (app.service(), app.shutdown());
@@ -303,8 +303,16 @@ impl Clock for TestClock {
     }
 }
 
-/// The same bytes in every run, and never the same twice within one.
+/// Never the same bytes twice in a run. The services of one process differ, because their lines in [`LOG`] are told
+/// apart by ids.
 struct CountingEntropy(AtomicU64);
+
+impl CountingEntropy {
+    fn another() -> Self {
+        static SERVICES: AtomicU64 = AtomicU64::new(0);
+        Self(AtomicU64::new(SERVICES.fetch_add(1, Ordering::SeqCst) << 32))
+    }
+}
 
 impl Entropy for CountingEntropy {
     fn fill(&self, bytes: &mut [u8]) {

@@ -1,6 +1,7 @@
 //! Servers that want an account of each member: from the first call to the connection, and what may become of it.
 
 mod first_consent;
+mod lasting;
 mod names;
 mod page;
 mod refusals;

@@ -149,6 +149,7 @@ fn state(state: ConnectionState) -> RowState {
             }
             ReauthReason::Expired => "The access has expired, and the provider gives no way to renew it.",
             ReauthReason::Rejected => "The server does not accept the access that its provider gave.",
+            ReauthReason::ClientChanged => "The provider no longer knows this gateway as it did.",
             ReauthReason::IssuerChanged => "The server now uses another provider.",
             ReauthReason::Unreadable => "The stored access cannot be opened any more.",
         }),
