@@ -35,11 +35,7 @@ pub(super) fn scopes(text: &str, sent: Option<&SecretString>) -> BTreeSet<String
         !scope.is_empty() && scope.len() <= 256 && scope.bytes().all(allowed)
     };
     let repeats = |scope: &&str| sent.is_some_and(|token| scope.contains(token.expose_secret()));
-    text.split(' ')
-        .filter(|scope| is_scope(scope) && !repeats(scope))
-        .take(64)
-        .map(str::to_owned)
-        .collect()
+    text.split(' ').filter(|scope| is_scope(scope) && !repeats(scope)).take(64).map(str::to_owned).collect()
 }
 
 #[cfg(test)]

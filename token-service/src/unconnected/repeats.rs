@@ -61,7 +61,10 @@ mod tests {
     }
 
     fn reply(header: &'static str, body: impl Into<String>) -> EgressReply {
-        let headers = HeaderMap::from_iter([("mcp-session-id".parse().expect("a name"), HeaderValue::from_static(header))]);
+        let headers = HeaderMap::from_iter([(
+            "mcp-session-id".parse().expect("a name"),
+            HeaderValue::from_static(header),
+        )]);
         EgressReply { status: 200, headers, body: body.into().into() }
     }
 
