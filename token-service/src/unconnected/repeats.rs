@@ -17,20 +17,23 @@ const SHORTEST: usize = 8;
 pub(super) struct Shown(Vec<SecretText>);
 
 impl Shown {
-    /// Each header value, and of `Bearer x` and the like also `x` alone; each also as JSON writes it.
+    /// Each header value, and of `Bearer x` and the like also `x` alone; each also as JSON writes it, once or twice.
     pub(super) fn of(credential: &Credential) -> Self {
         let values = credential.headers.iter().map(|header| header.value.expose());
         let texts = values.flat_map(|value| {
             let bare = value.split_once(' ').map_or(value, |(_, bare)| bare.trim());
-            [value, bare].into_iter().flat_map(|text| [text.to_owned(), in_json(text)])
+            [value, bare]
+                .into_iter()
+                .flat_map(|text| [text.to_owned(), in_json(text), in_json(&in_json(text))])
         });
         Self(texts.filter(|text| text.len() >= SHORTEST).map(SecretText::new).collect())
     }
 
     pub(super) fn is_repeated_in(&self, reply: &EgressReply) -> bool {
         // Some encoders escape slashes, which need no escape.
-        let body = String::from_utf8_lossy(&reply.body).replace("\\/", "/");
-        self.is_in(&body) || self.is_in_values(&reply.headers)
+        let body = String::from_utf8_lossy(&reply.body);
+        let plain = body.replace("\\\\/", "/").replace("\\/", "/");
+        self.is_in(&body) || self.is_in(&plain) || self.is_in_values(&reply.headers)
     }
 
     fn is_in_values(&self, headers: &HeaderMap) -> bool {
@@ -44,7 +47,7 @@ impl Shown {
 
 fn in_json(text: &str) -> String {
     let quoted = Value::from(text).to_string();
-    quoted.trim_matches('"').to_owned()
+    quoted.get(1..quoted.len() - 1).unwrap_or_default().to_owned()
 }
 
 #[cfg(test)]
@@ -73,7 +76,8 @@ mod tests {
         let token = r#"to/ken-"5d1f\0c"#;
         let shown = shown(&format!("Bearer {token}"));
         let written = json!({"instructions": format!("you are {token}.")}).to_string();
-        for body in [written.clone(), written.replace('/', "\\/"), format!("data: {token}\n\n")] {
+        let twice = json!({"text": written}).to_string();
+        for body in [written.clone(), written.replace('/', "\\/"), twice, format!("data: {token}\n\n")] {
             assert!(shown.is_repeated_in(&reply("s", body)));
         }
         assert!(!shown.is_repeated_in(&reply("s", json!({"a": "to/ken-5d1f0c Bearer"}).to_string())));
