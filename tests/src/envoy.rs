@@ -25,6 +25,8 @@ pub struct Settings {
     pub access_log: PathBuf,
     /// Worker threads, each with a VM of its own.
     pub concurrency: u32,
+    /// What is logged more or less than `info`, by component.
+    pub log: &'static str,
 }
 
 /// A running Envoy.
@@ -62,6 +64,8 @@ impl Envoy {
                 "--use-dynamic-base-id".into(),
                 "--concurrency".into(),
                 settings.concurrency.to_string().into(),
+                "--component-log-level".into(),
+                settings.log.into(),
                 "--file-flush-interval-msec".into(),
                 "20".into(),
             ],
@@ -179,6 +183,7 @@ mod tests {
             public_url: format!("http://127.0.0.1:{port}"),
             access_log: format!("/logs/{port}").into(),
             concurrency: 1,
+            log: "wasm:info",
         };
         let one = render(&shipped, &settings(1000), Path::new("/a.wasm")).expect("renders");
         let two = render(&shipped, &settings(2000), Path::new("/b.wasm")).expect("renders");

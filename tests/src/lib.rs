@@ -8,6 +8,7 @@ pub mod access_log;
 pub mod admin;
 pub mod artifacts;
 pub mod browser;
+pub mod canaries;
 #[expect(
     deprecated,
     reason = "the suite asks for what is left of the legacy era too: logging, sampling, roots"

@@ -25,6 +25,8 @@ pub struct Settings {
     pub public_url: String,
     /// The `issuers` section of the configuration.
     pub issuers: Value,
+    /// What is logged: `info`, or more.
+    pub log: &'static str,
 }
 
 /// The name of one that is alone.
@@ -87,7 +89,7 @@ fn program(artifacts: &Artifacts, settings: &Settings) -> Program {
         name: settings.name,
         path: artifacts.portcullis.clone(),
         arguments: vec!["serve".into(), "--config".into(), settings.configuration().into()],
-        environment: Vec::new(),
+        environment: vec![("PORTCULLIS_LOG".into(), settings.log.into())],
     }
 }
 

@@ -67,6 +67,8 @@ pub struct Builder {
     pub replicas: usize,
     /// The `issuers` section of `portcullis.yaml`.
     pub issuers: Value,
+    /// Whether everything of ours logs all that it can.
+    pub talkative: bool,
 }
 
 impl Default for Builder {
@@ -80,6 +82,7 @@ impl Default for Builder {
             members: Vec::new(),
             replicas: 0,
             issuers: json!([]),
+            talkative: false,
         }
     }
 }
@@ -95,7 +98,9 @@ pub struct Stack {
     pub seeded: Seeded,
     pub servers: Vec<Server>,
     pub gateway: SocketAddr,
-    _directory: Option<TempDir>,
+    /// Where everything is kept.
+    pub directory: PathBuf,
+    _temporary: Option<TempDir>,
 }
 
 impl Stack {
@@ -120,8 +125,8 @@ impl Stack {
 
         let places = Places::take(builder.ports)?;
         let gateway = places.gateway.address()?;
-        let service_settings = places.service(&directory, builder.issuers)?;
-        let envoy_settings = places.envoy(&directory, builder.concurrency)?;
+        let service_settings = places.service(&directory, builder.issuers, builder.talkative)?;
+        let envoy_settings = places.envoy(&directory, builder.concurrency, builder.talkative)?;
         // Each is let go right before its program starts.
         let (gateway_port, envoy_admin) = places.keep_for_envoy();
         let service = TokenService::start(&artifacts, &service_settings).await?;
@@ -140,7 +145,8 @@ impl Stack {
             seeded,
             servers,
             gateway,
-            _directory: temporary,
+            directory,
+            _temporary: temporary,
         };
         stack.filter_ready().await?;
         Ok(stack)

@@ -1,6 +1,7 @@
 //! The composition root: from a configuration to a running service. `main` and the tests build the same.
 
 use std::io;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -74,31 +75,30 @@ pub enum StartError {
 }
 
 impl App {
-    /// Opens the store, unseals, applies the configuration, and listens. Serves nothing yet.
+    /// Listens, opens the store, unseals, and applies the configuration. Serves nothing yet.
     pub async fn build(
         source: ConfigSource,
         clock: Arc<dyn Clock>,
         entropy: Arc<dyn Entropy>,
     ) -> Result<Self, StartError> {
         let config = source.load().map_err(StartError::Configuration)?;
-        let shared = open(&source.path, &config, clock, entropy).await?;
-        let revision = apply(&shared, &source.path, &config.declared).await.map_err(StartError::Apply)?;
-        tracing::info!(revision = revision.0, "the configuration is applied");
         let Listeners { internal, admin, public } = &config.service.listeners;
         if !admin.ip().is_loopback() {
             tracing::warn!(%admin, "the admin listener speaks plain HTTP and is not on loopback; put TLS in front of it");
         }
-        Ok(Self {
-            internal: match internal {
-                InternalListener::Unix(path) => Listener::unix(path)?,
-                InternalListener::Loopback(address) => Listener::tcp(*address).await?,
-                InternalListener::MutualTls(address, tls) => Listener::mutual_tls(*address, tls).await?,
-            },
-            admin: Listener::tcp(*admin).await?,
-            public: Listener::tcp(*public).await?,
-            follower: Follower::new(Arc::new(source), config.service),
-            shared,
-        })
+        // First, because only now it is known where: port 0 is any.
+        let internal = match internal {
+            InternalListener::Unix(path) => Listener::unix(path)?,
+            InternalListener::Loopback(address) => Listener::tcp(*address).await?,
+            InternalListener::MutualTls(address, tls) => Listener::mutual_tls(*address, tls).await?,
+        };
+        let (admin, public) = (Listener::tcp(*admin).await?, Listener::tcp(*public).await?);
+        let own = [&internal, &admin, &public].map(Listener::address).into_iter().flatten().collect();
+        let shared = open(&source.path, &config, own, clock, entropy).await?;
+        let revision = apply(&shared, &source.path, &config.declared).await.map_err(StartError::Apply)?;
+        tracing::info!(revision = revision.0, "the configuration is applied");
+        let follower = Follower::new(Arc::new(source), config.service);
+        Ok(Self { shared, internal, admin, public, follower })
     }
 
     pub fn addresses(&self) -> io::Result<Addresses> {
@@ -171,6 +171,7 @@ async fn drained(listeners: &mut JoinSet<io::Result<()>>, shutdown: &Shutdown) -
 async fn open(
     file: &Path,
     config: &Config,
+    own: Vec<SocketAddr>,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
 ) -> Result<Shared, StartError> {
@@ -182,7 +183,7 @@ async fn open(
     let admin_token = AdminToken::establish(admin_token_file, &*store, &*entropy).await?;
     tracing::info!(file = %admin_token_file.display(), "the admin token is in this file");
     let egress = EgressClient::new(&config.service.egress).map_err(StartError::Egress)?;
-    let egress = Arc::new(egress.keeping_off(config.service.listeners.tcp()));
+    let egress = Arc::new(egress.keeping_off(own));
     let shutdown = Shutdown::default();
     let settings = Settings {
         lease_ttl: config.service.lease_ttl,

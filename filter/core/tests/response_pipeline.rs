@@ -257,6 +257,23 @@ fn an_echoed_credential_shows_neither_to_the_client_nor_in_the_log() {
 }
 
 #[wasm_bindgen_test(unsupported = test)]
+fn a_credential_is_found_as_json_writes_it() {
+    let value = r#"canary "a"\b/c"#;
+    let needles = Needles::of_values([value]);
+    let once = serde_json::json!({ "text": value }).to_string();
+    let twice = serde_json::json!({ "text": once }).to_string();
+    let slashes = |text: &str| text.replace('/', "\\/");
+    let in_between = serde_json::json!({ "text": slashes(&once) }).to_string();
+    for written in [value, &once, &twice, &slashes(&once), &slashes(&twice), &in_between] {
+        let mut body = format!("before {written} after").into_bytes();
+        let length = body.len();
+        assert!(needles.mask(&mut body), "{written}");
+        let masked = String::from_utf8(body).expect("a text");
+        assert!(!masked.contains("canary") && masked.len() == length, "{masked}");
+    }
+}
+
+#[wasm_bindgen_test(unsupported = test)]
 fn short_and_public_header_values_are_no_needles() {
     for value in ["v1", "Bearer x", "Basic 1234567", "2022-06-28", "application/json"] {
         let needles = Needles::of_values([value]);

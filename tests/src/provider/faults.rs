@@ -4,14 +4,19 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use axum::body::{Body, Bytes};
+use axum::Json;
+use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::{Request, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{Html, IntoResponse as _, Response};
 use tokio::sync::watch;
+use url::form_urlencoded;
 
 use super::ledger::{Event, Ledger};
+
+/// Of a request, in bytes.
+const MOST_ECHOED: usize = 64 * 1024;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Endpoint {
@@ -32,6 +37,8 @@ pub enum Fault {
     Html,
     /// Not handled: this JSON text with this status.
     Json(u16, &'static str),
+    /// Not handled: an OAuth error with this status and code, that repeats the whole request.
+    Echo(u16, &'static str),
     /// Handled after this long.
     Slow(Duration),
     /// Handled, and the connection breaks before the answer is whole.
@@ -121,6 +128,7 @@ pub(super) async fn spoil(
         Fault::Status(status) => refusing(*status),
         Fault::Html => Html("<title>Sign in to the network</title>").into_response(),
         Fault::Json(status, text) => json(*status, text),
+        Fault::Echo(status, error) => echo(*status, error, request).await,
         Fault::Slow(pause) => {
             tokio::time::sleep(*pause).await;
             next.run(request).await
@@ -147,6 +155,18 @@ fn refusing(status: u16) -> Response {
 fn json(status: u16, text: &'static str) -> Response {
     let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     (status, [(header::CONTENT_TYPE, "application/json")], text).into_response()
+}
+
+/// The request's authorization and form as they came, and undone of their encodings.
+async fn echo(status: u16, error: &str, request: Request) -> Response {
+    let (head, body) = request.into_parts();
+    let shown = head.headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let form = to_bytes(body, MOST_ECHOED).await.unwrap_or_default();
+    let fields: Vec<(String, String)> = form_urlencoded::parse(&form).into_owned().collect();
+    let words = format!("you sent {shown:?}, {} and {fields:?}", String::from_utf8_lossy(&form));
+    let body = serde_json::json!({"error": error, "error_description": words, "sent": fields});
+    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_REQUEST);
+    (status, Json(body)).into_response()
 }
 
 /// The body fails, and the connection with it; the head may be out by then or not.

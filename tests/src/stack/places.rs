@@ -36,7 +36,12 @@ impl Places {
         Ok(format!("http://{}", self.gateway.address()?))
     }
 
-    pub(super) fn service(&self, directory: &Path, issuers: Value) -> io::Result<service::Settings> {
+    pub(super) fn service(
+        &self,
+        directory: &Path,
+        issuers: Value,
+        talkative: bool,
+    ) -> io::Result<service::Settings> {
         Ok(service::Settings {
             name: service::ALONE,
             directory: directory.to_owned(),
@@ -45,10 +50,16 @@ impl Places {
             public: self.public.address()?,
             public_url: self.public_url()?,
             issuers,
+            log: if talkative { "trace" } else { "info" },
         })
     }
 
-    pub(super) fn envoy(&self, directory: &Path, concurrency: u32) -> io::Result<envoy::Settings> {
+    pub(super) fn envoy(
+        &self,
+        directory: &Path,
+        concurrency: u32,
+        talkative: bool,
+    ) -> io::Result<envoy::Settings> {
         Ok(envoy::Settings {
             gateway: self.gateway.address()?,
             admin: self.envoy_admin.address()?,
@@ -57,6 +68,7 @@ impl Places {
             public_url: self.public_url()?,
             access_log: directory.join("access.jsonl"),
             concurrency,
+            log: if talkative { "wasm:trace" } else { "wasm:info" },
         })
     }
 

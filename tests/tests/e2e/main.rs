@@ -2,6 +2,7 @@
 
 mod accounts;
 mod bad_input;
+mod canaries;
 mod connect;
 mod denied;
 mod disconnect;
@@ -15,3 +16,4 @@ mod sessions;
 mod streaming;
 mod token_service_down;
 mod upstream_down;
+mod upstream_oauth;

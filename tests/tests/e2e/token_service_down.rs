@@ -77,6 +77,7 @@ async fn without_a_token_service_at_start_nothing_is_let_through() {
         public_url: format!("http://{}", addresses[0]),
         access_log: directory.path().join("access.jsonl"),
         concurrency: 1,
+        log: "wasm:info",
     };
     let mut envoy = Envoy::start(&artifacts, &settings, directory.path()).expect("starts");
     envoy.ready().await.expect("Envoy itself is ready");

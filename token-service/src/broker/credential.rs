@@ -223,7 +223,9 @@ impl Broker {
         }
         let challenge = rejected.challenge.as_deref().and_then(|value| challenge::bearer(&[value]));
         let demanded = challenge.and_then(|challenge| challenge.scope);
-        let demanded = demanded.map(|text| scopes(&text)).unwrap_or_default();
+        let tokens = connection.tokens.as_ref();
+        let sent = tokens.and_then(|tokens| TokenPlace::of(connection).open_access(&self.vault, tokens).ok());
+        let demanded = demanded.map(|text| scopes(&text, sent.as_ref())).unwrap_or_default();
         let Some(step_up) = step_up(connection, &demanded, self.clock.now()) else {
             tracing::warn!(connection = connection.id.as_str(), "the upstream demands ever more scopes");
             return NoCredential::TooManyScopes;

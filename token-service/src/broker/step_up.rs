@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use secrecy::{ExposeSecret as _, SecretString};
+
 use crate::clock::Timestamp;
 use crate::domain::connection::{Connection, StepUp};
 
@@ -29,13 +31,15 @@ pub(super) fn step_up(
     Some(StepUp { wanted: &before.wanted | demanded, count: count.saturating_add(1), window_start })
 }
 
-/// The scopes of a challenge (RFC 6749, section 3.3): separated by spaces. What is none is left out.
-pub(super) fn scopes(text: &str) -> BTreeSet<String> {
+/// The scopes of a challenge (RFC 6749, section 3.3): separated by spaces. What is none is left out, and what holds the
+/// token that the upstream was sent: scopes are kept and shown as they are.
+pub(super) fn scopes(text: &str, sent: Option<&SecretString>) -> BTreeSet<String> {
     let is_scope = |scope: &&str| {
         let allowed = |byte| matches!(byte, 0x21 | 0x23..=0x5B | 0x5D..=0x7E);
         !scope.is_empty() && scope.len() <= 256 && scope.bytes().all(allowed)
     };
-    text.split(' ').filter(is_scope).take(64).map(str::to_owned).collect()
+    let repeats = |scope: &&str| sent.is_some_and(|token| scope.contains(token.expose_secret()));
+    text.split(' ').filter(|scope| is_scope(scope) && !repeats(scope)).take(64).map(str::to_owned).collect()
 }
 
 #[cfg(test)]
@@ -81,7 +85,9 @@ mod tests {
 
     #[test]
     fn only_scopes_are_taken_from_a_challenge() {
-        assert_eq!(scopes("files:read  a\"b a\\b \u{e9} x"), set(&["files:read", "x"]));
-        assert_eq!(scopes(""), set(&[]));
+        assert_eq!(scopes("files:read  a\"b a\\b \u{e9} x", None), set(&["files:read", "x"]));
+        assert_eq!(scopes("", None), set(&[]));
+        let sent = SecretString::from("token-5d1f0c");
+        assert_eq!(scopes("x token-5d1f0c a:token-5d1f0c:b token-", Some(&sent)), set(&["token-", "x"]));
     }
 }

@@ -83,17 +83,6 @@ pub enum InternalListener {
     MutualTls(SocketAddr, InternalTls),
 }
 
-impl Listeners {
-    /// Those that are reached over TCP.
-    pub fn tcp(&self) -> Vec<SocketAddr> {
-        let internal = match &self.internal {
-            InternalListener::Unix(_) => None,
-            InternalListener::Loopback(address) | InternalListener::MutualTls(address, _) => Some(*address),
-        };
-        internal.into_iter().chain([self.admin, self.public]).collect()
-    }
-}
-
 /// PEM files.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InternalTls {

@@ -57,6 +57,15 @@ impl Listener {
             .map_err(|source| ListenError { address: address.to_string(), source })
     }
 
+    /// Where it listens, if that is reached over TCP.
+    pub fn address(&self) -> Option<SocketAddr> {
+        match self {
+            Self::Tcp(listener) => listener.local_addr().ok(),
+            Self::MutualTls(listener) => listener.local_addr().ok(),
+            Self::Unix { .. } => None,
+        }
+    }
+
     pub fn url(&self) -> io::Result<Url> {
         match self {
             Self::Tcp(listener) => Ok(format!("http://{}", listener.local_addr()?)),

@@ -1,5 +1,5 @@
-//! The part of the contract about browsers: links, sessions, flows. But for [`BrowserStore::burn_ticket`], nothing here
-//! takes a revision.
+//! The part of the contract about browsers: links, sessions, flows. But for [`BrowserStore::burn_ticket`] and
+//! [`BrowserStore::note_wrong_browser`], nothing here takes a revision.
 
 use std::time::Duration;
 
@@ -45,6 +45,8 @@ pub trait BrowserStore: Send + Sync {
     async fn create_flow(&self, flow: &Flow) -> Result<()>;
     /// Uses it up: of several at once, one gets it. An expired one is gone.
     async fn take_flow(&self, state: &Digest, now: Timestamp) -> Result<Option<Flow>>;
+    /// A flow of this member came back in another browser than it left in: audited as `connect.wrong_browser`.
+    async fn note_wrong_browser(&self, member: &MemberId) -> Result<()>;
 
     /// Forgets what is over at `now`: sessions, flows, tickets that are no longer counted, upstream sessions that are
     /// [`UPSTREAM_SESSION_AGE`] old.

@@ -22,6 +22,7 @@ mod learning;
 mod message;
 mod opening;
 mod profile;
+mod repeats;
 mod reply;
 mod sealed;
 #[cfg(test)]

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use url::Url;
 
 use super::message::MODERN;
+use super::repeats::Shown;
 use crate::broker::Credential;
 use crate::domain::server::Server;
 use crate::egress::{EgressClient, EgressError, EgressReply, EgressRequest};
@@ -25,6 +26,7 @@ pub(super) struct Upstream<'a> {
     egress: &'a EgressClient,
     url: Url,
     credential: HeaderMap,
+    shown: Shown,
 }
 
 /// How the server is spoken to.
@@ -53,6 +55,8 @@ pub(super) enum UpstreamError {
     Rpc(i64),
     #[error("the server's answer is not MCP")]
     Malformed,
+    #[error("the server's answer repeats the credential")]
+    Repeats,
 }
 
 impl UpstreamError {
@@ -61,7 +65,7 @@ impl UpstreamError {
         match self {
             Self::Rpc(_) => true,
             Self::Status(status) => (400..500).contains(status) && !matches!(status, 408 | 425 | 429),
-            Self::Egress(_) | Self::Credential { .. } | Self::Malformed => false,
+            Self::Egress(_) | Self::Credential { .. } | Self::Malformed | Self::Repeats => false,
         }
     }
 }
@@ -94,7 +98,7 @@ impl<'a> Upstream<'a> {
             value.set_sensitive(true);
             headers.insert(name, value);
         }
-        Ok(Self { egress, url, credential: headers })
+        Ok(Self { egress, url, credential: headers, shown: Shown::of(credential) })
     }
 
     /// Asks; reads at most `limit` bytes of the answer.
@@ -148,6 +152,7 @@ impl<'a> Upstream<'a> {
             Some(text.chars().take(MAX_CHALLENGE_BYTES).collect::<String>())
         };
         match reply.status {
+            200..=299 if self.shown.is_repeated_in(&reply) => Err(UpstreamError::Repeats),
             200..=299 => Ok(reply),
             401 => Err(UpstreamError::Credential { status: 401, challenge: challenge() }),
             403 if challenge().is_some_and(|text| text.contains("insufficient_scope")) => {

@@ -157,6 +157,8 @@ async fn an_answer_in_another_browser() {
         assert_eq!(reply.status, StatusCode::FORBIDDEN);
         assert!(reply.text.contains("not begun in this browser"), "{}", reply.text);
         away.nothing_happened().await;
+        let audit = away.service.get("/v1/audit").await;
+        assert!(audit.text.contains("connect.wrong_browser"), "{}", audit.text);
     }
 }
 

@@ -271,6 +271,14 @@ impl Drop for Service {
     }
 }
 
+/// A key of the member with this subject, of the workspace `core`.
+pub(crate) async fn key_of(service: &Service, subject: &str) -> String {
+    let member = service.member_id("core", subject).await;
+    let body = json!({"name": "an agent", "member": member});
+    let made = service.post("/v1/workspaces/core/keys", body).await;
+    made.body["api_key"].as_str().unwrap_or_else(|| panic!("{}", made.text)).to_owned()
+}
+
 /// What the filter sends for a bearer of this key.
 pub(crate) fn key_proof(key: &str) -> Value {
     let key = ApiKey::parse(key).expect("an API key");

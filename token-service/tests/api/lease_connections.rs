@@ -5,20 +5,10 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use crate::browser::Browser;
-use crate::harness::{Service, key_proof};
+use crate::harness::{Service, key_of, key_proof};
 use crate::provider::{ACCESS_TOKEN, Answer, Provider};
 
 const MINUTE: u64 = 60_000;
-
-/// A key of the member Ada of the workspace `core`.
-async fn key_of_ada(service: &Service) -> String {
-    let members = service.get("/v1/workspaces/core/members").await.body["members"].clone();
-    let members = members.as_array().expect("members");
-    let ada = members.iter().find(|member| member["subject"] == "ada").expect("Ada");
-    let body = json!({"name": "ada's agent", "member": ada["id"]});
-    let made = service.post("/v1/workspaces/core/keys", body).await;
-    made.body["api_key"].as_str().unwrap_or_else(|| panic!("{}", made.text)).to_owned()
-}
 
 async fn connect(service: &Service, provider: &Provider) {
     let link = service.connect_link("core", "ada", "linear", None).await;
@@ -42,7 +32,7 @@ fn refused(key: &str, lease: &Value, status: u16) -> Value {
 async fn a_member_connects_once_and_has_leases_from_then_on() {
     let provider = Provider::start().await;
     let service = Service::start(&provider.configuration()).await;
-    let key = key_of_ada(&service).await;
+    let key = key_of(&service, "ada").await;
     let before = service.lease_with_key("linear", &key).await;
     assert_eq!(before.body["result"], "connect_required", "{}", before.text);
     assert_eq!(before.body["ttl_ms"], MINUTE);
@@ -68,7 +58,7 @@ async fn a_member_connects_once_and_has_leases_from_then_on() {
 async fn a_refused_token_is_renewed_and_an_ended_grant_asks_for_a_new_one() {
     let provider = Provider::start().await;
     let service = Service::start(&provider.configuration()).await;
-    let key = key_of_ada(&service).await;
+    let key = key_of(&service, "ada").await;
     connect(&service, &provider).await;
     let lease = service.lease_with_key("linear", &key).await.body;
     let renewed = service.lease(&refused(&key, &lease, 401)).await.body;
@@ -103,7 +93,7 @@ async fn a_shared_token_serves_members_and_service_keys() {
         "  - {{slug: crm, url: '{url}/crm', allow_http: true, workspaces: all, auth: {{type: client_credentials, client: {{id: gateway, secret: {{env: CANARY}}, method: client_secret_post}}, authorization_server: {{issuer: '{url}'}}}}}}\n"
     );
     let service = Service::start(&format!("{}{crm}", provider.configuration())).await;
-    let (member_key, (service_key, _)) = (key_of_ada(&service).await, service.service_key("core").await);
+    let (member_key, (service_key, _)) = (key_of(&service, "ada").await, service.service_key("core").await);
     let leases = [
         service.lease_with_key("crm", &member_key).await.body,
         service.lease_with_key("crm", &service_key).await.body,

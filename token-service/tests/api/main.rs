@@ -25,4 +25,5 @@ mod secrets;
 mod sign_in;
 mod tracker;
 mod unconnected;
+mod upstream_oauth;
 mod watch;

@@ -3,9 +3,10 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard};
 
+use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
-use axum::response::{IntoResponse as _, Response};
+use axum::response::{AppendHeaders, IntoResponse as _, Response};
 use axum::routing::post;
 use axum::{Json, Router};
 use serde_json::{Value, json};
@@ -25,6 +26,12 @@ pub(crate) enum Reuse {
 #[derive(Clone, Debug)]
 pub(crate) enum Answer {
     Status(StatusCode, Value),
+    /// Said to be JSON.
+    Text {
+        status: u16,
+        retry_after: Option<&'static str>,
+        body: String,
+    },
     RetryAfter(u32),
     /// The request is carried out, and its answer lost.
     LostAfterwards,
@@ -44,6 +51,8 @@ pub(crate) struct Ledger {
     /// In place of the usual answers, the next first.
     pub(crate) script: VecDeque<Answer>,
     pub(crate) token_requests: u32,
+    /// The refresh tokens that were shown, in order.
+    pub(crate) shown: Vec<String>,
     pub(crate) client_credentials: u32,
     pub(crate) registrations: u32,
     /// Tokens that were revoked by request (RFC 7009).
@@ -222,12 +231,19 @@ async fn token(State(server): State<AuthorizationServer>, headers: HeaderMap, bo
     let script = {
         let mut ledger = server.ledger();
         ledger.token_requests += 1;
+        ledger.shown.extend(form.get("refresh_token").cloned());
         ledger.script.pop_front()
     };
     let carry_out = || server.ledger().carry_out(&form, &headers, server.reuse);
     match script {
         None => carry_out(),
         Some(Answer::Status(status, body)) => (status, Json(body)).into_response(),
+        Some(Answer::Text { status, retry_after, body }) => {
+            let headers = [("content-type", "application/json")].into_iter();
+            let headers = headers.chain(retry_after.map(|text| ("retry-after", text)));
+            let status = StatusCode::from_u16(status).expect("a status");
+            (status, AppendHeaders(headers.collect::<Vec<_>>()), Body::from(body)).into_response()
+        }
         Some(Answer::RetryAfter(seconds)) => {
             (StatusCode::TOO_MANY_REQUESTS, [("retry-after", seconds.to_string())]).into_response()
         }

@@ -2,6 +2,7 @@
 //!
 //! `crashes`, `paused` and `herd` run replicas: this test binary, started again as another process on the same database.
 
+mod answers;
 mod authorization_server;
 mod connections;
 mod crashes;

@@ -11,8 +11,8 @@ use portcullis_wire::lease::CredentialHeader;
 const SHORTEST: usize = 8;
 
 /// Every text that would give an injected credential away: each credential header's value, and for `Bearer x` and
-/// `Basic x` also `x` alone; each also as JSON encoders that escape `/` write it. A credential that is encoded in any
-/// other way is not found.
+/// `Basic x` also `x` alone; each also as JSON writes it, once or twice. A credential that is encoded in any other way is
+/// not found.
 ///
 /// Made once for each lease and shared by its responses. Cannot be printed.
 #[derive(Clone, Default)]
@@ -160,9 +160,18 @@ fn bare_token(value: &str) -> Option<&str> {
     known.then(|| token.trim_start_matches(' '))
 }
 
-fn spellings(text: &str) -> impl Iterator<Item = String> {
-    let escaped = text.contains('/').then(|| text.replace('/', "\\/"));
-    std::iter::once(text.to_owned()).chain(escaped)
+/// As it is, as JSON writes it, and as JSON writes a text that holds JSON, which is what many tools answer.
+fn spellings(text: &str) -> Vec<String> {
+    let once = in_json(text);
+    let twice = once.iter().flat_map(|once| in_json(once));
+    std::iter::once(text.to_owned()).chain(twice).chain(once.clone()).collect()
+}
+
+/// Quotes and backslashes escaped, and by some encoders slashes too. Header values hold nothing else to escape.
+fn in_json(text: &str) -> [String; 2] {
+    let escaped = text.replace('\\', "\\\\").replace('"', "\\\"");
+    let with_slashes = escaped.replace('/', "\\/");
+    [escaped, with_slashes]
 }
 
 /// Values that servers want in a header beside the secret ones, and that MCP messages hold too: a date (API versions

@@ -18,25 +18,25 @@ use portcullis_tests::upstream::protected::Protected;
 use serde_json::{Value, json};
 
 /// Slug of the protected server.
-const LINEAR: &str = "linear";
+pub(super) const LINEAR: &str = "linear";
 
 /// What Ada and Grace are called at the provider.
-const ADA_THERE: &str = "ada@provider";
+pub(super) const ADA_THERE: &str = "ada@provider";
 const GRACE_THERE: &str = "grace@provider";
 
 /// How the pages call them.
-const ADA: &str = "Ada Lovelace";
-const GRACE_NAME: &str = GRACE.name;
+pub(super) const ADA: &str = "Ada Lovelace";
+pub(super) const GRACE_NAME: &str = GRACE.name;
 
 /// A gateway with a server that registers its clients itself, rotates refresh tokens and notices when one comes twice.
-struct Setting {
-    stack: Stack,
-    provider: Provider,
-    protected: Protected,
+pub(super) struct Setting {
+    pub(super) stack: Stack,
+    pub(super) provider: Provider,
+    pub(super) protected: Protected,
 }
 
 impl Setting {
-    async fn start() -> Self {
+    pub(super) async fn start() -> Self {
         Self::with(Shape::linear(), json!({"type": "oauth"})).await
     }
 
@@ -56,16 +56,16 @@ impl Setting {
         Self { stack, provider, protected }
     }
 
-    fn agent(&self, era: Era) -> Agent {
+    pub(super) fn agent(&self, era: Era) -> Agent {
         self.stack.agent(LINEAR, era)
     }
 
-    fn graces_agent(&self, era: Era) -> Agent {
+    pub(super) fn graces_agent(&self, era: Era) -> Agent {
         self.stack.agent_of(&self.stack.seeded.others[0].key, LINEAR, era)
     }
 
     /// Opens the link as a member with a fresh browser and agrees to everything.
-    async fn connect(&self, link: &str, member: &str, account: &str) -> Page {
+    pub(super) async fn connect(&self, link: &str, member: &str, account: &str) -> Page {
         self.connect_with(&Person::new(), link, member, account).await
     }
 
@@ -86,7 +86,7 @@ impl Setting {
     }
 }
 
-fn server(protected: &Protected, auth: Value) -> Server {
+pub(super) fn server(protected: &Protected, auth: Value) -> Server {
     Server {
         slug: LINEAR,
         url: protected.url(),
@@ -100,24 +100,24 @@ fn server(protected: &Protected, auth: Value) -> Server {
 }
 
 /// Opens an address as a member who is not signed in yet.
-async fn sign_in(person: &Person, url: &str, member: &str) -> Page {
+pub(super) async fn sign_in(person: &Person, url: &str, member: &str) -> Page {
     let page = person.open(url).await.expect("a page");
     person.press(&page, member).await.expect("a page behind the sign-in")
 }
 
-async fn whoami(agent: &Agent) -> Reply {
+pub(super) async fn whoami(agent: &Agent) -> Reply {
     agent.call_tool("whoami", json!({})).await
 }
 
 /// The account that the call was made with.
-fn account_of(reply: &Reply) -> String {
+pub(super) fn account_of(reply: &Reply) -> String {
     let answer = reply.answer();
     let text = answer["result"]["content"][0]["text"].as_str();
     text.unwrap_or_else(|| panic!("no account: {reply:?}")).to_owned()
 }
 
 /// The link in an answer, wherever the dialect puts it.
-fn link_of(reply: &Reply) -> String {
+pub(super) fn link_of(reply: &Reply) -> String {
     let start = reply.body.find("/connect/").unwrap_or_else(|| panic!("no link: {reply:?}"));
     let origin = reply.body[..start].rfind("http").unwrap_or_else(|| panic!("no address: {reply:?}"));
     let link = &reply.body[origin..];

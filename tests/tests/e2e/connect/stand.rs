@@ -73,6 +73,7 @@ impl Stand {
             public_url: format!("http://{}", gateway.address().expect("an address")),
             access_log: directory.path().join("access.jsonl"),
             concurrency: 1,
+            log: "wasm:info",
         };
         drop((gateway, admin));
         let mut envoy = Envoy::start(&artifacts, &settings, directory.path()).expect("starts");

@@ -21,6 +21,7 @@ use crate::domain::ids::ServerId;
 use crate::domain::server::ServerAuth;
 use crate::oauth::authorize::AuthorizationResponse;
 use crate::state::{Service, Shared};
+use crate::store::Actor;
 
 /// `GET /callback/{server}`
 pub(super) async fn back(
@@ -59,7 +60,10 @@ async fn finish(
     if flow.server != *server {
         return Err(PageError::WrongServer);
     }
-    same_browser(app, headers, &flow)?;
+    if let Err(error) = same_browser(app, headers, &flow) {
+        note_wrong_browser(app, &flow).await?;
+        return Err(error);
+    }
     let access = same_session(app, headers, &flow).await?;
     let returned = app.returned(flow).map_err(|error| PageError::Internal { cause: error.to_string() })?;
     if !answer.is_from(&returned.flow.binding.issuer, returned.iss_parameter()) {
@@ -90,6 +94,14 @@ fn same_browser(app: &Service, headers: &HeaderMap, flow: &Flow) -> Result<(), P
     let cookie = cookies::read(headers, &cookies.flow(&flow.state)).ok_or(PageError::OtherBrowser)?;
     let same = cookie_digest(cookie).as_bytes().ct_eq(flow.cookie.as_bytes());
     if bool::from(same) { Ok(()) } else { Err(PageError::OtherBrowser) }
+}
+
+/// Somebody may have been lured here to end what another person has begun.
+async fn note_wrong_browser(app: &Service, flow: &Flow) -> Result<(), PageError> {
+    app.store.on_behalf_of(Actor::Member, app.clock.now()).note_wrong_browser(&flow.member).await?;
+    let (server, member) = (flow.server.as_str(), flow.member.as_str());
+    tracing::warn!(server, member, "an account was to be connected in another browser than it was begun in");
+    Ok(())
 }
 
 /// The session that left is live, and its person may still use the server.

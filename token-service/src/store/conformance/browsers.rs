@@ -114,6 +114,17 @@ pub(in crate::store) async fn a_burnt_ticket_is_audited(database: &dyn Database)
     assert_eq!(changes(store.as_ref(), before).await.invalidations, [], "filters do not hold it");
 }
 
+pub(in crate::store) async fn a_flow_in_a_wrong_browser_is_audited(database: &dyn Database) {
+    let store = database.open().await;
+    let small = small(store.as_ref()).await;
+    let before = revision(store.as_ref()).await;
+    let witness = store.on_behalf_of(Actor::Member, Timestamp(3));
+    witness.note_wrong_browser(&small.member.id).await.expect("notes");
+    let entry = ("connect.wrong_browser".to_owned(), small.member.id.to_string());
+    assert_eq!(audited(store.as_ref(), 1).await, [entry]);
+    assert_eq!(changes(store.as_ref(), before).await.invalidations, [], "filters do not hold it");
+}
+
 pub(in crate::store) async fn newer_tickets_end_older_ones(database: &dyn Database) {
     let store = database.open().await;
     let small = small(store.as_ref()).await;

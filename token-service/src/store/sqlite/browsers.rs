@@ -1,4 +1,4 @@
-//! Links, browser sessions and flows. Nothing here but a link that somebody else has shown is a commit.
+//! Links, browser sessions and flows. Nothing here is a commit, but for what turned up where it does not belong.
 
 use std::time::Duration;
 
@@ -276,6 +276,12 @@ pub(super) async fn take_flow(
             .fetch_optional(connection)
             .await?;
     row.map(FlowRow::read).transpose()
+}
+
+#[expect(clippy::unnecessary_wraps, clippy::unused_async, reason = "one shape for all that writes")]
+pub(super) async fn note_wrong_browser(write: &mut Write, member: &MemberId) -> Result<()> {
+    write.record("connect.wrong_browser", member);
+    Ok(())
 }
 
 pub(super) async fn sweep(connection: &mut SqliteConnection, now: Timestamp) -> Result<()> {

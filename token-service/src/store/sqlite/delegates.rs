@@ -206,6 +206,10 @@ impl BrowserStore for SqliteStore {
         housekeeping!(self, browsers::take_flow, state, now)
     }
 
+    async fn note_wrong_browser(&self, member: &MemberId) -> Result<()> {
+        writing!(self, browsers::note_wrong_browser, member)
+    }
+
     async fn sweep_browsers(&self, now: Timestamp) -> Result<()> {
         housekeeping!(self, browsers::sweep, now)
     }

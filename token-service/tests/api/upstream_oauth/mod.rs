@@ -1,0 +1,20 @@
+//! The gateway as an OAuth client of servers that mean it harm: every row of a catalogue, with what has to become of it.
+//!
+//! [`catalogue`] has a line for each row. Rows with many inputs are tables in the files beside it; each input is sent
+//! through a running service by a [`stand::Stand`], from the link that an agent shows to the code that comes back, and
+//! after each one the same server works again. A [`site::Site`] is the hostile part. It speaks TLS for `localhost`, so
+//! that the service runs with the policy of a production: nothing but this one host and network is allowed.
+
+mod addresses;
+mod answers;
+mod catalogue;
+mod challenges;
+mod headers;
+mod issuers;
+mod machines;
+mod metadata;
+mod registrations;
+mod revocations;
+mod site;
+mod stand;
+mod tokens;
