@@ -83,6 +83,17 @@ impl Oidc {
         })
     }
 
+    /// An access token has expired, as if time had passed; its refresh token has not.
+    pub async fn expire(&self, access_token: &str) -> anyhow::Result<()> {
+        let request = crate::http::client()
+            .build()?
+            .post(format!("{}/token/revocation", self.issuer()))
+            .basic_auth("protected", Some(INTROSPECTION_SECRET))
+            .form(&[("token", access_token)]);
+        request.send().await?.error_for_status()?;
+        Ok(())
+    }
+
     /// What it has done so far, in order.
     pub fn events(&self) -> Vec<Event> {
         self.process.log().lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
