@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use portcullis_wire::lease::{ConnectRequired, DenyReason, Lease, LeaseReply, LeaseRequest, Rejected};
+use portcullis_wire::lease::{ConnectRequired, DenyReason, Lease, LeaseReply, LeaseRequest};
 
 use crate::broker::{Credential, NoCredential};
 use crate::clock::Timestamp;
@@ -54,7 +54,7 @@ impl Service {
             resolution => resolution,
         };
         Ok(match resolution {
-            Resolution::Granted(grant) => self.grant(*grant, request.rejected.as_ref(), now).await,
+            Resolution::Granted(grant) => self.grant(*grant, request, now).await,
             Resolution::Denied(reason) => LeaseReply::Denied { reason },
             // A member deleted between provisioning and reading again; the filter's next request settles it.
             Resolution::Provision { .. } => LeaseReply::Unavailable { retry_after_ms: RETRY_AFTER_MS },
@@ -69,12 +69,13 @@ impl Service {
         Ok(resolve(request, &self.store.lease_facts(request).await?, now))
     }
 
-    async fn grant(&self, grant: Grant, rejected: Option<&Rejected>, now: Timestamp) -> LeaseReply {
+    async fn grant(&self, grant: Grant, request: &LeaseRequest, now: Timestamp) -> LeaseReply {
         if let Some(key) = &grant.caller.key_id {
             self.key_use.note(key.as_str().into(), now);
         }
         let denied = |reason| LeaseReply::Denied { reason };
-        match self.credential(&grant, rejected).await {
+        let (rejected, wait) = (request.rejected.as_ref(), request.wait_ms.map(Duration::from_millis));
+        match self.broker.credential_within(&grant, rejected, wait.unwrap_or(Duration::MAX)).await {
             Ok(credential) => {
                 self.came_by(&grant);
                 self.granted(grant, credential)
@@ -82,6 +83,7 @@ impl Service {
             Err(NoCredential::ConnectRequired { connection, reason, missing_scopes }) => {
                 self.connect_required(grant, connection, reason, missing_scopes)
             }
+            Err(NoCredential::Renewing) => LeaseReply::Renewing,
             Err(NoCredential::Unavailable { retry_after_ms }) => LeaseReply::Unavailable { retry_after_ms },
             Err(NoCredential::Misconfigured) => denied(DenyReason::CredentialUnavailable),
             Err(NoCredential::MemberRequired) => denied(DenyReason::MemberRequired),

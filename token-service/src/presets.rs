@@ -28,6 +28,7 @@ pub struct Preset {
     #[serde(default)]
     pub authorize_parameters: BTreeMap<String, String>,
     pub assume_pkce: Option<bool>,
+    pub profile: Option<Profile>,
     /// What only the administrator has.
     #[serde(default)]
     pub enter: Vec<Enter>,
@@ -49,6 +50,15 @@ pub enum Registration {
     Dynamic,
     /// An administrator registers it with the provider.
     PreRegistered,
+}
+
+/// Where the provider says what an account is called, if its metadata name no place for it.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Profile {
+    /// Whose tokens are taken there.
+    pub issuer: String,
+    pub url: url::Url,
 }
 
 /// Something to be entered.
@@ -99,6 +109,13 @@ pub fn find(name: &str) -> Option<&'static Preset> {
 pub fn for_host(host: &str) -> Option<&'static Preset> {
     let host_of = |preset: &Preset| Some(url::Url::parse(&preset.url).ok()?.host_str()?.to_owned());
     all().iter().find(|preset| host_of(preset).as_deref() == Some(host))
+}
+
+/// Where an account of this issuer says what it is called. It goes by the issuer of the tokens, and no setting of a
+/// server has a say in it, so that they are shown to nobody but their own provider.
+pub fn profile_of(issuer: &str) -> Option<url::Url> {
+    let mut profiles = all().iter().filter_map(|preset| preset.profile.as_ref());
+    profiles.find(|profile| profile.issuer == issuer).map(|profile| profile.url.clone())
 }
 
 /// Fills what a draft leaves open from the preset that it names. Answers the preset's URL.

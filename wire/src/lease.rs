@@ -19,6 +19,9 @@ pub struct LeaseRequest {
     /// The credential of an earlier lease that the upstream did not take: renew it, do not hand it out again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rejected: Option<Rejected>,
+    /// How long the answer may wait for a credential to be renewed, before it says that this is under way.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wait_ms: Option<u64>,
 }
 
 /// An upstream's refusal of a lease's credential.
@@ -66,6 +69,9 @@ pub enum LeaseReply {
     Denied {
         reason: DenyReason,
     },
+    /// The credential is being renewed, and the provider takes its time: ask again, with a longer
+    /// [`LeaseRequest::wait_ms`].
+    Renewing,
     /// The token-service cannot decide now.
     Unavailable {
         retry_after_ms: u64,

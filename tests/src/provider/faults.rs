@@ -20,6 +20,7 @@ pub enum Endpoint {
     Authorize,
     Token,
     Revoke,
+    Userinfo,
 }
 
 /// What becomes of one request.

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::Inner;
 use super::faults::Endpoint;
-use super::shape::{Iss, Metadata, Pkce, Refresh, Registration, Shape};
+use super::shape::{Iss, Metadata, Named, Pkce, Refresh, Registration, Shape};
 
 /// Where it is, for a shape that has one.
 pub(super) fn path(shape: &Shape) -> Option<String> {
@@ -40,6 +40,9 @@ pub(super) async fn show(State(provider): State<Arc<Inner>>) -> Json<Value> {
         "scopes_supported": shape.scopes,
         "authorization_response_iss_parameter_supported": shape.iss != Iss::Absent,
     });
+    if shape.named == Named::AtUserinfo {
+        document["userinfo_endpoint"] = provider.url(Endpoint::Userinfo).into();
+    }
     match shape.pkce {
         Pkce::Required => document["code_challenge_methods_supported"] = json!(["S256"]),
         Pkce::PlainOnly => document["code_challenge_methods_supported"] = json!(["plain"]),

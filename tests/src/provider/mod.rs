@@ -8,6 +8,7 @@
 //! |---|---|
 //! | `/authorize` | the sign-in and consent page, and its answer |
 //! | `/token`, `/register`, `/revoke` | RFC 6749, RFC 7591, RFC 7009 |
+//! | `/userinfo` | what the account is called |
 //!
 //! A cookie `auto_approve=<subject>` agrees at once for one browser.
 
@@ -18,6 +19,7 @@ pub mod faults;
 pub mod ledger;
 mod metadata;
 mod params;
+mod profile;
 mod register;
 pub mod shape;
 #[cfg(test)]
@@ -180,6 +182,7 @@ impl Inner {
             Endpoint::Token => format!("{issuer}/token"),
             Endpoint::Register => format!("{issuer}/register"),
             Endpoint::Revoke => format!("{issuer}/revoke"),
+            Endpoint::Userinfo => format!("{issuer}/userinfo"),
             Endpoint::Metadata => {
                 let origin = issuer.strip_suffix(self.shape.path).unwrap_or(issuer);
                 format!("{origin}{}", metadata::path(&self.shape).unwrap_or_default())
@@ -200,7 +203,8 @@ fn routes(inner: &Arc<Inner>) -> Router {
             at(Endpoint::Authorize, get(authorize::show).post(authorize::decide)),
         )
         .route(&format!("{path}/token"), at(Endpoint::Token, post(token::token)))
-        .route(&format!("{path}/revoke"), at(Endpoint::Revoke, post(token::revoke)));
+        .route(&format!("{path}/revoke"), at(Endpoint::Revoke, post(token::revoke)))
+        .route(&format!("{path}/userinfo"), at(Endpoint::Userinfo, get(profile::userinfo)));
     if inner.shape.registration == shape::Registration::Dynamic {
         router = router.route(&format!("{path}/register"), at(Endpoint::Register, post(register::register)));
     }

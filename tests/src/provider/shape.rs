@@ -22,6 +22,8 @@ pub struct Shape {
     pub resource: Resource,
     /// `scopes_supported`. A request that names none gets the first.
     pub scopes: Vec<&'static str>,
+    pub words: Words,
+    pub named: Named,
 }
 
 /// Where the metadata are (RFC 8414, section 3 and 5).
@@ -100,6 +102,27 @@ pub enum Resource {
     Ignored,
 }
 
+/// How the token endpoint answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Words {
+    /// RFC 6749, section 5.
+    Standard,
+    /// Status 200 with `ok` also for errors, codes of its own, `token_type` `user`, scopes with commas.
+    Slack,
+}
+
+/// Where the provider says what an account is called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Named {
+    Nowhere,
+    /// For the scope `openid`.
+    InIdToken,
+    /// For the scope `openid`.
+    AtUserinfo,
+    /// `team.name` in the answer of the token endpoint.
+    ByTeam,
+}
+
 impl Shape {
     /// Linear: clients register themselves, public ones included; refresh tokens rotate, and reuse revokes.
     pub fn linear() -> Self {
@@ -115,6 +138,8 @@ impl Shape {
             access_lifetime: Some(Duration::from_hours(24)),
             resource: Resource::Required,
             scopes: vec!["read", "write", "export"],
+            words: Words::Standard,
+            named: Named::Nowhere,
         }
     }
 
@@ -138,16 +163,22 @@ impl Shape {
             access_lifetime: None,
             resource: Resource::Ignored,
             scopes: vec!["repo", "read:org", "export"],
+            words: Words::Standard,
+            named: Named::Nowhere,
         }
     }
 
-    /// Slack: as GitHub, and without any metadata.
+    /// Slack with token rotation: no metadata to go by, and words of its own.
     pub fn slack(client: Client) -> Self {
         Self {
             name: "Slack",
             path: "/oauth/v2",
             metadata: Metadata::Nowhere,
+            refresh: Refresh::Rotated { grace: None },
+            access_lifetime: Some(Duration::from_hours(12)),
             scopes: vec!["search:read", "chat:write", "export"],
+            words: Words::Slack,
+            named: Named::ByTeam,
             ..Self::github(client)
         }
     }
@@ -162,6 +193,7 @@ impl Shape {
             refresh: Refresh::Kept { answer: KeptAnswer::Omitted, only_offline: true },
             access_lifetime: Some(Duration::from_hours(1)),
             scopes: vec!["openid", "calendar", "export"],
+            named: Named::InIdToken,
             ..Self::github(client)
         }
     }

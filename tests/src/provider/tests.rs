@@ -303,25 +303,43 @@ async fn google_gives_a_refresh_token_only_offline() {
 }
 
 #[tokio::test]
-async fn github_and_slack_are_registered_by_hand_and_give_tokens_for_good() {
-    let client =
-        || Client { redirect_uris: vec![REDIRECT.into()], ..Client::confidential("app", "the-secret") };
-    for (shape, metadata) in [(Shape::github(client()), 200), (Shape::slack(client()), 404)] {
-        let mut visitor = Visitor::start(shape).await;
-        let tokens = visitor.sign_in().await;
-        assert!(tokens.get("refresh_token").is_none() && tokens.get("expires_in").is_none(), "{tokens}");
-        let origin = visitor.provider.issuer().replace(visitor.provider.shape().path, "");
-        let path = visitor.provider.shape().path;
-        let url = format!("{origin}/.well-known/oauth-authorization-server{path}");
-        assert_eq!(visitor.http.get(url).send().await.expect("an answer").status(), metadata);
-        let registration = visitor.http.post(visitor.provider.url(Endpoint::Register)).send().await;
-        assert_eq!(registration.expect("an answer").status(), 404);
-        visitor.secret = Some("not-the-secret".into());
-        let (status, refused) = visitor.redeem("any").await;
-        assert_eq!((status, &refused["error"]), (401, &json!("invalid_client")));
-        visitor.secret = None;
-        assert_eq!(visitor.redeem("any").await.0, 401);
-    }
+async fn github_is_registered_by_hand_and_gives_tokens_for_good() {
+    let mut visitor = Visitor::start(Shape::github(by_hand())).await;
+    let tokens = visitor.sign_in().await;
+    assert!(tokens.get("refresh_token").is_none() && tokens.get("expires_in").is_none(), "{tokens}");
+    assert_eq!(metadata_status(&visitor).await, 200);
+    let registration = visitor.http.post(visitor.provider.url(Endpoint::Register)).send().await;
+    assert_eq!(registration.expect("an answer").status(), 404);
+    visitor.secret = Some("not-the-secret".into());
+    let (status, refused) = visitor.redeem("any").await;
+    assert_eq!((status, &refused["error"]), (401, &json!("invalid_client")));
+    visitor.secret = None;
+    assert_eq!(visitor.redeem("any").await.0, 401);
+}
+
+#[tokio::test]
+async fn slack_has_no_metadata_and_words_of_its_own() {
+    let mut visitor = Visitor::start(Shape::slack(by_hand())).await;
+    let tokens = visitor.sign_in().await;
+    assert_eq!((&tokens["ok"], &tokens["token_type"]), (&json!(true), &json!("user")), "{tokens}");
+    assert!(tokens["refresh_token"].is_string() && tokens["team"]["name"].is_string(), "{tokens}");
+    assert_eq!(metadata_status(&visitor).await, 404);
+    let (status, refused) = visitor.redeem("any").await;
+    assert_eq!((status, refused), (200, json!({"ok": false, "error": "invalid_code"})));
+    visitor.secret = Some("not-the-secret".into());
+    let (status, refused) = visitor.redeem("any").await;
+    assert_eq!((status, refused), (200, json!({"ok": false, "error": "bad_client_secret"})));
+}
+
+fn by_hand() -> Client {
+    Client { redirect_uris: vec![REDIRECT.into()], ..Client::confidential("app", "the-secret") }
+}
+
+async fn metadata_status(visitor: &Visitor) -> u16 {
+    let path = visitor.provider.shape().path;
+    let origin = visitor.provider.issuer().replace(path, "");
+    let url = format!("{origin}/.well-known/oauth-authorization-server{path}");
+    visitor.http.get(url).send().await.expect("an answer").status().as_u16()
 }
 
 #[tokio::test]

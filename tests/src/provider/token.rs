@@ -16,7 +16,7 @@ use super::clients::{Client, Shown};
 use super::ledger::{Event, Issued, Refusal, TokenRequest};
 use super::params::Params;
 use super::register::introduce;
-use super::shape::{KeptAnswer, Refresh};
+use super::shape::{KeptAnswer, Refresh, Words};
 
 pub(super) async fn token(State(provider): State<Arc<Inner>>, headers: HeaderMap, body: Bytes) -> Response {
     let params = match form(&headers, &body) {
@@ -41,6 +41,9 @@ pub(super) async fn token(State(provider): State<Arc<Inner>>, headers: HeaderMap
     let grant_type = params.get("grant_type").unwrap_or_default().to_owned();
     let response = match &outcome {
         Ok(issued) => no_store(Json(provider.told(issued, &grant_type)).into_response()),
+        Err(refusal) if provider.shape.words == Words::Slack => {
+            no_store(Json(json!({"ok": false, "error": slack(refusal.error, &grant_type)})).into_response())
+        }
         Err(refusal) => refusal.clone().into_response(),
     };
     let request = TokenRequest { grant_type, client_id, authentication, parameters: params, outcome };
@@ -97,7 +100,23 @@ impl Inner {
         if let Some(token) = told {
             body["refresh_token"] = token.into();
         }
+        if self.shape.words == Words::Slack {
+            body["ok"] = true.into();
+            body["token_type"] = "user".into();
+            body["scope"] = issued.scope.replace(' ', ",").into();
+        }
+        self.name(issued, &mut body);
         body
+    }
+}
+
+/// What Slack says in place of the codes of RFC 6749.
+fn slack(error: &'static str, grant_type: &str) -> &'static str {
+    match (error, grant_type) {
+        ("invalid_grant", "authorization_code") => "invalid_code",
+        ("invalid_grant", _) => "invalid_refresh_token",
+        ("invalid_client", _) => "bad_client_secret",
+        (other, _) => other,
     }
 }
 

@@ -36,6 +36,16 @@ impl Broker {
         grant: &Grant,
         rejected: Option<&Rejected>,
     ) -> Result<Credential, NoCredential> {
+        self.credential_within(grant, rejected, self.timings.wait).await
+    }
+
+    /// The same for a caller who waits for a renewal no longer than `wait`. The renewal goes on without them.
+    pub async fn credential_within(
+        self: &Arc<Self>,
+        grant: &Grant,
+        rejected: Option<&Rejected>,
+        wait: Duration,
+    ) -> Result<Credential, NoCredential> {
         let server = &grant.server;
         match (&server.settings.auth, owner(grant)) {
             (ServerAuth::None | ServerAuth::Headers(_), _) => {
@@ -51,7 +61,7 @@ impl Broker {
                 Ok(Credential { headers, connection: None, not_after: None })
             }
             (_, None) => Err(NoCredential::MemberRequired),
-            (_, Some(owner)) => self.of_connection(server, &owner, rejected).await,
+            (_, Some(owner)) => self.of_connection(server, &owner, rejected, wait).await,
         }
     }
 
@@ -60,7 +70,9 @@ impl Broker {
         server: &Server,
         owner: &ConnectionOwner,
         rejected: Option<&Rejected>,
+        wait: Duration,
     ) -> Result<Credential, NoCredential> {
+        let wait = wait.min(self.timings.wait);
         let id = ConnectionId::of(&server.id, owner);
         // What was refused with another connection's credential says nothing about this one.
         let rejected = rejected.filter(|rejected| rejected.connection_id == id.as_str());
@@ -73,7 +85,7 @@ impl Broker {
         let refused = rejected.filter(|rejected| rejected.status == 401).map(|rejected| rejected.generation);
         let origin = server.settings.url.origin();
         let wanted = Wanted { origin: &origin, shared_client: shared_client(server) };
-        let (mut done, mut failure) = (Done::Nothing, None);
+        let (mut done, mut failure, mut goes_on) = (Done::Nothing, None, false);
         loop {
             let now = self.clock.now();
             let facts = Facts { connection: connection.as_deref(), wanted, rejected: refused, now, done };
@@ -89,7 +101,12 @@ impl Broker {
                         // The server may have moved to another authorization server.
                         self.providers.forget(&server.id);
                     }
-                    let ended = self.renewed(&present, server).await;
+                    let ended = self.renewed(&present, server, wait).await;
+                    goes_on = ended.is_none();
+                    let ended = match ended {
+                        Some(ended) => ended,
+                        None => self.as_it_is(&id).await,
+                    };
                     (done, failure) = (Done::Renewed, ended.failure);
                     // Whatever became of it, a token that is still good is good.
                     connection = Some(ended.latest.unwrap_or(present));
@@ -109,6 +126,7 @@ impl Broker {
                     });
                 }
                 (Step::Refused, _) => return Err(NoCredential::Misconfigured),
+                (Step::Unavailable, _) if goes_on => return Err(NoCredential::Renewing),
                 (Step::Use | Step::UseAndRenew | Step::Renew | Step::Retire(_) | Step::Unavailable, _) => {
                     return Err(no_credential(failure));
                 }
@@ -123,14 +141,16 @@ impl Broker {
         })
     }
 
-    /// Waits for the renewal, as long as a caller may have to wait.
-    async fn renewed(self: &Arc<Self>, connection: &Connection, server: &Server) -> Ended {
+    /// Waits for the renewal; `None` if it takes longer.
+    async fn renewed(
+        self: &Arc<Self>,
+        connection: &Connection,
+        server: &Server,
+        wait: Duration,
+    ) -> Option<Ended> {
         match self.begin_renewal(connection, server) {
-            Joined::Running(ending) => match end_of(ending, self.timings.wait).await {
-                Some(ended) => ended,
-                None => self.as_it_is(&connection.id).await,
-            },
-            Joined::Resting(failure) => Ended { failure: Some(failure), ..Ended::default() },
+            Joined::Running(ending) => end_of(ending, wait).await,
+            Joined::Resting(failure) => Some(Ended { failure: Some(failure), ..Ended::default() }),
         }
     }
 

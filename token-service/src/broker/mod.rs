@@ -65,6 +65,8 @@ pub struct Credential {
 pub enum NoCredential {
     /// The member has to connect an account, for the first time or again.
     ConnectRequired { connection: ConnectionId, reason: Option<ReauthReason>, missing_scopes: bool },
+    /// It is being renewed, and that takes longer than the caller waits.
+    Renewing,
     /// Not now.
     Unavailable { retry_after_ms: u64 },
     /// An administrator has to act.
@@ -176,7 +178,7 @@ impl Broker {
 }
 
 impl Service {
-    /// The credential of a grant. `rejected`: what the upstream did not take.
+    /// The credential of a grant, for somebody with patience. `rejected`: what the upstream did not take.
     pub async fn credential(
         &self,
         grant: &Grant,

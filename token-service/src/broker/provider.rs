@@ -207,6 +207,7 @@ mod tests {
             token_endpoint: url("https://as.example/token"),
             registration_endpoint: None,
             revocation_endpoint: None,
+            userinfo_endpoint: None,
             token_endpoint_auth_methods: vec![],
             scopes_supported: vec![],
             iss_parameter: false,

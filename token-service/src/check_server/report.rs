@@ -176,6 +176,7 @@ mod tests {
                 token_endpoint: url("/token"),
                 registration_endpoint: Some(url("/register")),
                 revocation_endpoint: Some(url("/revoke")),
+                userinfo_endpoint: None,
                 token_endpoint_auth_methods: vec!["none".into()],
                 scopes_supported: Vec::new(),
                 iss_parameter: true,
@@ -283,7 +284,7 @@ mod tests {
           preset:         slack (Slack, looked at 2026-11-25)
           note:           Slack takes internal apps and apps of its directory only.
           note:           With token rotation tokens last twelve hours and are renewed; without it they do not expire.
-          note:           The token endpoint answers with `token_type` `user` instead of `Bearer`, and reports errors with status 200 and `ok` false.
+          note:           The token endpoint answers with `token_type` `user` instead of `Bearer`, and reports errors with status 200 and `ok` false; both are understood. The account is shown by the name of its Slack workspace.
           note:           Make a Slack app in your workspace (api.slack.com/apps), turn on Model Context Protocol under Agents & AI Apps, add the user token scopes, opt in to token rotation, and copy client ID and client secret from Basic Information. Its redirect URL is the `callback_url` that GET /v1/servers/<slug> shows once the server is registered here.
 
         For portcullis.yaml:

@@ -51,7 +51,13 @@ impl Service {
             workspace_claim: None,
             expires_at: 0,
         };
-        let request = LeaseRequest { server: server.slug.clone(), workspace: None, proof, rejected: None };
+        let request = LeaseRequest {
+            server: server.slug.clone(),
+            workspace: None,
+            proof,
+            rejected: None,
+            wait_ms: None,
+        };
         let facts = self.store.lease_facts(&request).await?;
         let (CallerFacts::Token(person), Some(server)) = (facts.caller, facts.server) else {
             return Ok(Vec::new());

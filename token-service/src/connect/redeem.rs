@@ -7,12 +7,15 @@ use portcullis_wire::digest::Digest;
 use portcullis_wire::secret::SecretText;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize};
+use tokio::time::timeout;
 
 use super::access::Access;
 use super::depart::binding;
 use crate::broker::{Provider, ProviderError, TokenPlace};
 use crate::domain::connecting::Flow;
 use crate::domain::connection::{Connection, ConnectionId, ConnectionOwner};
+use crate::http::error::error_chain;
+use crate::oauth::account;
 use crate::oauth::token::{self, Grant, TokenError, TokenRequest, Tokens};
 use crate::state::Service;
 use crate::store::connections::NewConnection;
@@ -21,6 +24,9 @@ use crate::vault::{Place, UnsealError};
 
 /// How long a browser may be away at the provider.
 pub const FLOW_LIFE: Duration = Duration::from_mins(10);
+
+/// How long a browser waits for the account's name.
+const NAME_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// How often storing is tried: each time somebody else has given the connection other tokens in between.
 const TRIES: u32 = 5;
@@ -114,7 +120,29 @@ impl Service {
         warn_of_more_scopes(access, sealed, &tokens);
         let connection = self.keep(access, returned, &tokens).await?;
         self.connected(&access.server, &connection);
-        Ok(connection)
+        Ok(self.named(connection, &provider, &tokens).await)
+    }
+
+    /// With what the provider calls the account, where it says so in time. The connection is kept by then, and counts
+    /// without a name as well.
+    async fn named(&self, connection: Connection, provider: &Provider, tokens: &Tokens) -> Connection {
+        let openid = connection.scopes.contains("openid");
+        let place = account::place(&provider.discovered.authorization_server, openid);
+        let Some(place) = place.filter(|_| connection.account.is_none()) else { return connection };
+        let asking = account::ask(&self.egress, place, &tokens.access);
+        let Some(name) = timeout(NAME_TIMEOUT, asking).await.ok().flatten() else { return connection };
+        match self.store.set_account(&connection.id, connection.generation, &name).await {
+            Ok(named) => named.unwrap_or(connection),
+            Err(error) => {
+                let id = connection.id.as_str();
+                tracing::warn!(
+                    connection = id,
+                    error = error_chain(&error),
+                    "the account's name could not be kept"
+                );
+                connection
+            }
+        }
     }
 
     async fn exchange(
@@ -174,7 +202,7 @@ impl Service {
             binding: flow.binding.clone(),
             generation,
             scopes: tokens.scopes.clone().unwrap_or_else(|| sealed.scopes.clone()),
-            account: None,
+            account: tokens.account.clone(),
             now,
         }
     }

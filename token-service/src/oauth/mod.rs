@@ -1,10 +1,11 @@
 //! Being an OAuth 2.1 client of upstream MCP servers.
 //!
 //! [`challenge`] and [`discovery`] find the authorization server, [`registration`] makes the gateway a client of it,
-//! [`authorize`] sends a browser there and reads what comes back, [`token`] fetches, renews and revokes tokens.
-//! Each is pure code that says what to ask and what an answer means, and one thin function that asks through
+//! [`authorize`] sends a browser there and reads what comes back, [`token`] fetches, renews and revokes tokens,
+//! and [`account`] finds out what the account is called. Each is pure code that says what to ask and what an answer means, and one thin function that asks through
 //! [`EgressClient`](crate::egress::EgressClient).
 
+pub mod account;
 mod authentication;
 pub mod authorize;
 pub mod challenge;
@@ -29,6 +30,8 @@ pub struct AuthorizationServer {
     pub token_endpoint: Url,
     pub registration_endpoint: Option<Url>,
     pub revocation_endpoint: Option<Url>,
+    /// OpenID Connect Core, section 5.3.
+    pub userinfo_endpoint: Option<Url>,
     pub token_endpoint_auth_methods: Vec<String>,
     pub scopes_supported: Vec<String>,
     /// `authorization_response_iss_parameter_supported` (RFC 9207).
@@ -84,6 +87,7 @@ mod tests {
             token_endpoint: url("/token"),
             registration_endpoint: Some(url("/register")),
             revocation_endpoint: Some(url("/revoke")),
+            userinfo_endpoint: None,
             token_endpoint_auth_methods: vec!["client_secret_basic".to_owned()],
             scopes_supported: Vec::new(),
             iss_parameter: true,

@@ -45,6 +45,8 @@ pub struct Tokens {
     pub expires_in: Option<Duration>,
     /// `None` if it did not say: then as asked for.
     pub scopes: Option<BTreeSet<String>>,
+    /// What the answer calls the account, if it does; for people.
+    pub account: Option<String>,
 }
 
 /// Why there are no tokens.

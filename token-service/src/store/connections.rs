@@ -99,6 +99,14 @@ pub trait ConnectionStore: Send + Sync {
         step_up: &StepUp,
     ) -> Result<Option<Connection>>;
 
+    /// Notes what the provider calls the account, if the connection is still of `generation`. No revision.
+    async fn set_account(
+        &self,
+        id: &ConnectionId,
+        generation: u64,
+        account: &str,
+    ) -> Result<Option<Connection>>;
+
     /// Removes the tokens, which takes a generation, and with them scopes, account, step-up and the member's upstream
     /// sessions; answers the connection as it was, so that the tokens can be revoked at the provider. `None` if it does
     /// not exist or is disconnected already. Discards an attempt: its result comes too late.

@@ -172,6 +172,7 @@ impl Service {
             workspace: workspace.cloned(),
             proof: proof.clone(),
             rejected: None,
+            wait_ms: None,
         };
         let Resolution::Granted(grant) = self.resolve(&request, self.clock.now()).await? else {
             return Ok(None);

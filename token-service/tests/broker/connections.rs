@@ -190,7 +190,11 @@ async fn further_scopes_are_asked_for_three_times_an_hour() {
     }
     let wanted = stage.present(&connection.id).await.step_up.wanted;
     assert_eq!(Vec::from_iter(wanted), ["admin", "more", "write"]);
-    let demand = refused(&credential, 403, None);
+    // What the next consent asks for anyway may be demanded as often as agents call.
+    let known = refused(&credential, 403, Some(r#"Bearer error="insufficient_scope", scope="admin""#));
+    let missing = broker.credential(&grant, Some(&known)).await;
+    assert!(matches!(missing, Err(NoCredential::ConnectRequired { missing_scopes: true, .. })));
+    let demand = refused(&credential, 403, Some(r#"Bearer error="insufficient_scope", scope="yet_more""#));
     assert_eq!(broker.credential(&grant, Some(&demand)).await.err(), Some(NoCredential::TooManyScopes));
     assert!(broker.credential(&grant, None).await.is_ok(), "other requests go on");
     assert_eq!(stage.provider.ledger().token_requests, 0);

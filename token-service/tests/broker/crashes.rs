@@ -15,7 +15,6 @@ use crate::stage::{OAUTH, Stage, member_id};
 
 /// Runs for each failpoint.
 const RUNS: u32 = 20;
-const RUNS_WITH_GRACE: u32 = 5;
 
 /// Replicas at once.
 const AT_ONCE: usize = 6;
@@ -43,15 +42,15 @@ fn expected(point: Failpoint, reuse: Reuse) -> Fate {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn killed_anywhere_with_a_provider_that_punishes_reuse() {
-    kill_everywhere(Reuse::Strict, RUNS).await;
+    kill_everywhere(Reuse::Strict).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn killed_anywhere_with_a_provider_that_forgives_a_repetition() {
-    kill_everywhere(Reuse::Grace, RUNS_WITH_GRACE).await;
+    kill_everywhere(Reuse::Grace).await;
 }
 
-async fn kill_everywhere(reuse: Reuse, runs: u32) {
+async fn kill_everywhere(reuse: Reuse) {
     let places = Arc::new(Semaphore::new(AT_ONCE));
     println!(
         "{:<14} {:>5} {:>6} {:>10}  most uses of one refresh token ({reuse:?})",
@@ -63,7 +62,7 @@ async fn kill_everywhere(reuse: Reuse, runs: u32) {
         points.spawn(async move {
             let stage = Arc::new(Stage::new(reuse).await);
             let mut all = JoinSet::new();
-            for run in 0..runs {
+            for run in 0..RUNS {
                 let (stage, places) = (Arc::clone(&stage), Arc::clone(&places));
                 all.spawn(async move {
                     let _place = places.acquire().await.expect("open");

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use portcullis_token_service::broker::NoCredential;
 use portcullis_token_service::clock::Clock as _;
 use tokio::task::JoinSet;
 
@@ -73,6 +74,21 @@ async fn a_renewal_survives_its_caller() {
     stage.provider.release.notify_one();
     broker.drain().await;
     assert_eq!(stage.present(&connection.id).await.generation, 2);
+    let credential = broker.credential(&grant, None).await.expect("a credential");
+    assert_eq!(stage.owner_of(&credential).as_deref(), Some("ada"));
+    assert_eq!(stage.provider.ledger().token_requests, 1);
+}
+
+/// Who has no time is told that the renewal is under way, and it is there when they ask again.
+#[tokio::test]
+async fn nobody_waits_longer_than_they_can() {
+    let stage = Stage::new(Reuse::Strict).await;
+    stage.connected("ada", -60).await;
+    stage.provider.script([Answer::Held]);
+    let (broker, grant) = (stage.broker(), stage.member_grant("ada").await);
+    let hasty = broker.credential_within(&grant, None, Duration::from_millis(1)).await;
+    assert_eq!(hasty.err(), Some(NoCredential::Renewing));
+    stage.provider.release.notify_one();
     let credential = broker.credential(&grant, None).await.expect("a credential");
     assert_eq!(stage.owner_of(&credential).as_deref(), Some("ada"));
     assert_eq!(stage.provider.ledger().token_requests, 1);

@@ -194,6 +194,7 @@ impl Stage {
             refresh: Some(refresh.into()),
             expires_in: Some(life),
             scopes: None,
+            account: None,
         };
         let new = NewConnection {
             tokens: place.seal(&self.vault, &SystemEntropy, &tokens, Timestamp(now)),

@@ -70,6 +70,8 @@ impl Proven<'_> {
             workspace: self.route.workspace.clone(),
             proof: self.proof.clone(),
             rejected: rejected.cloned(),
+            // Whoever sends it knows how long it will listen.
+            wait_ms: None,
         }
     }
 

@@ -100,11 +100,18 @@ impl Worker {
         if self.watch.freshness(now_ms) != Freshness::Fresh {
             return LeaseState::Unavailable { retry_after_ms: RETRY_AFTER_MS };
         }
+        // In place of a credential that was refused there is none before the provider was asked.
+        let patient = matches!(flight, Flight::Renewal(..));
         match self.flights.join(flight.clone(), stream) {
+            Joined::First if patient && !self.calls.has_patience() => {
+                self.flights.land(&flight);
+                return LeaseState::Unavailable { retry_after_ms: RETRY_AFTER_MS };
+            }
             Joined::Refused => return LeaseState::Unavailable { retry_after_ms: RETRY_AFTER_MS },
             Joined::Waiting => {}
             Joined::First => {
-                let pending = PendingLease { flight, key: key.clone(), request: request(), repeated: false };
+                let (key, request) = (key.clone(), request());
+                let pending = PendingLease { flight, key, request, repeated: false, patient };
                 self.calls.queue_lease(pending, &self.config.token_service);
             }
         }

@@ -18,8 +18,15 @@ use crate::step::{Call, CallOutcome, Destination, Headers};
 /// that a configuration update replaced.
 const LOST_AFTER_MS: u64 = 1_000;
 
-/// For a lease in place of one whose credential was refused: the token-service gives a provider ten seconds.
+/// For a lease that has to wait for a provider: the token-service gives it ten seconds.
 const RENEWAL_TIMEOUT_MS: u64 = 12_000;
+
+/// What is left of a time-out for the way there and back.
+const ON_THE_WAY_MS: u64 = 300;
+
+/// So many leases may wait for providers at a time: a slow one must not take the place of callers whose lease would be
+/// there at once.
+const MAX_PATIENT: usize = 32;
 
 /// How long opening a session may take: the token-service shakes hands with the upstream for it.
 const SESSION_TIMEOUT_MS: u64 = 10_000;
@@ -32,6 +39,8 @@ pub(super) struct PendingLease {
     pub(super) request: LeaseRequest,
     /// Whether this is the second try, after an invalidation overtook the first answer.
     pub(super) repeated: bool,
+    /// Whether it waits for a provider.
+    pub(super) patient: bool,
 }
 
 /// A session that is being asked for.
@@ -84,10 +93,16 @@ impl Calls {
         !self.queued.is_empty()
     }
 
-    pub(super) fn queue_lease(&mut self, pending: PendingLease, service: &TokenService) {
-        // To renew a credential the token-service asks the provider first.
-        let renews = pending.request.rejected.is_some();
-        let timeout_ms = if renews { RENEWAL_TIMEOUT_MS } else { service.timeout_ms };
+    /// Whether one more lease may wait for a provider.
+    pub(super) fn has_patience(&self) -> bool {
+        let patient =
+            |call: &&Pending| matches!(&call.purpose, Purpose::Lease(PendingLease { patient: true, .. }));
+        self.pending.values().filter(patient).count() < MAX_PATIENT
+    }
+
+    pub(super) fn queue_lease(&mut self, mut pending: PendingLease, service: &TokenService) {
+        let timeout_ms = if pending.patient { RENEWAL_TIMEOUT_MS } else { service.timeout_ms };
+        pending.request.wait_ms = Some(timeout_ms.saturating_sub(ON_THE_WAY_MS).max(timeout_ms / 2));
         let call = question(service, LEASES_PATH, &pending.request, timeout_ms);
         self.queue(Purpose::Lease(pending), None, call);
     }

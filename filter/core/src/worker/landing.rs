@@ -54,6 +54,12 @@ impl Worker {
             LeaseReply::Granted(lease) => Ok(Access::from(*lease)),
             LeaseReply::ConnectRequired(connect) => Ok(Access::from(*connect)),
             LeaseReply::Denied { reason } => Err(self.on_denial(&pending, reason, now_ms)),
+            LeaseReply::Renewing if !pending.patient && self.calls.has_patience() => {
+                let again = PendingLease { patient: true, ..pending };
+                self.calls.queue_lease(again, &self.config.token_service);
+                return Vec::new();
+            }
+            LeaseReply::Renewing => Err(LeaseState::Unavailable { retry_after_ms: RETRY_AFTER_MS }),
             LeaseReply::Unavailable { retry_after_ms } => Err(LeaseState::Unavailable { retry_after_ms }),
         };
         let access = match answer {

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use wasm_bindgen_test::wasm_bindgen_test;
 
 use crate::story::{
-    Gateway, JSON, Request, body_of, call, connect_required, denying, granted_by_connection, header,
+    Gateway, JSON, Request, body_of, call, connect_required, denying, granted, granted_by_connection, header,
     legacy_call, let_go, marked, replied, reply,
 };
 
@@ -345,4 +345,58 @@ fn a_long_challenge_is_cut() {
     gateway.respond(stream, &[(":status", "401"), ("www-authenticate", &long)]);
     let (_, question) = gateway.lease_call();
     assert_eq!(question["rejected"]["challenge"].as_str().map(str::len), Some(4_096));
+}
+
+fn renewing() -> Value {
+    json!({"result": "renewing"})
+}
+
+/// A call that waits for its lease, and the question.
+fn waiting(gateway: &mut Gateway, request: &Request) -> (u32, u64, Value) {
+    let stream = gateway.open(request);
+    assert_eq!(gateway.send_body(stream, &request.body), Step::Wait);
+    let (id, question) = gateway.lease_call();
+    (stream, id, question)
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn a_credential_that_is_being_renewed_is_waited_for() {
+    let mut gateway = Gateway::ready();
+    let (stream, id, question) = waiting(&mut gateway, &call("search"));
+    assert_eq!(question["wait_ms"], 500);
+    assert!(gateway.answer(id, &renewing()).is_empty());
+    let (id, question) = gateway.lease_call();
+    assert_eq!((&question["wait_ms"], &question["rejected"]), (&json!(11_700), &Value::Null));
+    assert_eq!(gateway.answer(id, &granted_by_connection(2)), [stream]);
+    let Step::Forward { headers, .. } = gateway.resume(stream) else { panic!("forwarded") };
+    assert_eq!(header(&headers, "authorization"), Some("Bearer of-generation-2"));
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn a_credential_that_is_renewed_for_too_long_is_a_503() {
+    let mut gateway = Gateway::ready();
+    let (stream, id, _) = waiting(&mut gateway, &call("search"));
+    assert!(gateway.answer(id, &renewing()).is_empty());
+    let (id, _) = gateway.lease_call();
+    assert_eq!(gateway.answer(id, &renewing()), [stream]);
+    assert_eq!(reply(gateway.resume(stream)).status, 503);
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn a_slow_provider_leaves_room_for_others() {
+    let mut gateway = Gateway::ready();
+    let mut patient = 0;
+    for number in 0..40 {
+        let (stream, id, _) = waiting(&mut gateway, &call("search").with_key(number));
+        if gateway.answer(id, &renewing()).is_empty() {
+            gateway.lease_call();
+            patient += 1;
+        } else {
+            assert_eq!(reply(gateway.resume(stream)).status, 503);
+        }
+    }
+    assert_eq!(patient, 32);
+    let (stream, id, _) = waiting(&mut gateway, &call("search").with_key(99));
+    assert_eq!(gateway.answer(id, &granted(&[])), [stream]);
+    assert!(matches!(gateway.resume(stream), Step::Forward { .. }));
 }

@@ -4,6 +4,7 @@ mod first_consent;
 mod in_browser;
 mod keyboard;
 mod memberships;
+mod names;
 mod origin;
 mod page;
 mod pages;
@@ -50,7 +51,10 @@ impl Setting {
     }
 
     async fn with(shape: Shape, auth: Value) -> Self {
-        let provider = Provider::start(shape).await.expect("a provider");
+        Self::behind(Provider::start(shape).await.expect("a provider"), auth).await
+    }
+
+    async fn behind(provider: Provider, auth: Value) -> Self {
         let protected = Protected::behind(&provider).await.expect("a protected server");
         let servers = vec![server(LINEAR, &protected, auth)];
         Self::of(provider, protected, Builder { servers, ..Builder::default() }).await
@@ -144,6 +148,12 @@ async fn up_to_provider(person: &browser::Person, link: &str, member: &str) {
 async fn allow_as(person: &browser::Person, account: &str) {
     person.fill("Account", account).await;
     person.click("button", "Allow").await;
+}
+
+/// What the console complained about on our own pages: others may lack icons.
+async fn complaints_of_ours(person: &browser::Person, stack: &Stack) -> Vec<String> {
+    let ours = |complaint: &String| complaint.contains(&stack.public_url());
+    person.complaints().await.into_iter().filter(ours).collect()
 }
 
 async fn whoami(agent: &Agent) -> Reply {

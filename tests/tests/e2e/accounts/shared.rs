@@ -1,9 +1,12 @@
 //! Credentials that all members share: fetched by the gateway itself or entered by an administrator, and the log still
 //! names the human.
 
+use std::time::Duration;
+
 use jwt_simple::prelude::ES256KeyPair;
 use portcullis_tests::mcp::Era;
 use portcullis_tests::provider::clients::{Authentication, Client};
+use portcullis_tests::provider::faults::{Endpoint, Fault};
 use portcullis_tests::provider::shape::Shape;
 use portcullis_tests::seed;
 use portcullis_tests::stack::{SCRIPTED, SCRIPTED_KEY, Stack};
@@ -92,6 +95,22 @@ async fn a_changed_header_is_sent_with_the_next_call_of_the_same_client() {
     assert_eq!(last.header("authorization"), [format!("Bearer {CHANGED}")]);
     let shown = stack.admin().get("/v1/servers/scripted").await.expect("a server").to_string();
     assert!(!shown.contains(CHANGED) && !shown.contains(SCRIPTED_KEY), "{shown}");
+}
+
+#[tokio::test]
+async fn a_slow_provider_is_waited_for() {
+    let client = Client::machine("gateway", Authentication::SecretBasic("machine-secret-71".into()));
+    let auth = json!({
+        "type": "client_credentials",
+        "client": {"id": "gateway", "secret": "machine-secret-71", "method": "client_secret_basic"},
+    });
+    let setting = Setting::with(Shape::machines(client), auth).await;
+    // Longer than a filter listens for an ordinary lease.
+    setting.provider.fail(Endpoint::Token, [Fault::Slow(Duration::from_millis(1_500))]);
+    let (ada, grace) = (setting.agent(Era::Modern), setting.graces_agent(Era::Modern));
+    let (one, other) = tokio::join!(whoami(&ada), whoami(&grace));
+    assert_eq!(account_of(&one), account_of(&other));
+    assert_eq!(setting.provider.ledger.requests_of("client_credentials").len(), 1);
 }
 
 #[tokio::test]

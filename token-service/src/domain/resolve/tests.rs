@@ -98,7 +98,7 @@ fn of_key(facts: KeyFacts) -> LeaseFacts {
 
 fn key_request() -> LeaseRequest {
     let proof = CallerProof::ApiKey { id: "key".into(), digest: digest() };
-    LeaseRequest { server: slug("linear"), workspace: None, proof, rejected: None }
+    LeaseRequest { server: slug("linear"), workspace: None, proof, rejected: None, wait_ms: None }
 }
 
 fn issuer(workspaces: WorkspaceMapping) -> Issuer {
@@ -134,7 +134,7 @@ fn token_request(claim: Option<&str>, path: Option<&str>) -> LeaseRequest {
         workspace_claim: claim.map(str::to_owned),
         expires_at: 101,
     };
-    LeaseRequest { server: slug("linear"), workspace: path.map(slug), proof, rejected: None }
+    LeaseRequest { server: slug("linear"), workspace: path.map(slug), proof, rejected: None, wait_ms: None }
 }
 
 fn granted(request: &LeaseRequest, facts: &LeaseFacts) -> Grant {

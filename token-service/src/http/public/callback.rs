@@ -3,6 +3,8 @@
 //! Each server has a path of its own, so that the answer of one provider cannot pass for another's. The checks come in
 //! a fixed order, and the code is redeemed after the last of them only; a flow that fails one is used up all the same.
 
+use std::sync::Arc;
+
 use axum::extract::{Path, RawQuery, State};
 use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse as _, Response};
@@ -43,7 +45,7 @@ pub(super) async fn back(
 
 /// The path of the page that shows the connection. `used` becomes the flow that was used up, however it ends.
 async fn finish(
-    app: &Service,
+    app: &Shared,
     server: &ServerId,
     query: &str,
     headers: &HeaderMap,
@@ -68,8 +70,12 @@ async fn finish(
         "server_error" | "temporarily_unavailable" => PageError::ProviderDown { cause: refusal.error },
         _ => PageError::Refused { code: refusal.error },
     })?;
-    app.redeem(&access, &returned, &code).await?;
-    Ok(format!("/connections/{server}/connected?member={}", access.member.id))
+    let shown = format!("/connections/{server}/connected?member={}", access.member.id);
+    // A browser that goes away now must not take the tokens with it.
+    let app = Arc::clone(app);
+    let redeeming = tokio::spawn(async move { app.redeem(&access, &returned, &code).await.map(drop) });
+    redeeming.await.map_err(|error| PageError::Internal { cause: error.to_string() })??;
+    Ok(shown)
 }
 
 async fn known_server(app: &Service, server: &ServerId) -> Result<(), PageError> {

@@ -42,6 +42,7 @@ struct RawServer {
     token_endpoint: String,
     registration_endpoint: Option<String>,
     revocation_endpoint: Option<String>,
+    userinfo_endpoint: Option<String>,
     token_endpoint_auth_methods_supported: Option<Vec<String>>,
     scopes_supported: Option<Vec<String>>,
     authorization_response_iss_parameter_supported: Option<bool>,
@@ -138,6 +139,8 @@ pub(super) fn authorization_server(
         token_endpoint: endpoint("token_endpoint", &raw.token_endpoint)?,
         registration_endpoint: optional("registration_endpoint", raw.registration_endpoint)?,
         revocation_endpoint: optional("revocation_endpoint", raw.revocation_endpoint)?,
+        // For a name to show: nothing fails by it.
+        userinfo_endpoint: raw.userinfo_endpoint.and_then(|text| endpoint("userinfo_endpoint", &text).ok()),
         token_endpoint_auth_methods: methods,
         scopes_supported: scopes.into_iter().collect(),
         iss_parameter: raw.authorization_response_iss_parameter_supported.unwrap_or(false),
@@ -162,6 +165,7 @@ pub(super) fn in_fixed_places(origin: &str, check: Check<'_>) -> Result<Authoriz
         token_endpoint: place("token_endpoint", "/token")?,
         registration_endpoint: Some(place("registration_endpoint", "/register")?),
         revocation_endpoint: None,
+        userinfo_endpoint: None,
         // That version's clients are public unless they were given a secret.
         token_endpoint_auth_methods: vec!["none".to_owned(), "client_secret_post".to_owned()],
         scopes_supported: Vec::new(),
@@ -194,6 +198,7 @@ pub(super) fn fixed(
         token_endpoint: endpoint("token_endpoint", token_endpoint)?,
         registration_endpoint: optional("registration_endpoint", registration_endpoint)?,
         revocation_endpoint: optional("revocation_endpoint", revocation_endpoint)?,
+        userinfo_endpoint: None,
         token_endpoint_auth_methods: vec!["client_secret_basic".to_owned()],
         scopes_supported: Vec::new(),
         iss_parameter: false,

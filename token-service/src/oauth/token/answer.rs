@@ -17,6 +17,7 @@ use serde_json::Value;
 use super::{TokenError, Tokens};
 use crate::clock::Timestamp;
 use crate::egress::EgressReply;
+use crate::oauth::account;
 use crate::oauth::json::{self, JsonError, Object};
 
 const MAX_TOKEN: usize = 16 * 1024;
@@ -45,6 +46,10 @@ const REPEATABLE: [&str; 6] = [
     "invalid_target",
 ];
 
+/// What GitHub and Slack say in place of `invalid_client`.
+const CLIENT_IS_UNKNOWN: [&str; 3] =
+    ["incorrect_client_credentials", "bad_client_secret", "invalid_client_id"];
+
 pub(super) fn read(reply: &EgressReply, now: Timestamp) -> Result<Tokens, TokenError> {
     let retry_after = retry_after(&reply.headers, now);
     match (reply.status, json::object(reply)) {
@@ -62,6 +67,9 @@ fn error(object: &Object, retry_after: Option<Duration>) -> TokenError {
         Some(code) if GRANT_IS_GONE.contains(&code) => TokenError::InvalidGrant,
         Some("temporarily_unavailable" | "slow_down") => TokenError::NotDone { retry_after },
         Some("server_error") | None => TokenError::Ambiguous,
+        Some(code) if CLIENT_IS_UNKNOWN.contains(&code) => {
+            TokenError::Refused { code: "invalid_client".to_owned() }
+        }
         Some(code) if REPEATABLE.contains(&code) => TokenError::Refused { code: code.to_owned() },
         Some(_) => TokenError::Refused { code: "other".to_owned() },
     }
@@ -74,8 +82,7 @@ fn tokens(object: &Object) -> Result<Tokens, TokenError> {
         Some(value) => token(value)
             .ok_or(TokenError::Unusable("access_token is not visible ASCII of 1 to 16384 bytes"))?,
     };
-    let bearer = object.get("token_type").and_then(Value::as_str);
-    if !bearer.is_some_and(|token_type| token_type.eq_ignore_ascii_case("bearer")) {
+    if !is_bearer(object) {
         return Err(TokenError::Unusable("token_type is not Bearer"));
     }
     let refresh = match present(object, "refresh_token") {
@@ -86,7 +93,16 @@ fn tokens(object: &Object) -> Result<Tokens, TokenError> {
                 .ok_or(TokenError::Unusable("refresh_token is not visible ASCII of 1 to 16384 bytes"))?,
         ),
     };
-    Ok(Tokens { access, refresh, expires_in: expires_in(object)?, scopes: scopes(object)? })
+    let (expires_in, scopes) = (expires_in(object)?, scopes(object)?);
+    Ok(Tokens { access, refresh, expires_in, scopes, account: account::named_in(object) })
+}
+
+/// Slack calls the kind of a token what others call its owner: `user` is a Bearer token of a person, and `bot` one that
+/// its MCP server does not take. Its answers are known by their `ok`.
+fn is_bearer(object: &Object) -> bool {
+    let token_type = object.get("token_type").and_then(Value::as_str).unwrap_or_default();
+    let from_slack = object.get("ok") == Some(&Value::Bool(true));
+    token_type.eq_ignore_ascii_case("bearer") || (from_slack && token_type == "user")
 }
 
 fn present<'a>(object: &'a Object, name: &str) -> Option<&'a Value> {
@@ -239,6 +255,27 @@ mod tests {
         assert!(matches!(given(r#","refresh_token":"a\nb""#), Err(TokenError::Unusable(_))));
         let largest = format!(r#"{{"access_token":"{}","token_type":"Bearer"}}"#, "a".repeat(MAX_TOKEN));
         assert!(answer(200, &largest).is_ok());
+    }
+
+    #[test]
+    fn slack_has_words_of_its_own() {
+        let body = r#"{"ok":true,"access_token":"xoxp-1","token_type":"user","scope":"search:read.public,chat:write",
+            "expires_in":43200,"refresh_token":"xoxe-1","team":{"id":"T1","name":"Analytical Engines"}}"#;
+        let tokens = answer(200, body).expect("tokens");
+        assert_eq!(tokens.scopes.map(|scopes| scopes.len()), Some(2));
+        assert_eq!(tokens.account.as_deref(), Some("Analytical Engines"));
+        for (token_type, ok) in [("bot", "true"), ("user", "false"), ("user", "1")] {
+            let body = format!(r#"{{"ok":{ok},"access_token":"at","token_type":"{token_type}"}}"#);
+            assert!(matches!(answer(200, &body), Err(TokenError::Unusable(_))), "{body}");
+        }
+        for (code, error) in [
+            ("invalid_refresh_token", TokenError::InvalidGrant),
+            ("bad_client_secret", TokenError::Refused { code: "invalid_client".to_owned() }),
+            ("token_revoked", TokenError::Refused { code: "other".to_owned() }),
+        ] {
+            let body = format!(r#"{{"ok":false,"error":"{code}"}}"#);
+            assert_eq!(answer(200, &body).map(|_| ()), Err(error), "{code}");
+        }
     }
 
     #[test]

@@ -78,7 +78,8 @@ pub(in crate::store) async fn connecting_again_takes_the_next_generation(databas
     assert_eq!(revision(store.as_ref()).await, before);
     assert_eq!(store.connection(&one.id).await.expect("reads"), Some(one.clone()));
 
-    // Whatever became of the first one, a new consent makes all of it new.
+    // Whatever became of the first one, a new consent makes all of it new, but for how often scopes were demanded: a
+    // server that demands ever more would otherwise be free to ask again after each consent.
     let step_up = StepUp { wanted: scopes(&["admin"]), count: 2, window_start: Timestamp(5) };
     store.set_step_up(&one.id, 1, &step_up).await.expect("notes");
     store.need_reauth(&one.id, 1, ReauthReason::Revoked).await.expect("notes").expect("of this generation");
@@ -95,6 +96,7 @@ pub(in crate::store) async fn connecting_again_takes_the_next_generation(databas
         tokens: Some(tokens(2)),
         scopes: again.scopes,
         account: None,
+        step_up: StepUp { wanted: scopes(&[]), ..step_up },
         connected_at: again.now,
         refreshed_at: again.now,
         revision: two.revision,
@@ -156,6 +158,18 @@ pub(in crate::store) async fn step_ups_are_noted_without_a_commit(database: &dyn
     assert_eq!(noted, Connection { step_up: step_up.clone(), ..made.clone() });
     assert_eq!(store.set_step_up(&made.id, 2, &StepUp::default()).await.expect("reads"), None);
     assert_eq!(store.connection(&made.id).await.expect("reads"), Some(noted));
+    assert_eq!(revision(store.as_ref()).await, before);
+}
+
+pub(in crate::store) async fn accounts_are_named_without_a_commit(database: &dyn Database) {
+    let store = database.open().await;
+    let small = small(store.as_ref()).await;
+    let made = connected(store.as_ref(), &small).await;
+    let before = revision(store.as_ref()).await;
+    let named = store.set_account(&made.id, 1, "ada@example.com").await.expect("notes").expect("is there");
+    assert_eq!(named, Connection { account: Some("ada@example.com".to_owned()), ..made.clone() });
+    assert_eq!(store.set_account(&made.id, 2, "grace@example.com").await.expect("reads"), None);
+    assert_eq!(store.connection(&made.id).await.expect("reads"), Some(named));
     assert_eq!(revision(store.as_ref()).await, before);
 }
 

@@ -15,7 +15,7 @@ use crate::domain::resolve::{CallerFacts, KeyFacts, LeaseFacts, Membership, Serv
 use crate::store::{Declaration, NewMember};
 
 fn request(server: &str, proof: CallerProof) -> LeaseRequest {
-    LeaseRequest { server: slug(server), workspace: None, proof, rejected: None }
+    LeaseRequest { server: slug(server), workspace: None, proof, rejected: None, wait_ms: None }
 }
 
 fn key_proof(id: &str) -> CallerProof {

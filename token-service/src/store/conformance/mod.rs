@@ -60,7 +60,7 @@ macro_rules! conformance_tests {
             a_key_brings_its_facts, a_token_brings_its_facts, facts_leave_out_other_peoples_policies,
             connections_read_back_as_written, connecting_again_takes_the_next_generation,
             connecting_refers_to_what_there_is, consent_is_asked_for_and_tokens_stay,
-            step_ups_are_noted_without_a_commit, disconnecting_removes_tokens_for_good,
+            step_ups_are_noted_without_a_commit, accounts_are_named_without_a_commit, disconnecting_removes_tokens_for_good,
             connections_are_filtered_and_paged, what_is_due_comes_longest_overdue_first,
             connections_go_with_their_server_and_member, connection_changes_are_audited_and_told,
             of_two_at_once_one_renews, leases_end_by_the_databases_clock, late_owners_change_nothing,

@@ -27,8 +27,7 @@ const UPSERT: &str = "INSERT INTO connections
          expires_at = excluded.expires_at, refresh_at = excluded.refresh_at,
          scopes = excluded.scopes, account = excluded.account,
          attempt = NULL, attempt_sent = 0, busy_until = NULL, unanswered = NULL, unanswered_until = NULL,
-         step_up_wanted = excluded.step_up_wanted, step_up_count = excluded.step_up_count,
-         step_up_since = excluded.step_up_since,
+         step_up_wanted = excluded.step_up_wanted,
          connected_at = excluded.connected_at, refreshed_at = excluded.refreshed_at,
          revision = excluded.revision
      RETURNING *";

@@ -186,3 +186,20 @@ pub(super) async fn set_step_up(
     .await?;
     row.map(ConnectionRow::read).transpose()
 }
+
+/// Not a commit: it takes no revision.
+pub(super) async fn set_account(
+    connection: &mut SqliteConnection,
+    id: &ConnectionId,
+    generation: u64,
+    account: &str,
+) -> Result<Option<Connection>> {
+    let row: Option<ConnectionRow> =
+        sqlx::query_as("UPDATE connections SET account = ? WHERE id = ? AND generation = ? RETURNING *")
+            .bind(account)
+            .bind(id.as_str())
+            .bind(to_database(generation))
+            .fetch_optional(connection)
+            .await?;
+    row.map(ConnectionRow::read).transpose()
+}

@@ -100,6 +100,15 @@ impl ConnectionStore for SqliteStore {
         housekeeping!(self, connections::set_step_up, id, generation, step_up)
     }
 
+    async fn set_account(
+        &self,
+        id: &ConnectionId,
+        generation: u64,
+        account: &str,
+    ) -> Result<Option<Connection>> {
+        housekeeping!(self, connections::set_account, id, generation, account)
+    }
+
     async fn disconnect(&self, id: &ConnectionId) -> Result<Option<Connection>> {
         writing!(self, connection_changes::disconnect, id)
     }
