@@ -230,6 +230,11 @@ impl Person {
         self.tell("wait_for_url", json!({"part": part})).await;
     }
 
+    /// Waits until something has this role and name.
+    pub async fn wait_for(&self, role: &str, name: &str) {
+        self.tell("wait_for", json!({"role": role, "name": name})).await;
+    }
+
     /// All cookies of this person.
     ///
     /// # Panics
@@ -248,8 +253,8 @@ impl Person {
         self.tell("screenshot", json!({"path": path})).await;
     }
 
-    /// What the console has complained about since last asked: violations of the content security policy, scripts
-    /// that failed, things that could not be loaded.
+    /// What the console has complained about since last asked, and where: violations of the content security policy,
+    /// scripts that failed, things that could not be loaded.
     ///
     /// # Panics
     /// As everything here.

@@ -87,9 +87,8 @@ impl Oidc {
     pub async fn expire(&self, access_token: &str) -> anyhow::Result<()> {
         let request = crate::http::client()
             .build()?
-            .post(format!("{}/token/revocation", self.issuer()))
-            .basic_auth("protected", Some(INTROSPECTION_SECRET))
-            .form(&[("token", access_token)]);
+            .get(format!("{}/expire", self.issuer()))
+            .query(&[("token", access_token)]);
         request.send().await?.error_for_status()?;
         Ok(())
     }

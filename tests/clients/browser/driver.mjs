@@ -28,7 +28,9 @@ async function open({ person, width = 1024, height = 768, dark = false }) {
   context.setDefaultTimeout(PATIENCE_MS);
   const page = await context.newPage();
   const complaints = [];
-  page.on("console", (message) => message.type() === "error" && complaints.push(message.text()));
+  page.on("console", (message) => {
+    if (message.type() === "error") complaints.push(`${message.text()} (${message.location().url})`);
+  });
   page.on("pageerror", (error) => complaints.push(String(error)));
   const someone = { context, page, complaints, status: null };
   page.on("response", (response) => {
@@ -69,13 +71,15 @@ const COMMANDS = {
   title: (_, { page }) => page.title(),
   url: (_, { page }) => page.url(),
   wait_for_url: ({ part }, { page }) => page.waitForURL((url) => url.href.includes(part)),
+  wait_for: ({ role, name }, { page }) => page.getByRole(role, { name, exact: true }).waitFor(),
   status: (_, { status }) => status,
   press: ({ key }, { page }) => page.keyboard.press(key),
   type: ({ value }, { page }) => page.keyboard.insertText(value),
   focused: (_, { page }) => page.evaluate(focused),
   overflow: (_, { page }) => page.evaluate(overflow),
-  // The page before stays.
-  stay_off: ({ part }, { page }) => page.route((url) => url.href.includes(part), (route) => route.abort()),
+  // With "no content" the page before stays.
+  stay_off: ({ part }, { page }) =>
+    page.route((url) => url.href.includes(part), (route) => route.fulfill({ status: 204 })),
   back: async (_, { page }) => (await page.goBack())?.status() ?? null,
   cookies: (_, { context }) => context.cookies(),
   set_cookie: ({ url, name, value }, { context }) => context.addCookies([{ url, name, value }]),

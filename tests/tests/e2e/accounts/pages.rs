@@ -8,13 +8,13 @@ use portcullis_tests::browser::{Browser, Person, Window};
 use portcullis_tests::mcp::Era;
 use portcullis_tests::provider::Provider;
 use portcullis_tests::provider::shape::Shape;
-use portcullis_tests::stack::Builder;
+use portcullis_tests::stack::{Builder, Stack};
 use portcullis_tests::upstream::protected::Protected;
 use serde_json::json;
 
 use super::{
-    ADA, ADA_THERE, GRACE_NAME, GRACE_THERE, LINEAR, Setting, allow_as, button_of, link_of, oauth, server,
-    whoami,
+    ADA, ADA_THERE, GRACE_NAME, GRACE_THERE, LINEAR, Setting, allow_as, button_of, complaints_of_ours,
+    link_of, oauth, server, whoami,
 };
 
 /// The narrowest window that pages have to fit (WCAG 2.2, 1.4.10).
@@ -44,18 +44,18 @@ impl Viewer {
     }
 
     /// [`Self::look`] at the page behind an address, which answers with this status.
-    async fn look_at(&self, url: &str, status: u16, page: &str) {
+    async fn look_at(&self, stack: &Stack, url: &str, status: u16, page: &str) {
         assert_eq!(self.person.goto(url).await, status, "{url}");
         self.look(page).await;
-        let refusals =
-            |complaint: &String| !(status >= 400 && complaint.contains("the server responded with"));
-        let complaints: Vec<_> = self.person.complaints().await.into_iter().filter(refusals).collect();
+        let mut complaints = complaints_of_ours(&self.person, stack).await;
+        // That a page came with an error is one.
+        complaints.retain(|complaint| status < 400 || !complaint.contains("the server responded with"));
         assert_eq!(complaints, [""; 0], "{page}");
     }
 }
 
 /// Three servers: `linear`, one with a long name and long scopes, and one that asks a provider that is not there.
-async fn setting() -> anyhow::Result<Setting> {
+async fn setting() -> anyhow::Result<(Setting, Protected)> {
     let provider = Provider::start(Shape { scopes: LONG_SCOPES.to_vec(), ..Shape::linear() }).await?;
     let protected = Protected::behind(&provider).await?;
     let long = Protected::behind(&provider).await?;
@@ -68,13 +68,13 @@ async fn setting() -> anyhow::Result<Setting> {
     ];
     let setting = Setting::of(provider, protected, Builder { servers, ..Builder::default() }).await;
     setting.stack.admin().patch("/v1/servers/crm", json!({"name": LONG_NAME})).await?;
-    Ok(setting)
+    Ok((setting, long))
 }
 
 async fn every_page(browser: &Browser, window: &'static str, shape: Window) -> anyhow::Result<()> {
     let directory = target_directory()?.join("pages");
     std::fs::create_dir_all(&directory)?;
-    let setting = setting().await?;
+    let (setting, _long) = setting().await?;
     let person = browser.person_at(window, shape).await;
     let viewer = Viewer { person, window, directory };
     to_a_connection(&viewer, &setting).await;
@@ -87,9 +87,9 @@ async fn to_a_connection(viewer: &Viewer, setting: &Setting) {
     let agent = setting.stack.agent("crm", Era::Modern);
     let link = link_of(&whoami(&agent).await);
     let ada = &viewer.person;
-    viewer.look_at(&link, 200, "sign-in").await;
+    viewer.look_at(&setting.stack, &link, 200, "sign-in").await;
     ada.click("button", &button_of(ADA)).await;
-    ada.wait_for_url("/connect/").await;
+    ada.wait_for("button", "Continue to 127.0.0.1").await;
     viewer.look("consent").await;
     ada.click("button", "Continue to 127.0.0.1").await;
     ada.wait_for_url("/authorize").await;
@@ -97,7 +97,7 @@ async fn to_a_connection(viewer: &Viewer, setting: &Setting) {
     ada.wait_for_url("/connected").await;
     viewer.look("connected").await;
     ada.click("button", "Keep").await;
-    ada.wait_for_url("/connections").await;
+    ada.wait_for("heading", "Your connections").await;
 }
 
 async fn what_is_connected(viewer: &Viewer, setting: &Setting) -> anyhow::Result<()> {
@@ -112,26 +112,26 @@ async fn what_is_connected(viewer: &Viewer, setting: &Setting) -> anyhow::Result
     setting.provider.withdraw(ADA_THERE);
     link_of(&whoami(&setting.stack.agent("crm", Era::Modern)).await);
     admin.patch("/v1/servers/linear", json!({"url": "http://127.0.0.1:9/mcp", "allow_http": true})).await?;
-    viewer.look_at(&connections, 200, "connections-in-trouble").await;
+    viewer.look_at(&setting.stack, &connections, 200, "connections-in-trouble").await;
     Ok(())
 }
 
 async fn troubles(viewer: &Viewer, setting: &Setting) {
     let (ada, stack) = (&viewer.person, &setting.stack);
-    viewer.look_at(&format!("{}/connections/nothing", stack.public_url()), 404, "not-found").await;
+    viewer.look_at(stack, &format!("{}/connections/nothing", stack.public_url()), 404, "not-found").await;
     let grace = stack.agent_of(&stack.seeded.others[0].key, "crm", Era::Modern);
     let link = link_of(&whoami(&grace).await);
-    viewer.look_at(&link, 403, "wrong-person").await;
-    viewer.look_at(&link, 410, "link-over").await;
+    viewer.look_at(stack, &link, 403, "wrong-person").await;
+    viewer.look_at(stack, &link, 410, "link-over").await;
     let link = link_of(&whoami(&stack.agent("away", Era::Modern)).await);
-    viewer.look_at(&link, 502, "provider-down").await;
+    viewer.look_at(stack, &link, 502, "provider-down").await;
     assert!(!ada.html().await.contains(GRACE_NAME) && !ada.html().await.contains(GRACE_THERE));
 
     // What is shown on the way to the provider, for browsers that do not go on by themselves.
     ada.stay_off("/authorize").await;
     ada.goto(&format!("{}/connections", stack.public_url())).await;
     ada.click("button", &format!("Reconnect {LONG_NAME} in Core")).await;
-    ada.wait_for_url("/connect").await;
+    ada.wait_for("link", "Continue to 127.0.0.1").await;
     viewer.look("onward").await;
 }
 

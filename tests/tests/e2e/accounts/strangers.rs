@@ -25,7 +25,7 @@ impl Two {
         let (ada, grace) = (browser.person("ada").await, browser.person("grace").await);
         grace.goto(&format!("{}/connections", setting.stack.public_url())).await;
         grace.click("button", &button_of(GRACE_NAME)).await;
-        assert!(grace.text().await.contains("Not connected"), "{}", grace.text().await);
+        grace.wait_for("button", "Connect linear in Core").await;
         Ok(Some(Self { agent: setting.agent(Era::Modern), setting, ada, grace }))
     }
 
@@ -78,6 +78,7 @@ async fn the_link_of_somebody_else_shows_nothing_and_is_burned() -> anyhow::Resu
     assert_eq!(two.ada.goto(&link).await, 410);
     two.ada.goto(&format!("{}/connections", two.setting.stack.public_url())).await;
     two.ada.click("button", &button_of(ADA)).await;
+    two.ada.wait_for("button", "Connect linear in Core").await;
     two.ada_can_still_connect().await;
     Ok(())
 }
