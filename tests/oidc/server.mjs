@@ -58,4 +58,14 @@ for (const name of ["grant.success", "grant.error", "grant.revoked", "registrati
   });
 }
 
-createServer(provider.callback()).listen(Number(PORT), "127.0.0.1");
+/** `/expire?token=…` ends an access token in the place of time; its refresh token stays. */
+async function expire(token, response) {
+  await (await provider.AccessToken.find(token))?.destroy();
+  response.end();
+}
+
+const oidc = provider.callback();
+createServer((request, response) => {
+  const { pathname, searchParams } = new URL(request.url, provider.issuer);
+  return pathname === "/expire" ? expire(searchParams.get("token"), response) : oidc(request, response);
+}).listen(Number(PORT), "127.0.0.1");

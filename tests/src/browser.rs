@@ -52,6 +52,17 @@ impl Default for Window {
     }
 }
 
+/// What has the keyboard's focus.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct Focused {
+    /// Of HTML.
+    pub tag: String,
+    /// As a screen reader says it.
+    pub name: String,
+    /// Whether one can see that it has the focus.
+    pub visible: bool,
+}
+
 /// Somebody at the browser. Elements are found as people and screen readers find them: by role, name and label, each
 /// whole.
 #[derive(Clone, Debug)]
@@ -130,17 +141,21 @@ impl Browser {
 impl Person {
     /// Goes to an address; the status of the page that came in the end.
     pub async fn goto(&self, url: &str) -> u16 {
-        self.status("goto", json!({"url": url})).await
+        self.status_of("goto", json!({"url": url})).await
     }
 
     /// Goes back.
     pub async fn back(&self) -> u16 {
-        self.status("back", json!({})).await
+        self.status_of("back", json!({})).await
     }
 
-    async fn status(&self, command: &str, arguments: Value) -> u16 {
-        let status = self.tell(command, arguments).await;
-        status.as_u64().and_then(|status| u16::try_from(status).ok()).unwrap_or_default()
+    /// The status of the last page that came.
+    pub async fn status(&self) -> u16 {
+        self.status_of("status", json!({})).await
+    }
+
+    async fn status_of(&self, command: &str, arguments: Value) -> u16 {
+        u16::try_from(self.number(command, arguments).await).unwrap_or_default()
     }
 
     /// Clicks what has this role (`button`, `link`, …) and name, and waits for the page that it leads to.
@@ -153,9 +168,40 @@ impl Person {
         self.tell("fill", json!({"label": label, "value": value})).await;
     }
 
+    /// Presses a key, such as `Tab` or `Enter`.
+    pub async fn press(&self, key: &str) {
+        self.tell("press", json!({"key": key})).await;
+    }
+
+    /// Types into what has the focus.
+    pub async fn type_in(&self, text: &str) {
+        self.tell("type", json!({"value": text})).await;
+    }
+
+    /// # Panics
+    /// As everything here.
+    pub async fn focused(&self) -> Focused {
+        let focused = self.tell("focused", json!({})).await;
+        serde_json::from_value(focused).unwrap_or_else(|error| panic!("nothing has the focus: {error}"))
+    }
+
+    /// By how many pixels the page is wider than the window.
+    pub async fn overflow(&self) -> u64 {
+        self.number("overflow", json!({})).await
+    }
+
+    /// Leads nowhere whose address contains `part`: the page before stays.
+    pub async fn stay_off(&self, part: &str) {
+        self.tell("stay_off", json!({"part": part})).await;
+    }
+
     /// How many elements have this role and name.
     pub async fn count(&self, role: &str, name: &str) -> u64 {
-        self.tell("count", json!({"role": role, "name": name})).await.as_u64().unwrap_or_default()
+        self.number("count", json!({"role": role, "name": name})).await
+    }
+
+    async fn number(&self, command: &str, arguments: Value) -> u64 {
+        self.tell(command, arguments).await.as_u64().unwrap_or_default()
     }
 
     /// What can be read on the page.
@@ -184,6 +230,11 @@ impl Person {
         self.tell("wait_for_url", json!({"part": part})).await;
     }
 
+    /// Waits until something has this role and name.
+    pub async fn wait_for(&self, role: &str, name: &str) {
+        self.tell("wait_for", json!({"role": role, "name": name})).await;
+    }
+
     /// All cookies of this person.
     ///
     /// # Panics
@@ -202,8 +253,8 @@ impl Person {
         self.tell("screenshot", json!({"path": path})).await;
     }
 
-    /// What the console has complained about since last asked: violations of the content security policy, scripts
-    /// that failed, things that could not be loaded.
+    /// What the console has complained about since last asked, and where: violations of the content security policy,
+    /// scripts that failed, things that could not be loaded.
     ///
     /// # Panics
     /// As everything here.
@@ -248,58 +299,4 @@ impl Driver {
 }
 
 #[cfg(test)]
-pub(crate) mod tests {
-    use axum::Router;
-    use axum::routing::get;
-    use tokio::net::TcpListener;
-
-    use super::*;
-    use crate::provider::Provider;
-    use crate::provider::clients::Client;
-    use crate::provider::faults::Endpoint;
-    use crate::provider::shape::{Resource, Shape};
-    use crate::upstream::Serving;
-
-    /// A page for a browser to come back to, and its address.
-    pub(crate) async fn landing() -> anyhow::Result<(Serving, String)> {
-        let listener = TcpListener::bind("127.0.0.1:0").await?;
-        let serving = Serving::start(listener, Router::new().route("/callback", get(async || "Back.")))?;
-        let url = format!("http://{}/callback", serving.address);
-        Ok((serving, url))
-    }
-
-    #[tokio::test]
-    async fn two_people_click_through_a_provider_and_share_nothing() -> anyhow::Result<()> {
-        let Some(browser) = Browser::start().await? else { return Ok(()) };
-        let (_landing, redirect_uri) = landing().await?;
-        let mut client = Client::confidential("app", "secret");
-        client.redirect_uris.push(redirect_uri.clone());
-        let provider =
-            Provider::start(Shape { resource: Resource::Ignored, ..Shape::github(client) }).await?;
-        let authorize = provider.url(Endpoint::Authorize);
-        let url = format!("{authorize}?response_type=code&client_id=app&redirect_uri={redirect_uri}&state=s");
-        let (ada, grace) = (browser.person("ada").await, browser.person("grace").await);
-        ada.set_cookie(&authorize, "secret", "of-ada").await;
-        for (person, account) in [(&ada, "ada@github"), (&grace, "grace@github")] {
-            assert_eq!(person.goto(&url).await, 200);
-            assert_eq!(person.title().await, "GitHub: sign in");
-            assert!(person.text().await.contains("asks for: repo"));
-            person.fill("Account", account).await;
-            assert_eq!(person.count("button", "Deny").await, 1);
-            person.click("button", "Allow").await;
-            person.wait_for_url(&format!("{redirect_uri}?code=")).await;
-            assert_eq!(person.text().await, "Back.");
-        }
-        let subjects: Vec<_> = provider.ledger.authorizations().into_iter().map(|one| one.subject).collect();
-        assert_eq!(subjects, ["ada@github", "grace@github"]);
-        assert_eq!(ada.cookies().await[0].value, "of-ada");
-        assert!(grace.cookies().await.is_empty());
-        let picture = tempfile::tempdir()?;
-        grace.goto(&url).await;
-        grace.screenshot(&picture.path().join("page.png")).await;
-        assert!(std::fs::metadata(picture.path().join("page.png"))?.len() > 1000);
-        grace.leave().await;
-        assert!(ada.complaints().await.iter().all(|complaint| !complaint.contains("policy")));
-        Ok(())
-    }
-}
+pub(crate) mod tests;

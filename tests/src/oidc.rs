@@ -83,6 +83,16 @@ impl Oidc {
         })
     }
 
+    /// An access token has expired, as if time had passed; its refresh token has not.
+    pub async fn expire(&self, access_token: &str) -> anyhow::Result<()> {
+        let request = crate::http::client()
+            .build()?
+            .get(format!("{}/expire", self.issuer()))
+            .query(&[("token", access_token)]);
+        request.send().await?.error_for_status()?;
+        Ok(())
+    }
+
     /// What it has done so far, in order.
     pub fn events(&self) -> Vec<Event> {
         self.process.log().lines().filter_map(|line| serde_json::from_str(line).ok()).collect()

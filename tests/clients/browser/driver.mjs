@@ -28,9 +28,34 @@ async function open({ person, width = 1024, height = 768, dark = false }) {
   context.setDefaultTimeout(PATIENCE_MS);
   const page = await context.newPage();
   const complaints = [];
-  page.on("console", (message) => message.type() === "error" && complaints.push(message.text()));
+  page.on("console", (message) => {
+    if (message.type() === "error") complaints.push(`${message.text()} (${message.location().url})`);
+  });
   page.on("pageerror", (error) => complaints.push(String(error)));
-  people.set(person, { context, page, complaints });
+  const someone = { context, page, complaints, status: null };
+  page.on("response", (response) => {
+    const request = response.request();
+    if (request.isNavigationRequest() && request.frame() === page.mainFrame()) someone.status = response.status();
+  });
+  people.set(person, someone);
+}
+
+/** What has the focus: role or tag, its name, and whether one can see that it has the focus. Runs in the page. */
+function focused() {
+  const element = document.activeElement;
+  const name = element.getAttribute("aria-label") ?? element.labels?.[0]?.innerText ?? element.innerText;
+  const { outlineStyle, outlineWidth } = getComputedStyle(element);
+  return {
+    tag: element.localName,
+    name: name.replace(/\s+/g, " ").trim(),
+    visible: outlineStyle !== "none" && parseFloat(outlineWidth) > 0,
+  };
+}
+
+/** By how many pixels the page is wider than the window. Runs in the page. */
+function overflow() {
+  const { scrollWidth, clientWidth } = document.documentElement;
+  return scrollWidth - clientWidth;
 }
 
 /** Each takes the command and the person's page, context and complaints. */
@@ -46,6 +71,15 @@ const COMMANDS = {
   title: (_, { page }) => page.title(),
   url: (_, { page }) => page.url(),
   wait_for_url: ({ part }, { page }) => page.waitForURL((url) => url.href.includes(part)),
+  wait_for: ({ role, name }, { page }) => page.getByRole(role, { name, exact: true }).waitFor(),
+  status: (_, { status }) => status,
+  press: ({ key }, { page }) => page.keyboard.press(key),
+  type: ({ value }, { page }) => page.keyboard.insertText(value),
+  focused: (_, { page }) => page.evaluate(focused),
+  overflow: (_, { page }) => page.evaluate(overflow),
+  // With "no content" the page before stays.
+  stay_off: ({ part }, { page }) =>
+    page.route((url) => url.href.includes(part), (route) => route.fulfill({ status: 204 })),
   back: async (_, { page }) => (await page.goBack())?.status() ?? null,
   cookies: (_, { context }) => context.cookies(),
   set_cookie: ({ url, name, value }, { context }) => context.addCookies([{ url, name, value }]),

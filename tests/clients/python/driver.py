@@ -33,11 +33,16 @@ async def offered(capability: object | None, *listing: Any) -> list[str]:
     return [] if capability is None else await every(*listing)
 
 
-async def open_url(url: str) -> str:
-    """Has whoever started the driver open an address: one line out, one line in. What became of it."""
-    print(json.dumps({"open": url}), flush=True)
+async def tell(event: dict[str, Any]) -> str:
+    """Tells whoever started the driver what happens: one line out, one line in. What they did."""
+    print(json.dumps(event), flush=True)
     answer = await asyncio.to_thread(sys.stdin.readline)
     return json.loads(answer)["action"] if answer else "cancel"
+
+
+async def open_url(url: str) -> str:
+    """Has an address opened. What became of it."""
+    return await tell({"open": url})
 
 
 async def elicit(_context: Any, params: mcp_types.ElicitRequestParams) -> mcp_types.ElicitResult:
@@ -82,6 +87,16 @@ async def call(client: Client, job: dict[str, Any]) -> dict[str, Any]:
     return {"is_error": bool(result.is_error), "text": texts(result.content), "progress": progress}
 
 
+async def calls(client: Client, job: dict[str, Any]) -> list[dict[str, Any]]:
+    reports = []
+    for wanted in job.get("calls", []):
+        answered = await outcome({"tool": wanted["tool"]}, job.get("elicit", False), lambda: call(client, wanted))
+        if job.get("attended"):
+            await tell({"answered": answered})
+        reports.append(answered)
+    return reports
+
+
 async def get_prompt(client: Client, job: dict[str, Any]) -> dict[str, Any]:
     result = await client.get_prompt(job["name"], job.get("arguments", {}))
     return {"text": texts([message.content for message in result.messages])}
@@ -116,10 +131,7 @@ async def drive(job: dict[str, Any]) -> dict[str, Any]:
                 "protocol_version": client.protocol_version,
                 "server": client.server_info.name if client.server_info else None,
                 **{name: await offered(*listing) for name, listing in listings.items()},
-                "calls": [
-                    await outcome({"tool": wanted["tool"]}, eliciting, lambda wanted=wanted: call(client, wanted))
-                    for wanted in job.get("calls", [])
-                ],
+                "calls": await calls(client, job),
                 "prompt_results": [
                     await outcome({"name": wanted["name"]}, eliciting, lambda wanted=wanted: get_prompt(client, wanted))
                     for wanted in job.get("prompts", [])

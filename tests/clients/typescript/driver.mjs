@@ -23,12 +23,17 @@ async function offered(capability, listing) {
 
 let answers;
 
-/** Has whoever started the driver open an address: one line out, one line in. What became of it. */
-export async function open(url) {
+/** Tells whoever started the driver what happens: one line out, one line in. What they did. */
+async function tell(event) {
   answers ??= createInterface({ input: process.stdin })[Symbol.asyncIterator]();
-  console.log(JSON.stringify({ open: url }));
+  console.log(JSON.stringify(event));
   const { value, done } = await answers.next();
   return done ? "cancel" : JSON.parse(value).action;
+}
+
+/** Has an address opened. What became of it. */
+export function open(url) {
+  return tell({ open: url });
 }
 
 /** Asks again after each address that has to be opened first. The SDKs leave that to their users. */
@@ -84,14 +89,14 @@ export async function drive({ connect, callTool }) {
     resource_results: [],
   };
   for (const { tool, arguments: toolArguments = {} } of job.calls ?? []) {
-    report.calls.push(
-      await outcome({ tool }, job.elicit, async () => {
-        const progress = [];
-        const params = { name: tool, arguments: toolArguments };
-        const result = await callTool(client, params, (update) => progress.push(update.progress));
-        return { is_error: result.isError ?? false, text: texts(result.content), progress };
-      }),
-    );
+    const answered = await outcome({ tool }, job.elicit, async () => {
+      const progress = [];
+      const params = { name: tool, arguments: toolArguments };
+      const result = await callTool(client, params, (update) => progress.push(update.progress));
+      return { is_error: result.isError ?? false, text: texts(result.content), progress };
+    });
+    if (job.attended) await tell({ answered });
+    report.calls.push(answered);
   }
   for (const { name, arguments: promptArguments = {} } of job.prompts ?? []) {
     report.prompt_results.push(

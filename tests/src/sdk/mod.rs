@@ -70,6 +70,8 @@ pub struct Job {
     pub resources: Vec<String>,
     /// Whether the client says that it can open addresses for its user (URL elicitation), and does so.
     pub elicit: bool,
+    /// Whether the client tells of every call as soon as it is answered, and goes on when it is told to.
+    pub attended: bool,
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -136,11 +138,21 @@ pub enum Action {
     Cancel,
 }
 
+/// What a client tells its user before it goes on.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Event {
+    /// An address has to be opened.
+    Open(String),
+    /// A call was answered, if the job is `attended`. Whatever its user does, the client goes on.
+    Answered(CallReport),
+}
+
 /// A line of a driver.
 #[derive(Debug, Deserialize)]
 #[serde(untagged)]
 enum Line {
-    Open { open: String },
+    Event(Event),
     Report(Box<Report>),
 }
 
@@ -170,17 +182,30 @@ impl Sdk {
     pub async fn drive_with(
         self,
         job: &Job,
-        open: impl AsyncFnMut(String) -> Action,
+        mut open: impl AsyncFnMut(String) -> Action,
+    ) -> anyhow::Result<Option<Report>> {
+        let attend = async |event| match event {
+            Event::Open(url) => open(url).await,
+            Event::Answered(_) => Action::Accept,
+        };
+        self.drive_attended(job, attend).await
+    }
+
+    /// Does the job of a client whose user does `attend` at each event.
+    pub async fn drive_attended(
+        self,
+        job: &Job,
+        attend: impl AsyncFnMut(Event) -> Action,
     ) -> anyhow::Result<Option<Report>> {
         let clients = repository().join("tests/clients");
         let (interpreter, script) = match self {
-            Self::Rust => return rust::drive(job, open).await.map(Some),
+            Self::Rust => return rust::drive(job, attend).await.map(Some),
             Self::TypeScriptV1 => (fetched::node_with_packages(), clients.join("typescript/sdk-v1.mjs")),
             Self::TypeScriptV2 => (fetched::node_with_packages(), clients.join("typescript/sdk-v2.mjs")),
             Self::Python => (fetched::python_with_packages(), clients.join("python/driver.py")),
         };
         match interpreter {
-            Some(interpreter) => run(interpreter, script, job, open).await.map(Some),
+            Some(interpreter) => run(interpreter, script, job, attend).await.map(Some),
             None => Ok(None),
         }
     }
@@ -190,7 +215,7 @@ async fn run(
     interpreter: PathBuf,
     script: PathBuf,
     job: &Job,
-    mut open: impl AsyncFnMut(String) -> Action,
+    mut attend: impl AsyncFnMut(Event) -> Action,
 ) -> anyhow::Result<Report> {
     let mut child = tokio::process::Command::new(interpreter)
         .arg(&script)
@@ -205,8 +230,8 @@ async fn run(
     let mut report = None;
     while let Some(line) = lines.next_line().await? {
         match serde_json::from_str(&line).with_context(|| format!("{}: {line}", script.display()))? {
-            Line::Open { open: url } => {
-                let answer = serde_json::json!({"action": open(url).await});
+            Line::Event(event) => {
+                let answer = serde_json::json!({"action": attend(event).await});
                 answers.write_all(format!("{answer}\n").as_bytes()).await?;
             }
             Line::Report(all) => {

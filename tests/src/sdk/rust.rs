@@ -18,22 +18,23 @@ use rmcp::{ClientHandler, ClientLifecycleMode, ClientServiceExt as _, RoleClient
 use tokio::sync::{mpsc, oneshot};
 
 use super::{
-    Action, CallReport, CallResult, Era, Job, Outcome, PromptReport, PromptRequest, Report, ResourceReport,
-    Texts, ToolCall,
+    Action, CallReport, CallResult, Era, Event, Job, Outcome, PromptReport, PromptRequest, Report,
+    ResourceReport, Texts, ToolCall,
 };
 
 /// "URL elicitation required" (2025-11-25): the client opens the addresses in the error's data, and asks again.
 const URL_ELICITATION_REQUIRED: i32 = -32042;
 
-/// An address to open, and where to say what became of it.
-type Opening = (String, oneshot::Sender<Action>);
+/// An event, and where to say what became of it.
+type Told = (Event, oneshot::Sender<Action>);
 
-/// Remembers the progress that it is told of, and has addresses opened.
+/// Remembers the progress that it is told of, and tells its user what happens.
 #[derive(Clone)]
 struct Listener {
     progress: Arc<Mutex<Vec<f64>>>,
-    /// `None` for a client that cannot.
-    openings: Option<mpsc::Sender<Opening>>,
+    user: mpsc::Sender<Told>,
+    /// Whether it can have addresses opened.
+    opens: bool,
 }
 
 impl Listener {
@@ -42,9 +43,12 @@ impl Listener {
     }
 
     async fn open(&self, url: String) -> Action {
-        let Some(openings) = &self.openings else { return Action::Cancel };
+        if self.opens { self.tell(Event::Open(url)).await } else { Action::Cancel }
+    }
+
+    async fn tell(&self, event: Event) -> Action {
         let (reply, answer) = oneshot::channel();
-        if openings.send((url, reply)).await.is_err() {
+        if self.user.send((event, reply)).await.is_err() {
             return Action::Cancel;
         }
         answer.await.unwrap_or(Action::Cancel)
@@ -61,7 +65,7 @@ impl Listener {
                 outcome => return outcome,
             };
             for url in addresses(&error) {
-                if self.openings.is_none() || self.open(url).await != Action::Accept {
+                if self.open(url).await != Action::Accept {
                     return Err(ServiceError::McpError(error));
                 }
             }
@@ -78,7 +82,7 @@ fn addresses(error: &ErrorData) -> Vec<String> {
 impl ClientHandler for Listener {
     fn get_info(&self) -> ClientConfig {
         let mut capabilities = ClientCapabilities::default();
-        if self.openings.is_some() {
+        if self.opens {
             let url = ElicitationCapability::new().with_url(UrlElicitationCapability::new());
             capabilities.elicitation = Some(url);
         }
@@ -117,18 +121,18 @@ type Client = RunningService<RoleClient, Listener>;
 
 /// Does the job on a thread of its own: `rmcp` hands every notification to a task of its own, and only with a single
 /// thread do those run in the order of arrival, and before the caller sees the result.
-pub(super) async fn drive(job: &Job, mut open: impl AsyncFnMut(String) -> Action) -> anyhow::Result<Report> {
+pub(super) async fn drive(job: &Job, mut attend: impl AsyncFnMut(Event) -> Action) -> anyhow::Result<Report> {
     let job = job.clone();
-    let (openings, mut opened) = mpsc::channel::<Opening>(1);
-    let listener = Listener { progress: Arc::default(), openings: job.elicit.then_some(openings) };
+    let (user, mut told) = mpsc::channel::<Told>(1);
+    let listener = Listener { progress: Arc::default(), user, opens: job.elicit };
     let client = tokio::task::spawn_blocking(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         runtime.block_on(report(&job, listener))
     });
     // Ends when the client has, and with it every sender.
-    while let Some((url, reply)) = opened.recv().await {
+    while let Some((event, reply)) = told.recv().await {
         // A client that no longer waits has failed, which it says itself.
-        let _ = reply.send(open(url).await);
+        let _ = reply.send(attend(event).await);
     }
     client.await?
 }
@@ -151,7 +155,11 @@ async fn report(job: &Job, listener: Listener) -> anyhow::Result<Report> {
     };
     for wanted in &job.calls {
         let outcome = call(&client, &listener, wanted).await?;
-        report.calls.push(CallReport { tool: wanted.tool.clone(), outcome });
+        let answered = CallReport { tool: wanted.tool.clone(), outcome };
+        if job.attended {
+            listener.tell(Event::Answered(answered.clone())).await;
+        }
+        report.calls.push(answered);
     }
     for wanted in &job.prompts {
         let outcome = get_prompt(&client, &listener, wanted).await?;

@@ -56,6 +56,7 @@ impl Asking {
             prompts: Vec::new(),
             resources: Vec::new(),
             elicit,
+            attended: false,
         }
     }
 }

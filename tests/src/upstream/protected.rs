@@ -113,6 +113,8 @@ struct Guard {
     /// Whose each session is.
     sessions: Mutex<HashMap<String, String>>,
     closed: AtomicBool,
+    /// What every call of a tool needs beyond a good token, in place of what the tool wants.
+    demanded: Mutex<Option<&'static str>>,
 }
 
 impl Protected {
@@ -137,6 +139,7 @@ impl Protected {
             calls: Mutex::default(),
             sessions: Mutex::default(),
             closed: AtomicBool::new(false),
+            demanded: Mutex::default(),
         });
         let journal = Journal::default();
         let serving = Serving::start(listener, router(&guard, &journal))?;
@@ -167,6 +170,11 @@ impl Protected {
     /// Whether to answer 401 to good tokens too.
     pub fn refuse_everything(&self, closed: bool) {
         self.guard.closed.store(closed, Ordering::Relaxed);
+    }
+
+    /// Wants this scope for every call of a tool from now on.
+    pub fn demand(&self, scope: Option<&'static str>) {
+        *self.guard.demanded.lock().unwrap_or_else(PoisonError::into_inner) = scope;
     }
 
     pub async fn ended(&mut self) {
@@ -234,12 +242,21 @@ impl Guard {
                 return Verdict::ForeignSession;
             }
         }
-        match wanted_scope(message) {
+        match self.wanted_scope(message) {
             Some(scope) if !access.scope.split(' ').any(|granted| granted == scope) => {
                 Verdict::InsufficientScope
             }
             _ => Verdict::Served,
         }
+    }
+
+    /// The scope that a call needs beyond a good token.
+    fn wanted_scope(&self, message: &Value) -> Option<&'static str> {
+        let demanded = *self.demanded.lock().unwrap_or_else(PoisonError::into_inner);
+        if message["method"] != "tools/call" {
+            return None;
+        }
+        demanded.or_else(|| (message["params"]["name"] == desk::EXPORT).then_some(desk::EXPORT_SCOPE))
     }
 
     fn write_down(&self, access: Option<&Access>, http_method: &str, message: &Value, verdict: Verdict) {
@@ -258,7 +275,7 @@ impl Guard {
         let status = match verdict {
             Verdict::InsufficientScope => {
                 parameters.push(("error", "insufficient_scope".to_owned()));
-                parameters.push(("scope", wanted_scope(message).unwrap_or_default().to_owned()));
+                parameters.push(("scope", self.wanted_scope(message).unwrap_or_default().to_owned()));
                 StatusCode::FORBIDDEN
             }
             Verdict::ForeignSession => return StatusCode::NOT_FOUND.into_response(),
@@ -325,12 +342,6 @@ impl Introspection {
             resource: member("aud"),
         })
     }
-}
-
-/// The scope that a call needs beyond a good token.
-fn wanted_scope(message: &Value) -> Option<&'static str> {
-    let is_export = message["method"] == "tools/call" && message["params"]["name"] == desk::EXPORT;
-    is_export.then_some(desk::EXPORT_SCOPE)
 }
 
 fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {

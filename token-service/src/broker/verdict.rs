@@ -32,6 +32,10 @@ pub(super) fn verdict(error: &TokenError, circumstances: Circumstances) -> Verdi
         TokenError::NotDone { .. } => (not_done, false),
         TokenError::Ambiguous if shared => (not_done, false),
         TokenError::Ambiguous => (RefreshFailure::Ambiguous { retry_in: rest }, false),
+        // The grant is for another resource than the server has by now (RFC 8707): a new consent is for the right one.
+        TokenError::Refused { code } if code == "invalid_target" && !shared => {
+            (RefreshFailure::Refused(ReauthReason::Rejected), false)
+        }
         TokenError::Refused { .. } => (not_done, true),
         TokenError::InvalidGrant | TokenError::Unusable(_) if shared => (not_done, true),
         TokenError::InvalidGrant if unanswered => {
@@ -55,12 +59,14 @@ mod tests {
         let ambiguous = RefreshFailure::Ambiguous { retry_in: rest };
         let not_done = RefreshFailure::NotDone { retry_in: rest };
         let lost = Refused(ReauthReason::LostRotation);
-        let refused = || TokenError::Refused { code: "invalid_client".into() };
+        let refused = |code: &str| TokenError::Refused { code: code.into() };
+        let rejected = Refused(ReauthReason::Rejected);
         // The first time; after one without an answer; of a shared token.
         for (error, first, after, shared) in [
             (TokenError::NotDone { retry_after: None }, &not_done, &not_done, &not_done),
             (TokenError::Ambiguous, &ambiguous, &ambiguous, &not_done),
-            (refused(), &not_done, &not_done, &not_done),
+            (refused("invalid_client"), &not_done, &not_done, &not_done),
+            (refused("invalid_target"), &rejected, &rejected, &not_done),
             (TokenError::InvalidGrant, &Refused(ReauthReason::Revoked), &lost, &not_done),
             (TokenError::Unusable("x"), &lost, &lost, &not_done),
         ] {
@@ -83,6 +89,7 @@ mod tests {
             assert!(!of(TokenError::NotDone { retry_after: None }, shared));
             assert!(!of(TokenError::Ambiguous, shared));
             assert_eq!(of(TokenError::InvalidGrant, shared), shared);
+            assert_eq!(of(TokenError::Refused { code: "invalid_target".into() }, shared), shared);
         }
     }
 }

@@ -180,8 +180,8 @@ impl Service {
     }
 
     /// So that a client that tries again at once does not come here again. Should a filter not have heard in time, it
-    /// does, and waits once more.
-    async fn filters_hear(&self) -> Result<(), StoreError> {
+    /// does, and waits once more. For pages: what they say has been done is true of the next call.
+    pub(crate) async fn filters_hear(&self) -> Result<(), StoreError> {
         let revision = self.store.current_revision().await?;
         let _ = self.watch_hub.applied(revision, &*self.clock, FILTERS_HEAR).await;
         Ok(())

@@ -2,8 +2,6 @@
 
 use portcullis_tests::mcp::Era;
 use portcullis_tests::upstream::protected::Verdict;
-use portcullis_tests::upstream::protected::desk::{EXPORT, EXPORT_SCOPE};
-use serde_json::json;
 
 use super::{ADA, ADA_THERE, Setting, account_of, link_of, whoami};
 
@@ -84,25 +82,6 @@ async fn a_server_that_refuses_every_token_ends_in_a_link_and_no_loop() {
     link_of(&whoami(&agent).await);
     assert_eq!(verdicts(&setting), [Verdict::Unauthorized; 2], "the call and its one repetition");
     assert_eq!(setting.provider.ledger.requests_of("refresh_token").len(), 1);
-}
-
-#[tokio::test]
-async fn a_tool_that_wants_more_scope_gets_it_by_a_new_consent() {
-    let setting = Setting::start().await;
-    let agent = setting.agent(Era::Modern);
-    setting.connected(&agent, ADA, ADA_THERE).await;
-    let before = setting.provider.ledger.authorizations().pop().expect("a consent").scope;
-    let told = agent.call_tool(EXPORT, json!({})).await;
-    setting.connect(&link_of(&told), ADA, ADA_THERE).await;
-    let after = setting.provider.ledger.authorizations().pop().expect("a consent").scope;
-    let wanted: Vec<&str> = before.split(' ').chain([EXPORT_SCOPE]).collect();
-    assert!(
-        wanted.iter().all(|scope| after.split(' ').any(|granted| granted == *scope)),
-        "{before} → {after}"
-    );
-    let exported = agent.call_tool(EXPORT, json!({})).await;
-    assert!(exported.answer()["result"]["content"].is_array(), "{exported:?}");
-    assert_ne!(exported.answer()["result"]["isError"], true, "{exported:?}");
 }
 
 #[tokio::test]

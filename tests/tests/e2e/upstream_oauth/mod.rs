@@ -60,10 +60,9 @@ async fn an_honest_provider_is_not_lent_to_another_server() {
     let evil = Provider::start(Shape::linear()).await.expect("a provider");
     let (linear, trap) = (Protected::behind(&honest).await, Protected::behind(&evil).await);
     let (linear, trap) = (linear.expect("a server"), trap.expect("a server"));
-    let mut evils = accounts::server(&trap, json!({"type": "oauth"}));
-    evils.slug = EVIL;
+    let evils = accounts::server(EVIL, &trap, json!({"type": "oauth"}));
     let builder = Builder {
-        servers: vec![accounts::server(&linear, json!({"type": "oauth"})), evils],
+        servers: vec![accounts::server(LINEAR, &linear, json!({"type": "oauth"})), evils],
         members: vec![GRACE],
         scripted: false,
         ..Builder::default()

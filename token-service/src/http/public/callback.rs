@@ -76,9 +76,11 @@ async fn finish(
     })?;
     let shown = format!("/connections/{server}/connected?member={}", access.member.id);
     // A browser that goes away now must not take the tokens with it.
-    let app = Arc::clone(app);
-    let redeeming = tokio::spawn(async move { app.redeem(&access, &returned, &code).await.map(drop) });
+    let redeemer = Arc::clone(app);
+    let redeeming = tokio::spawn(async move { redeemer.redeem(&access, &returned, &code).await.map(drop) });
     redeeming.await.map_err(|error| PageError::Internal { cause: error.to_string() })??;
+    // So that agents can repeat their call, as the page says. It is connected in any case.
+    let _ = app.filters_hear().await;
     Ok(shown)
 }
 

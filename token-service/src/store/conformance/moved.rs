@@ -71,7 +71,7 @@ pub(in crate::store) async fn another_origin_quarantines(database: &dyn Database
     }
     assert_eq!(read(store.as_ref(), &ended).await, ended);
     assert_eq!(read(store.as_ref(), &elsewhere).await, elsewhere);
-    assert_eq!(what_is_remembered(store.as_ref(), &small).await, [false; 3]);
+    assert_eq!(what_is_remembered(store.as_ref(), &small).await, [true, false, false]);
     let start = store.begin_refresh(&active.id, 1, "late", Duration::ZERO).await.expect("asks");
     assert!(matches!(start, RefreshStart::Moved(_)), "{start:?}");
     assert_eq!(store.need_reauth(&active.id, 1, ReauthReason::Expired).await.expect("asks"), None);
@@ -139,7 +139,7 @@ pub(in crate::store) async fn moving_by_declaration_quarantines(database: &dyn D
     let moved = declare("https://other.example/mcp").await;
     let quarantined = read(store.as_ref(), &made).await;
     assert_eq!((quarantined.state, quarantined.revision), (ConnectionState::Quarantined, moved));
-    assert_eq!(what_is_remembered(store.as_ref(), &small).await, [false; 3]);
+    assert_eq!(what_is_remembered(store.as_ref(), &small).await, [true, false, false]);
 }
 
 pub(in crate::store) async fn quarantined_connections_are_released_or_connected_anew(

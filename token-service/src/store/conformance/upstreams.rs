@@ -90,7 +90,11 @@ pub(in crate::store) async fn the_last_issuer_is_the_newest_for_this_origin(data
     let last = async || store.last_issuer(id).await.expect("reads");
     assert_eq!(last().await, None);
     assert_eq!(store.last_issuer(&"nowhere".into()).await.expect("reads"), None);
-    let client = RegisteredClient { created_at: Timestamp(100), ..client(&small.server, 1) };
+    let client = RegisteredClient {
+        kind: ClientKind::PreRegistered,
+        created_at: Timestamp(100),
+        ..client(&small.server, 1)
+    };
     assert!(store.save_registered_client(&client).await.expect("saves"));
     assert_eq!(last().await.as_deref(), Some(UPSTREAM_ISSUER));
     let mut newer =

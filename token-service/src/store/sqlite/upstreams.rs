@@ -118,10 +118,12 @@ pub(super) async fn end_sessions(write: &mut Write, server: &ServerId, member: &
     Ok(())
 }
 
-/// The server has moved to another origin: nothing that was learnt or made before concerns it any more.
+/// The server has moved to another origin: nothing that was learnt or entered before concerns it any more. A client that
+/// the gateway registered is another matter: its issuer has given it and is the only one to be shown its secret, and
+/// without it connections could neither be renewed after their release nor revoked.
 pub(super) async fn forget(write: &mut Write, server: &ServerId) -> Result<()> {
     for statement in [
-        "DELETE FROM oauth_clients WHERE server_id = ?",
+        "DELETE FROM oauth_clients WHERE server_id = ? AND kind <> 'dynamic'",
         "DELETE FROM catalogues WHERE server_id = ?",
         "DELETE FROM upstream_sessions WHERE server_id = ?",
     ] {
