@@ -31,5 +31,6 @@ pub mod sdk;
 pub mod seed;
 pub mod service;
 pub mod shim;
+pub mod soak;
 pub mod stack;
 pub mod upstream;

@@ -62,6 +62,11 @@ impl Process {
         self.name
     }
 
+    /// Of the program itself: `setpriv` has become it.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// All that the program has written.
     pub fn log(&self) -> String {
         std::fs::read(&self.log).map_or_else(
