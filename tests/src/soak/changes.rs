@@ -75,9 +75,11 @@ impl Soak {
             // One that is refused right after it was fetched is for an administrator to look at, so this is done
             // rarely enough.
             if self.machine_rest.is_over() {
-                provider.expire_access_tokens();
                 self.tally.change("expire the shared token");
+                self.world.seats.iter().for_each(|seat| seat.refused[server].begin(true));
+                provider.expire_access_tokens();
                 self.call(plain(0, server)).await;
+                self.world.seats.iter().for_each(|seat| seat.refused[server].set(false));
             }
             return Ok(());
         }
@@ -102,8 +104,10 @@ impl Soak {
     /// The token of a connection is about to be refused. A connection whose token is refused again soon after it was
     /// renewed may end; after the first time it may not.
     fn refuse(&self, seat: usize, server: usize, account: &Account) {
+        let place = &self.world.seats[seat];
+        place.refused[server].begin(true);
         if account.was_refused.swap(true, Ordering::SeqCst) {
-            self.world.seats[seat].accounts[server].begin(None);
+            place.accounts[server].begin(None);
         }
     }
 
@@ -115,11 +119,11 @@ impl Soak {
         if outcome == Outcome::Ask {
             fact.settle();
             let again = Account::connecting(before.subject.clone(), self.provider(server)?);
-            return self.connect((seat, server), again, Start::Link).await;
-        }
-        if fact.all_now().len() > 1 {
+            self.connect((seat, server), again, Start::Link).await?;
+        } else if fact.all_now().len() > 1 {
             fact.set(Some(before));
         }
+        self.world.seats[seat].refused[server].set(false);
         Ok(())
     }
 
@@ -130,10 +134,13 @@ impl Soak {
         let fact = &self.world.seats[seat].accounts[server];
         let account = fact.latest().context("nothing is connected")?;
         fact.begin(None);
+        self.world.seats[seat].refused[server].begin(true);
         provider.withdraw(&account.subject);
         fact.settle();
         let again = Account::connecting(account.subject.clone(), provider);
-        self.connect((seat, server), again, Start::Link).await
+        self.connect((seat, server), again, Start::Link).await?;
+        self.world.seats[seat].refused[server].set(false);
+        Ok(())
     }
 
     async fn disconnect(&self, seat: usize, server: usize, by_page: bool) -> anyhow::Result<()> {

@@ -133,11 +133,13 @@ impl World {
                 allowed && accounts.iter().any(Option::is_none) && accounts.iter().any(Option::is_some)
             }
             Outcome::SessionOver => allowed && (made.stolen || self.session_may_be_over(made)),
-            // Of a member who goes while the question to connect is put, nothing is left to put it to.
             Outcome::Unavailable(why) => {
-                let goes =
-                    valid.contains(&true) && valid.contains(&false) && why.contains("needs your account");
-                goes || self.outage.during(period).contains(&true)
+                // Of a member who goes while the question to connect is put, nothing is left to put it to.
+                let goes = valid.contains(&true) && valid.contains(&false);
+                let refused = made.seat.refused[made.server].during(period).contains(&true);
+                (goes && why.contains("needs your account"))
+                    || (refused && why.contains("refused the credential"))
+                    || self.outage.during(period).contains(&true)
             }
             Outcome::Odd(_) => false,
         }

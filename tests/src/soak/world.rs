@@ -61,6 +61,8 @@ pub(super) struct Seat {
     keys: Vec<std::sync::Mutex<Arc<Key>>>,
     /// By server; what is connected there.
     pub(super) accounts: Vec<Fact<Option<Arc<Account>>>>,
+    /// By server; whether a token may be refused there that was good a moment ago.
+    pub(super) refused: Vec<Fact<bool>>,
     /// How many accounts were made up for it.
     made_up: AtomicU64,
     /// Held while something about this seat changes.
@@ -210,6 +212,7 @@ impl Seat {
             member: std::sync::Mutex::new(member),
             keys: keys.into_iter().map(std::sync::Mutex::new).collect(),
             accounts: (0..servers).map(|_| Fact::new(clock, None)).collect(),
+            refused: (0..servers).map(|_| Fact::new(clock, false)).collect(),
             made_up: AtomicU64::new(0),
             changing: Mutex::default(),
         })
