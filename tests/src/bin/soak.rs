@@ -111,9 +111,15 @@ fn answers(figures: &mut Figures, counts: &Counts, made: u64, wanted: u64) {
     add(figures, "answers_that_may_not_be", violations, "answers", "0".into(), violations == 0);
     let served: u64 = counts.served.values().sum();
     add(figures, "calls_served", served, "calls", "most".into(), served * 2 > made);
-    let unavailable = counts.of("unavailable");
-    // Elsewhere they are answers that may not be.
-    add(figures, "unavailable_during_restarts", unavailable, "answers", "none".into(), true);
+    let most = made / 1_000;
+    add(
+        figures,
+        "unavailable_without_reason",
+        counts.slow,
+        "answers",
+        format!("≤ {most}"),
+        counts.slow <= most,
+    );
     for (reason, count) in &counts.unavailable {
         add(figures, &format!("unavailable: {reason}"), *count, "answers", "none".into(), true);
     }

@@ -139,7 +139,10 @@ impl Soak {
         self.tally.call(outcome.name());
         match outcome {
             Outcome::Served(_) => self.tally.served(call.seat, call.server),
-            Outcome::Unavailable(why) => self.tally.unavailable(why),
+            Outcome::Unavailable(why) => {
+                let restarting = self.world.outage.during(made.period).contains(&true);
+                self.tally.unavailable(why, restarting);
+            }
             _ => {}
         }
         if made.stolen {

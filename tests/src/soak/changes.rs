@@ -11,15 +11,13 @@ use super::Soak;
 use super::consent::{Start, plain};
 use super::judge::Outcome;
 use super::plan::Change;
-use super::world::{Account, Credential, Key, WORKSPACES, header_value};
+use super::upstreams::{Credential, header_value};
+use super::world::{Account, Key, WORKSPACES};
 use crate::seed;
 
 impl Soak {
     /// Makes a change, and everything usable again.
     pub(super) async fn change(&self, change: Change) -> anyhow::Result<()> {
-        if change == Change::Restart {
-            return self.restart().await;
-        }
         let _running = self.running.read().await;
         match change {
             Change::ExpireOne { seat, server } => self.expire_one(seat, server).await,
@@ -30,7 +28,7 @@ impl Soak {
             Change::RevokeKey { seat, key } => self.revoke_key(seat, key).await,
             Change::RemoveMember { seat } => self.remove_member(seat).await,
             Change::Withhold { server, workspace } => self.withhold(server, workspace).await,
-            Change::Rotate | Change::Restart => self.rotate().await,
+            Change::Rotate => self.rotate().await,
         }
     }
 
@@ -249,7 +247,7 @@ impl Soak {
         let Credential::Header { keys, value } = &endpoint.credential else { return Ok(()) };
         let _steady = endpoint.steady.write().await;
         let number = value.latest() + 1;
-        keys.add(&header_value(number), super::world::HEADER_OWNER, number);
+        keys.add(&header_value(number), super::upstreams::HEADER_OWNER, number);
         value.begin(number);
         let bearer = format!("Bearer {}", header_value(number));
         let change = json!({"auth": seed::headers(&[("authorization", &bearer)])});

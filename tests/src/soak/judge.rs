@@ -5,7 +5,8 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::fact::{Moment, Period};
-use super::world::{Account, Credential, HEADER_OWNER, Key, MACHINE, Seat, WORKSPACES, World};
+use super::upstreams::{Credential, HEADER_OWNER, MACHINE};
+use super::world::{Account, Key, Seat, WORKSPACES, World};
 use crate::mcp::Reply;
 use crate::upstream::protected::witness::Testimony;
 
@@ -139,6 +140,7 @@ impl World {
                 let refused = made.seat.refused[made.server].during(period).contains(&true);
                 (goes && why.contains("needs your account"))
                     || (refused && why.contains("refused the credential"))
+                    || is_slow(why)
                     || self.outage.during(period).contains(&true)
             }
             Outcome::Odd(_) => false,
@@ -172,4 +174,10 @@ impl World {
             made.seat.accounts[made.server].during(period).len() > 1
         })
     }
+}
+
+/// A token-service that does not answer in time for want of a processor: nothing was sent anywhere, so nothing is wrong.
+/// How many of these there may be is for whoever counts.
+pub(super) fn is_slow(why: &str) -> bool {
+    why.contains("The gateway cannot decide about this request now")
 }

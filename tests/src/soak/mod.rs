@@ -4,6 +4,7 @@
 //! - [`plan`]: what is done next.
 //! - [`world`]: who is there. Seven memberships of six people in two workspaces, two keys each; two servers for which each
 //!   member connects an account at a provider, one with the gateway's own client, one with a fixed header.
+//! - `upstreams`: the servers and providers, whose `Protected` is the oracle.
 //! - [`fact`]: what may be true at which moment. While something changes, the old and the new may be met; once it has to be known
 //!   everywhere (`?wait=applied` was answered), the new alone.
 //! - `calls`, `changes`, `consent`: the steps.
@@ -20,6 +21,7 @@ mod judge;
 pub mod plan;
 pub mod stampede;
 pub mod tally;
+mod upstreams;
 pub mod usage;
 pub mod world;
 
@@ -32,7 +34,7 @@ use tokio::task::{JoinSet, LocalSet};
 use tokio::time::Instant;
 
 use calls::Line;
-use plan::{Change, Plan, Step};
+use plan::{Plan, Step};
 use tally::{Counts, Tally};
 use usage::Usage;
 use world::World;
@@ -138,17 +140,21 @@ impl Soak {
     async fn take_steps(&self, settings: Settings, task: u64) {
         let mut plan = Plan::new(settings.seed, task, self.world.size());
         while self.tally.calls() < settings.calls && !self.tally.failed() {
-            let step =
-                if self.restart_is_due(settings) { Some(Step::Change(Change::Restart)) } else { plan.next() };
-            match step {
-                Some(Step::Call(call)) => drop(self.call(call).await),
-                Some(Step::Change(change)) => {
-                    self.tally.change(change.name());
-                    if let Err(error) = self.change(change).await {
-                        self.tally.violation(format!("{change:?}: {error:#}"));
+            let (name, made) = if self.restart_is_due(settings) {
+                ("restart", self.restart().await)
+            } else {
+                match plan.next() {
+                    Some(Step::Change(change)) => (change.name(), self.change(change).await),
+                    Some(Step::Call(call)) => {
+                        self.call(call).await;
+                        continue;
                     }
+                    None => return,
                 }
-                None => {}
+            };
+            self.tally.change(name);
+            if let Err(error) = made {
+                self.tally.violation(format!("{name}: {error:#}"));
             }
         }
     }

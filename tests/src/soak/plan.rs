@@ -67,8 +67,6 @@ pub enum Change {
     Withhold { server: usize, workspace: usize },
     /// The header of the server with a fixed one gets another value.
     Rotate,
-    /// The token-service is stopped and started.
-    Restart,
 }
 
 impl Change {
@@ -84,7 +82,6 @@ impl Change {
             Self::RemoveMember { .. } => "remove member",
             Self::Withhold { .. } => "withhold server",
             Self::Rotate => "rotate header",
-            Self::Restart => "restart",
         }
     }
 }

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use super::judge::is_slow;
+
 /// Of more violations the first are kept: they say what is wrong.
 const MOST_VIOLATIONS: usize = 10;
 
@@ -22,6 +24,8 @@ pub struct Counts {
     pub outcomes: BTreeMap<String, u64>,
     /// 5xx, by what was said.
     pub unavailable: BTreeMap<String, u64>,
+    /// Those of them that came without any reason but a slow token-service.
+    pub slow: u64,
     /// By kind of change.
     pub changes: BTreeMap<String, u64>,
     /// How many calls each member had served at each server.
@@ -63,8 +67,16 @@ impl Tally {
         count(&mut self.lock().changes, "stolen session tried");
     }
 
-    pub(super) fn unavailable(&self, why: &str) {
-        count(&mut self.lock().unavailable, why);
+    pub(super) fn unavailable(&self, why: &str, restarting: bool) {
+        let mut counts = self.lock();
+        if restarting {
+            count(&mut counts.unavailable, &format!("during a restart: {why}"));
+            return;
+        }
+        count(&mut counts.unavailable, why);
+        if is_slow(why) {
+            counts.slow += 1;
+        }
     }
 
     pub(super) fn change(&self, name: &str) {

@@ -2,23 +2,18 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, PoisonError};
-use std::time::Duration;
 
 use anyhow::Context as _;
 use serde_json::json;
-use tokio::net::TcpListener;
-use tokio::sync::{Mutex, RwLock};
+use tokio::sync::Mutex;
 
 use super::fact::{Clock, Fact};
 use super::plan::Size;
+use super::upstreams::{Credential, Endpoint, SHORT_LIFE, Upstreams};
 use crate::admin::Admin;
 use crate::provider::Provider;
-use crate::provider::clients::{Authentication, Client};
-use crate::provider::shape::Shape;
-use crate::seed::{self, GRACE, IssuedKey, Member, Server};
+use crate::seed::{self, GRACE, IssuedKey, Member};
 use crate::stack::{Builder, Stack};
-use crate::upstream::protected::witness::{self, TESTIFY};
-use crate::upstream::protected::{Keys, Protected, Protection, ResourceMetadata, Verifier};
 
 /// Slugs; and what people call them.
 pub(super) const WORKSPACES: [&str; 2] = ["core", "ops"];
@@ -28,17 +23,6 @@ const KEYS: usize = 2;
 const WORKERS: u32 = 2;
 /// A filter in each worker and one in the main thread.
 pub(super) const FILTERS: usize = WORKERS as usize + 1;
-
-/// Of the tokens of one provider, so that a long run sees many renewed by themselves.
-const SHORT_LIFE: Duration = Duration::from_mins(2);
-/// Of the gateway's own: renewed when a step says so, and never by itself right before that.
-const LONG_LIFE: Duration = Duration::from_hours(24);
-
-/// What the gateway is called at the provider of the server for which it fetches tokens itself.
-pub(super) const MACHINE: &str = "gateway";
-const MACHINE_SECRET: &str = "machine-secret-c2d8";
-/// Whose the fixed header is.
-pub(super) const HEADER_OWNER: &str = "everybody";
 
 const ADA: Member = Member { subject: seed::SUBJECT, name: "Ada Lovelace" };
 const BARBARA: Member = Member { subject: "barbara", name: "Barbara Liskov" };
@@ -86,29 +70,6 @@ pub(super) struct Account {
     sign_in: OnceLock<u64>,
     /// Whether its token was refused before, so that a further refusal may end the connection.
     pub(super) was_refused: AtomicBool,
-}
-
-/// A server behind the gateway.
-#[derive(Debug)]
-pub(super) struct Endpoint {
-    pub(super) slug: &'static str,
-    pub(super) id: String,
-    pub(super) upstream: Protected,
-    pub(super) credential: Credential,
-    /// By workspace.
-    pub(super) offered: Vec<Fact<bool>>,
-    /// Written while it is withheld or its settings change: connecting to it would fail for a reason.
-    pub(super) steady: RwLock<()>,
-}
-
-#[derive(Debug)]
-pub(super) enum Credential {
-    /// Each member connects an account.
-    Personal(Provider),
-    /// The gateway fetches tokens for all.
-    Machine(Provider),
-    /// A fixed header; which of its values.
-    Header { keys: Keys, value: Fact<u64> },
 }
 
 /// The whole.
@@ -279,94 +240,4 @@ impl Account {
         let Some(sign_in) = sign_in else { return false };
         self.subject == subject && self.sign_in.get().map_or(sign_in > self.after, |known| sign_in == *known)
     }
-}
-
-/// What stands behind the gateway.
-struct Upstreams {
-    personal: [(&'static str, Provider, Protected); 2],
-    machine: (Provider, Protected),
-    header: (Keys, Protected),
-}
-
-/// The value of the fixed header.
-pub(super) fn header_value(number: u64) -> String {
-    format!("header-key-{number}")
-}
-
-impl Upstreams {
-    async fn start() -> anyhow::Result<Self> {
-        let short_lived = Shape { access_lifetime: Some(SHORT_LIFE), ..Shape::notion() };
-        let (notes, repos) = (Provider::start(Shape::linear()).await?, Provider::start(short_lived).await?);
-        let client = Client::machine(MACHINE, Authentication::SecretBasic(MACHINE_SECRET.to_owned()));
-        let machines =
-            Provider::start(Shape { access_lifetime: Some(LONG_LIFE), ..Shape::machines(client) }).await?;
-        let keys = Keys::default();
-        keys.add(&header_value(0), HEADER_OWNER, 0);
-        let by_key = Protection {
-            verifier: Verifier::Keys(keys.clone()),
-            authorization_servers: Vec::new(),
-            metadata: ResourceMetadata::Absent,
-            scope: "",
-        };
-        let (of_notes, of_repos) = (behind(&notes).await?, behind(&repos).await?);
-        Ok(Self {
-            personal: [("notes", notes, of_notes), ("repos", repos, of_repos)],
-            machine: (machines.clone(), behind(&machines).await?),
-            header: (keys, witness(by_key).await?),
-        })
-    }
-
-    fn servers(&self) -> Vec<Server> {
-        let server = |slug, protected: &Protected, auth| Server {
-            slug,
-            url: protected.url(),
-            auth,
-            allowed_tool: TESTIFY,
-            denied_tool: "delete_issue",
-            denied_prompts: Vec::new(),
-            denied_resources: Vec::new(),
-            payload: "digest",
-        };
-        let personal = self.personal.iter();
-        let mut all: Vec<Server> =
-            personal.map(|(slug, _, protected)| server(slug, protected, json!({"type": "oauth"}))).collect();
-        let client = json!({"id": MACHINE, "secret": MACHINE_SECRET, "method": "client_secret_basic"});
-        let machine = json!({"type": "client_credentials", "client": client});
-        all.push(server("reports", &self.machine.1, machine));
-        let bearer = format!("Bearer {}", header_value(0));
-        all.push(server("archive", &self.header.1, seed::headers(&[("authorization", &bearer)])));
-        all
-    }
-
-    fn endpoints(self, clock: &Clock, stack: &Stack) -> Vec<Endpoint> {
-        let endpoint = |slug, upstream, credential| Endpoint {
-            slug,
-            id: stack.server_id(slug).to_owned(),
-            upstream,
-            credential,
-            offered: WORKSPACES.iter().map(|_| Fact::new(clock, true)).collect(),
-            steady: RwLock::default(),
-        };
-        let personal = self.personal.into_iter();
-        let mut all: Vec<Endpoint> = personal
-            .map(|(slug, provider, upstream)| endpoint(slug, upstream, Credential::Personal(provider)))
-            .collect();
-        let (provider, upstream) = self.machine;
-        all.push(endpoint("reports", upstream, Credential::Machine(provider)));
-        let (keys, upstream) = self.header;
-        let value = Fact::new(clock, 0);
-        all.push(endpoint("archive", upstream, Credential::Header { keys, value }));
-        all
-    }
-}
-
-async fn behind(provider: &Provider) -> anyhow::Result<Protected> {
-    let protected = witness(Protection::by(provider)).await?;
-    provider.allow_resource(&protected.url());
-    Ok(protected)
-}
-
-async fn witness(protection: Protection) -> anyhow::Result<Protected> {
-    let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
-    Ok(Protected::start_with(listener, protection, witness::endpoint())?)
 }

@@ -35,6 +35,7 @@ async fn ten_thousand_calls_amid_changes_never_mix() {
     let counts = soak.run(settings).await;
     println!("{counts}");
     assert!(counts.violations.is_empty(), "{}", counts.violations.join("\n\n"));
+    assert!(counts.slow <= CALLS / 200, "{} calls were told to come back for no reason", counts.slow);
     for (name, least) in LEAST {
         assert!(counts.of(name) >= least, "{name} happened {} times only", counts.of(name));
     }
