@@ -3,6 +3,7 @@
 #   ENVOY=path        use this Envoy instead of the one from PyPI
 #   CHROMIUM=path     use this Chromium instead of the one on the PATH
 #   REQUIRE_ALL=1     a test that would be skipped for want of something fails instead
+#   PORTCULLIS_SEED=n repeats what a randomised test or `make soak` printed
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
@@ -115,6 +116,11 @@ test-wasm: $(test_runner) | need-rust need-node ## The core's tests on wasm32 un
 e2e: wasm test-tools ## The stories through a real Envoy; one of them: make e2e only=name
 	cargo build --workspace --all-targets
 	$(if $(nextest),cargo nextest run --workspace -E 'package(portcullis-tests)' $(only),cargo test -p portcullis-tests $(only))
+
+.PHONY: soak
+soak: wasm test-tools ## A million calls amid changes, every answer judged, for leaks too; SHORT=1: about two minutes
+	cargo build --workspace --bins
+	target/debug/soak
 
 .PHONY: conformance
 conformance: wasm test-tools ## The MCP conformance suite, directly and through the gateway, side by side

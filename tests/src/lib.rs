@@ -32,5 +32,6 @@ pub mod sdk;
 pub mod seed;
 pub mod service;
 pub mod shim;
+pub mod soak;
 pub mod stack;
 pub mod upstream;

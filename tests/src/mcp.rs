@@ -54,6 +54,18 @@ impl Agent {
         Self { credential: credential.map(str::to_owned), ..self.clone() }
     }
 
+    /// An agent of another server or era over the same connections, without a session.
+    #[must_use]
+    pub fn at(&self, url: impl Into<String>, era: Era) -> Self {
+        Self { url: url.into(), era, session: None, ..self.clone() }
+    }
+
+    /// The same agent in another session.
+    #[must_use]
+    pub fn in_session(&self, session: Option<&str>) -> Self {
+        Self { session: session.map(str::to_owned), ..self.clone() }
+    }
+
     /// The legacy handshake; remembers the session. Returns the reply to `initialize`.
     ///
     /// # Panics
@@ -67,6 +79,15 @@ impl Agent {
     /// # Panics
     /// As that.
     pub async fn initialize_with(&mut self, capabilities: Value) -> Reply {
+        let outcome = self.try_initialize(capabilities).await;
+        outcome.unwrap_or_else(|refused| panic!("{refused:?}"))
+    }
+
+    /// [`Self::initialize_with`]; the error is the refusal of either of its requests.
+    ///
+    /// # Panics
+    /// If the agent is not legacy, or there is no answer.
+    pub async fn try_initialize(&mut self, capabilities: Value) -> Result<Reply, Reply> {
         let Era::Legacy(version) = self.era else { panic!("only legacy agents shake hands") };
         let params = json!({
             "protocolVersion": version,
@@ -74,12 +95,13 @@ impl Agent {
             "clientInfo": {"name": "portcullis-tests", "version": "0"},
         });
         let reply = self.call("initialize", params).await;
-        assert_eq!(reply.status, 200, "{reply:?}");
+        if reply.status != 200 {
+            return Err(reply);
+        }
         self.session = reply.header("mcp-session-id").map(str::to_owned);
         let ready = json!({"jsonrpc": "2.0", "method": "notifications/initialized"});
         let accepted = self.send(self.post(&ready)).await;
-        assert_eq!(accepted.status, 202, "{accepted:?}");
-        reply
+        if accepted.status == 202 { Ok(reply) } else { Err(accepted) }
     }
 
     /// Sends a request and reads its whole answer.

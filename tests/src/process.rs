@@ -62,6 +62,7 @@ impl Process {
         self.name
     }
 
+    /// Of the program itself: `setpriv` has become it.
     pub fn id(&self) -> u32 {
         self.child.id()
     }

@@ -102,7 +102,9 @@ impl Service {
             Some((id, generation)) => (Some(id.to_string()), generation),
             None => (None, 0),
         };
+        let session_key = self.vault.session_key(&grant.caller.id, &grant.server.id);
         LeaseReply::Granted(Box::new(Lease {
+            session_key: Some(session_key),
             caller: grant.caller,
             workspace: grant.workspace,
             server_id: grant.server.id.to_string(),

@@ -94,6 +94,10 @@ pub struct Lease {
     pub policy: Policy,
     /// Set on every request to the upstream, replacing whatever the client sent under these names.
     pub credential_headers: Vec<CredentialHeader>,
+    /// Binds the upstream's session ids to this caller and server, see [`crate::session`]. Absent from a token-service that
+    /// knows nothing of it yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session_key: Option<SecretText>,
     /// How long the filter may use this lease, from when it received it.
     pub ttl_ms: u64,
     /// The commit that this lease reflects.

@@ -18,6 +18,7 @@ pub mod lease;
 pub mod names;
 pub mod policy;
 pub mod secret;
+pub mod session;
 pub mod unconnected;
 pub mod watch;
 

@@ -45,6 +45,7 @@ fn lease(credential: &str, server: &str, revision: u64) -> Lease {
             name: "authorization".into(),
             value: SecretText::new(format!("Bearer upstream-{credential}-{server}")),
         }],
+        session_key: None,
         ttl_ms: 60_000,
         revision,
     }

@@ -39,6 +39,8 @@ struct Code {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Access {
     pub subject: String,
+    /// Counts sign-ins; `None` where that is not told.
+    pub sign_in: Option<u64>,
     pub scope: String,
     pub resource: Option<String>,
 }
@@ -295,6 +297,19 @@ impl Books {
         self.access.clear();
     }
 
+    /// The newest sign-in of somebody that is not revoked.
+    pub(super) fn sign_in_of(&self, subject: &str) -> Option<u64> {
+        let theirs = self.families.iter().filter(|(_, grant)| grant.subject == subject);
+        theirs.map(|(family, _)| *family).max()
+    }
+
+    /// Every access token of somebody has expired; refresh tokens have not.
+    pub(super) fn expire_access_tokens_of(&mut self, subject: &str) {
+        let families = &self.families;
+        self.access
+            .retain(|_, token| families.get(&token.family).is_none_or(|grant| grant.subject != subject));
+    }
+
     /// What an access token is good for.
     pub(super) fn look_up(&self, token: &str, now: Instant) -> Option<Access> {
         let entry = self.access.get(token)?;
@@ -304,6 +319,7 @@ impl Books {
         }
         Some(Access {
             subject: grant.subject.clone(),
+            sign_in: Some(entry.family),
             scope: entry.scope.clone(),
             resource: grant.resource.clone(),
         })
@@ -357,7 +373,7 @@ pub(super) fn s256(verifier: &str) -> String {
 }
 
 /// A fresh secret whose kind can be told, for whoever finds it where it should not be.
-pub(super) fn random(kind: &str) -> String {
+pub(crate) fn random(kind: &str) -> String {
     let mut bytes = [0_u8; 24];
     getrandom::fill(&mut bytes).unwrap_or_else(|error| panic!("no entropy: {error}"));
     format!("double-{kind}-{}", URL_SAFE_NO_PAD.encode(bytes))

@@ -42,6 +42,7 @@ use ledger::Ledger;
 use shape::{Metadata, Shape};
 
 pub use books::Access;
+pub(crate) use books::random;
 pub use params::Params;
 
 /// A running provider. Clones are the same; it ends with the last of those that share its listener.
@@ -144,6 +145,16 @@ impl Provider {
     /// Every access token has expired, as if time had passed; refresh tokens have not.
     pub fn expire_access_tokens(&self) {
         self.inner.books().expire_access_tokens();
+    }
+
+    /// Every access token of somebody has expired.
+    pub fn expire_access_tokens_of(&self, subject: &str) {
+        self.inner.books().expire_access_tokens_of(subject);
+    }
+
+    /// The newest sign-in of somebody, if any is left.
+    pub fn sign_in_of(&self, subject: &str) -> Option<u64> {
+        self.inner.books().sign_in_of(subject)
     }
 
     /// Somebody withdraws on the provider's own pages all that they agreed to.

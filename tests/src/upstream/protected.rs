@@ -29,8 +29,11 @@ use super::journal::{self, Journal};
 use crate::provider::{Access, Provider};
 
 pub mod desk;
+mod verifier;
+pub mod witness;
 
 use desk::{Desk, Subject};
+pub use verifier::{Introspection, Keys, Verifier};
 
 const BODY_LIMIT: usize = 16 * 1024 * 1024;
 
@@ -43,22 +46,6 @@ pub struct Protection {
     pub metadata: ResourceMetadata,
     /// Named by the first challenge; empty for none.
     pub scope: &'static str,
-}
-
-/// Who is asked about a token.
-#[derive(Clone, Debug)]
-pub enum Verifier {
-    Provider(Provider),
-    Introspection(Introspection),
-}
-
-/// RFC 7662.
-#[derive(Clone, Debug)]
-pub struct Introspection {
-    pub url: String,
-    pub client_id: String,
-    pub client_secret: String,
-    pub http: reqwest::Client,
 }
 
 /// Where a client learns of the authorization server.
@@ -83,6 +70,8 @@ pub struct Call {
     pub method: String,
     /// The tool's or prompt's name, or the resource's URI.
     pub name: Option<String>,
+    /// Whose session it was made in.
+    pub session_of: Option<String>,
     pub verdict: Verdict,
 }
 
@@ -120,12 +109,7 @@ struct Guard {
 impl Protected {
     /// Starts on a free port, behind `provider`, which learns of the resource.
     pub async fn behind(provider: &Provider) -> anyhow::Result<Self> {
-        let protection = Protection {
-            verifier: Verifier::Provider(provider.clone()),
-            authorization_servers: vec![provider.issuer().to_owned()],
-            metadata: ResourceMetadata::Named,
-            scope: "",
-        };
+        let protection = Protection::by(provider);
         let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
         let protected = Self::start(listener, protection)?;
         provider.allow_resource(&protected.url());
@@ -133,6 +117,15 @@ impl Protected {
     }
 
     pub fn start(listener: TcpListener, protection: Protection) -> std::io::Result<Self> {
+        Self::start_with(listener, protection, desk())
+    }
+
+    /// Starts with another endpoint behind the lock, which is found at `/mcp`.
+    pub fn start_with(
+        listener: TcpListener,
+        protection: Protection,
+        endpoint: Router,
+    ) -> std::io::Result<Self> {
         let guard = Arc::new(Guard {
             origin: format!("http://{}", listener.local_addr()?),
             protection,
@@ -142,7 +135,7 @@ impl Protected {
             demanded: Mutex::default(),
         });
         let journal = Journal::default();
-        let serving = Serving::start(listener, router(&guard, &journal))?;
+        let serving = Serving::start(listener, router(&guard, &journal, endpoint))?;
         Ok(Self { journal, guard, serving })
     }
 
@@ -159,6 +152,11 @@ impl Protected {
     pub fn subjects_of(&self, method: &str) -> Vec<String> {
         let served = |call: &Call| call.verdict == Verdict::Served && call.method == method;
         self.calls().into_iter().filter(served).filter_map(|call| call.subject).collect()
+    }
+
+    /// What was received since the last time that this was asked.
+    pub fn take_calls(&self) -> Vec<Call> {
+        std::mem::take(&mut *self.guard.calls.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Forgets what was received; sessions stay.
@@ -182,14 +180,29 @@ impl Protected {
     }
 }
 
-fn router(guard: &Arc<Guard>, journal: &Journal) -> Router {
+impl Protection {
+    /// As Linear and its like are protected.
+    pub fn by(provider: &Provider) -> Self {
+        Self {
+            verifier: Verifier::Provider(provider.clone()),
+            authorization_servers: vec![provider.issuer().to_owned()],
+            metadata: ResourceMetadata::Named,
+            scope: "",
+        }
+    }
+}
+
+fn desk() -> Router {
     let endpoint = StreamableHttpService::new(
         || Ok(Desk::new()),
         Arc::new(LocalSessionManager::default()),
         StreamableHttpServerConfig::default(),
     );
-    let mut router = Router::new()
-        .nest_service("/mcp", endpoint)
+    Router::new().nest_service("/mcp", endpoint)
+}
+
+fn router(guard: &Arc<Guard>, journal: &Journal, endpoint: Router) -> Router {
+    let mut router = endpoint
         .route_layer(middleware::from_fn_with_state(Arc::clone(guard), judge))
         .layer(middleware::from_fn_with_state(journal.clone(), journal::record))
         .route("/journal", get(journal::show).delete(journal::forget).with_state(journal.clone()));
@@ -207,9 +220,10 @@ async fn judge(State(guard): State<Arc<Guard>>, request: Request, next: Next) ->
     let message: Value = serde_json::from_slice(&body).unwrap_or_default();
     let access = guard.access(&parts.headers).await;
     let verdict = guard.verdict(access.as_ref(), &parts.headers, &message);
-    guard.write_down(access.as_ref(), parts.method.as_str(), &message, verdict);
+    guard.write_down(access.as_ref(), parts.method.as_str(), &parts.headers, &message, verdict);
     let (Verdict::Served, Some(access)) = (verdict, access) else { return guard.refuse(verdict, &message) };
     parts.extensions.insert(Subject(access.subject.clone()));
+    parts.extensions.insert(access.clone());
     let response = next.run(Request::from_parts(parts, Body::from(body))).await;
     if let Some(session) = text(response.headers(), "mcp-session-id") {
         let mut sessions = guard.sessions.lock().unwrap_or_else(PoisonError::into_inner);
@@ -225,10 +239,7 @@ impl Guard {
 
     async fn access(&self, headers: &HeaderMap) -> Option<Access> {
         let token = text(headers, "authorization")?.strip_prefix("Bearer ")?;
-        let access = match &self.protection.verifier {
-            Verifier::Provider(provider) => provider.look_up(token)?,
-            Verifier::Introspection(introspection) => introspection.look_up(token).await?,
-        };
+        let access = self.protection.verifier.look_up(token).await?;
         // A token for another server is not good here (RFC 8707).
         let for_us = access.resource.as_ref().is_none_or(|resource| *resource == self.url());
         (for_us && !self.closed.load(Ordering::Relaxed)).then_some(access)
@@ -236,11 +247,8 @@ impl Guard {
 
     fn verdict(&self, access: Option<&Access>, headers: &HeaderMap, message: &Value) -> Verdict {
         let Some(access) = access else { return Verdict::Unauthorized };
-        if let Some(session) = text(headers, "mcp-session-id") {
-            let sessions = self.sessions.lock().unwrap_or_else(PoisonError::into_inner);
-            if sessions.get(session).is_some_and(|owner| *owner != access.subject) {
-                return Verdict::ForeignSession;
-            }
+        if self.owner(headers).is_some_and(|owner| owner != access.subject) {
+            return Verdict::ForeignSession;
         }
         match self.wanted_scope(message) {
             Some(scope) if !access.scope.split(' ').any(|granted| granted == scope) => {
@@ -248,6 +256,11 @@ impl Guard {
             }
             _ => Verdict::Served,
         }
+    }
+
+    fn owner(&self, headers: &HeaderMap) -> Option<String> {
+        let session = text(headers, "mcp-session-id")?;
+        self.sessions.lock().unwrap_or_else(PoisonError::into_inner).get(session).cloned()
     }
 
     /// The scope that a call needs beyond a good token.
@@ -259,12 +272,20 @@ impl Guard {
         demanded.or_else(|| (message["params"]["name"] == desk::EXPORT).then_some(desk::EXPORT_SCOPE))
     }
 
-    fn write_down(&self, access: Option<&Access>, http_method: &str, message: &Value, verdict: Verdict) {
+    fn write_down(
+        &self,
+        access: Option<&Access>,
+        http_method: &str,
+        headers: &HeaderMap,
+        message: &Value,
+        verdict: Verdict,
+    ) {
         let params = &message["params"];
         let call = Call {
             subject: access.map(|access| access.subject.clone()),
             method: message["method"].as_str().unwrap_or(http_method).to_owned(),
             name: params["name"].as_str().or_else(|| params["uri"].as_str()).map(str::to_owned),
+            session_of: self.owner(headers),
             verdict,
         };
         self.calls.lock().unwrap_or_else(PoisonError::into_inner).push(call);
@@ -319,27 +340,6 @@ impl Guard {
             "resource": resource,
             "authorization_servers": self.protection.authorization_servers,
             "bearer_methods_supported": ["header"],
-        })
-    }
-}
-
-impl Introspection {
-    async fn look_up(&self, token: &str) -> Option<Access> {
-        let form = url::form_urlencoded::Serializer::new(String::new()).append_pair("token", token).finish();
-        let request = self
-            .http
-            .post(&self.url)
-            .basic_auth(&self.client_id, Some(&self.client_secret))
-            .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
-            .body(form);
-        let reply = request.send().await.ok()?;
-        let answer: Value = reply.json().await.ok()?;
-        let member = |name: &str| answer[name].as_str().map(str::to_owned);
-        (answer["active"] == true).then_some(())?;
-        Some(Access {
-            subject: member("sub").or_else(|| member("client_id"))?,
-            scope: member("scope").unwrap_or_default(),
-            resource: member("aud"),
         })
     }
 }

@@ -40,7 +40,11 @@ pub enum ConnectLinkError {
 
 /// Links that this process has made. The store keeps digests only, so nobody else can repeat a link.
 #[derive(Debug, Default)]
-pub struct ConnectLinks(Mutex<HashMap<LinkKey, Link>>);
+pub struct ConnectLinks {
+    made: Mutex<HashMap<LinkKey, Link>>,
+    /// Held while one is made: agents that ask at once get the same, and not each one that ends another's.
+    making: tokio::sync::Mutex<()>,
+}
 
 /// Agents do not share a link: its page names the one that asked.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -75,8 +79,13 @@ impl Service {
         let now = self.clock.now();
         let client_name = client_name.and_then(presentable);
         let key = LinkKey { member: member.clone(), server: server.clone(), client_name };
+        let is_fresh = |link: &&Link| now.until(link.expires_at) > LIFE / 2;
+        if let Some(link) = self.live_link(&key, now).await?.as_ref().filter(is_fresh) {
+            return Ok(self.spell(link));
+        }
+        let _one_at_a_time = self.links.making.lock().await;
         let known = self.live_link(&key, now).await?;
-        if let Some(link) = known.as_ref().filter(|link| now.until(link.expires_at) > LIFE / 2) {
+        if let Some(link) = known.as_ref().filter(is_fresh) {
             return Ok(self.spell(link));
         }
         let since = Timestamp(now.0.saturating_sub(WINDOW_MS));
@@ -119,11 +128,11 @@ impl Service {
 
 impl ConnectLinks {
     fn find(&self, key: &LinkKey) -> Option<Link> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(key).cloned()
+        self.made.lock().unwrap_or_else(PoisonError::into_inner).get(key).cloned()
     }
 
     fn remember(&self, key: LinkKey, link: Link, now: Timestamp) {
-        let mut links = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut links = self.made.lock().unwrap_or_else(PoisonError::into_inner);
         if links.len() >= REMEMBERED {
             links.retain(|_, link| link.expires_at > now);
         }
@@ -197,6 +206,6 @@ mod tests {
         for number in 0..2 * REMEMBERED {
             links.remember(key(number), link(Timestamp(100)), Timestamp(50));
         }
-        assert!(links.0.lock().expect("no panic").len() <= REMEMBERED);
+        assert!(links.made.lock().expect("no panic").len() <= REMEMBERED);
     }
 }

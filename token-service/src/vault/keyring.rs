@@ -8,6 +8,8 @@ use std::sync::Arc;
 use chacha20poly1305::aead::{Aead as _, KeyInit as _, Payload};
 use chacha20poly1305::{XChaCha20Poly1305, XNonce};
 use hkdf::Hkdf;
+use portcullis_wire::digest::Digest;
+use portcullis_wire::secret::SecretText;
 use secrecy::{ExposeSecret as _, SecretString};
 use sha2::Sha256;
 use subtle::ConstantTimeEq as _;
@@ -17,6 +19,7 @@ use super::VaultError;
 use super::place::Place;
 use super::root_key::{FileRootKey, KeyBytes, RootKey, wrapped_by};
 use crate::clock::{Entropy, random};
+use crate::domain::ids::ServerId;
 use crate::domain::server::Sealed;
 use crate::store::{DataKeyRow, DataKeyState, Store};
 
@@ -43,6 +46,7 @@ const XCHACHA20_POLY1305: u8 = 1;
 const NONCE_LENGTH: usize = 24;
 const CHECK_LENGTH: usize = 16;
 const FIRST_KEY: u32 = 1;
+const SESSION_KEY_LENGTH: usize = 32;
 
 impl Vault {
     /// Opens the vault with a root key out of a file. The file is made on the very first start: if it is not there and
@@ -126,6 +130,22 @@ impl Vault {
         let plain = Zeroizing::new(plain);
         let text = std::str::from_utf8(&plain).map_err(|_| UnsealError::Malformed)?;
         Ok(SecretString::from(text))
+    }
+
+    /// The key that binds sessions of one caller at one server ([`portcullis_wire::session`]). The same in every replica,
+    /// and also after another data key has become the active one.
+    ///
+    /// # Panics
+    ///
+    /// If the ring is empty, which [`Self::open`] rules out.
+    pub fn session_key(&self, caller: &str, server: &ServerId) -> SecretText {
+        let (_, key) = self.keys.first_key_value().expect("there is an active key");
+        let info = Digest::of("portcullis-session-key-v1", &[caller.as_bytes(), server.as_str().as_bytes()]);
+        let mut derived = [0; SESSION_KEY_LENGTH];
+        Hkdf::<Sha256>::new(None, key.as_slice())
+            .expand(info.as_bytes(), &mut derived)
+            .expect("32 bytes are far below the limit of HKDF");
+        SecretText::new(Digest::from_bytes(derived).to_string())
     }
 
     fn cipher(&self, key_id: u32) -> Option<XChaCha20Poly1305> {

@@ -230,6 +230,14 @@ async fn a_provider_that_is_down_leaves_the_link_as_it_was() {
 }
 
 #[tokio::test]
+async fn agents_that_ask_at_once_get_the_same_link() {
+    let (_provider, service) = started().await;
+    let ask = || service.connect_link("core", "ada", "linear", Some("a"));
+    let (one, two, three, four, five) = tokio::join!(ask(), ask(), ask(), ask(), ask());
+    assert!([two, three, four, five].iter().all(|link| *link == one), "each would end another's");
+}
+
+#[tokio::test]
 async fn an_agent_that_asks_again_gets_the_same_link_and_not_endlessly_many() {
     let (_provider, service) = started().await;
     let first = service.connect_link("core", "ada", "linear", Some("a")).await;

@@ -4,7 +4,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use portcullis_wire::watch::ServerEntry;
-use portcullis_wire::{CONTRACT_VERSION, MARKER_HEADER};
+use portcullis_wire::{CONTRACT_VERSION, MARKER_HEADER, session};
 
 use super::record::Record;
 use super::refusals::service_failed;
@@ -23,6 +23,8 @@ use crate::worker::Worker;
 
 /// How long a client may keep a filtered list: a change of policy reaches it no later.
 const LIST_TTL_CAP_MS: u64 = 60_000;
+
+const SESSION_HEADER: &[u8] = b"mcp-session-id";
 
 /// A request that was let go, waiting for its response or in the middle of it.
 #[derive(Debug)]
@@ -111,9 +113,7 @@ impl Forwarded {
             Head::Refuse(refusal) => return ResponseHead::Reply(self.refuse(refusal)),
             Head::Forward { headers, plan } => (headers, plan),
         };
-        if self.keeps_session {
-            headers.retain(|(name, _)| name != b"mcp-session-id");
-        }
+        self.bind_session(&mut headers);
         let may_be_replaced = matches!(subject, Subject::Call(Some(_)));
         let hold = may_be_replaced
             && plan == BodyPlan::Json
@@ -126,6 +126,25 @@ impl Forwarded {
         }
         self.held = Some(headers);
         ResponseHead::Hold
+    }
+
+    /// The client gets the upstream's session id in a form that is of use to this caller only.
+    fn bind_session(&self, headers: &mut Headers) {
+        let Access::Granted(lease) = &self.access else { return };
+        if self.keeps_session {
+            headers.retain(|(name, _)| name != SESSION_HEADER);
+            return;
+        }
+        let Some(key) = &lease.session_key else { return };
+        headers.retain_mut(|(name, value)| {
+            if name != SESSION_HEADER {
+                return true;
+            }
+            // One that is no text could not come back.
+            let Ok(session) = std::str::from_utf8(value) else { return false };
+            *value = session::bind(key, session).into_bytes();
+            true
+        });
     }
 
     fn pipeline(&self, worker: &Worker, plan: BodyPlan, subject: Subject) -> ResponsePipeline {

@@ -39,7 +39,7 @@ pub(super) struct Target<'a> {
 }
 
 impl<'a> Target<'a> {
-    /// `session` is what stands behind the client's session, if the token-service opened that.
+    /// `session` is what stands behind the client's session.
     pub(super) fn upstream(
         upstream: &'a Upstream,
         credentials: &'a [CredentialHeader],
@@ -50,7 +50,9 @@ impl<'a> Target<'a> {
             credentials.iter().map(|header| (header.name.as_str(), Some(header.value.expose()))).collect();
         if let Some(session) = session {
             set.push(("mcp-session-id", session.id.as_deref()));
-            set.push(("mcp-protocol-version", Some(&session.protocol_version)));
+            if let Some(version) = &session.protocol_version {
+                set.push(("mcp-protocol-version", Some(version)));
+            }
         }
         Self { scheme, route, authority: &upstream.authority, path: &upstream.path, set }
     }
@@ -224,8 +226,10 @@ mod tests {
         ]);
         let upstream = Upstream { tls: false, authority: "mcp.example".into(), path: "/".into() };
         for id in [Some("theirs"), None] {
-            let session =
-                UpstreamSession { id: id.map(str::to_owned), protocol_version: "2025-06-18".to_owned() };
+            let session = UpstreamSession {
+                id: id.map(str::to_owned),
+                protocol_version: Some("2025-06-18".to_owned()),
+            };
             let map = text(headers(&head, &Target::upstream(&upstream, &[], Some(&session)), Some(7)));
             let all = |name: &str| -> Vec<&str> {
                 map.iter().filter(|(found, _)| found == name).map(|(_, value)| value.as_str()).collect()

@@ -7,6 +7,7 @@ use std::rc::Rc;
 use std::task::Poll;
 
 use portcullis_wire::lease::Lease;
+use portcullis_wire::session;
 use portcullis_wire::unconnected::{OpenedState, SESSION_PREFIX};
 use portcullis_wire::watch::ServerEntry;
 
@@ -17,7 +18,7 @@ use super::judging::{Judging, Progress};
 use super::refusals::{RETRY_SOON_MS, no_answer, stale_state, unknown_session};
 use super::renewing::{KeptBody, Renewable};
 use crate::leases::{Access, UpstreamSession};
-use crate::mcp::Request;
+use crate::mcp::{Era, Request};
 use crate::reply::LocalReply;
 use crate::step::Headers;
 use crate::worker::{Asked, Worker};
@@ -57,7 +58,8 @@ impl Judging {
         around: &Surroundings<'_>,
     ) -> Result<Progress, LocalReply> {
         let Judged { server, request, bytes } = judged;
-        let Poll::Ready(session) = self.session(stream, worker, server, request.as_ref(), around)? else {
+        let Poll::Ready(session) = self.session(stream, worker, server, request.as_ref(), &lease, around)?
+        else {
             return Ok(Progress::Waiting);
         };
         let Poll::Ready(replaced) = self.restored(stream, worker, request.as_ref(), &bytes, around)? else {
@@ -69,7 +71,8 @@ impl Judging {
             let sent = replaced.clone().unwrap_or(bytes);
             Kept { body: KeptBody::of(request.as_ref(), sent, worker.held()), session: session.clone() }
         });
-        let forwarded = Forwarded::new(Rc::clone(server), Access::Granted(lease), request, session.is_some());
+        let keeps_session = session.as_ref().is_some_and(|session| session.protocol_version.is_some());
+        let forwarded = Forwarded::new(Rc::clone(server), Access::Granted(lease), request, keeps_session);
         Ok(Progress::Released(Box::new(Release { headers, body: replaced, forwarded, kept })))
     }
 
@@ -86,20 +89,30 @@ impl Judging {
         Release { headers, body: None, forwarded, kept: None }
     }
 
-    /// The upstream's session, if the client's is one that the token-service opened.
+    /// The upstream's session behind the client's: one that the token-service opened, or one that the upstream gave this
+    /// very caller.
     fn session(
         &self,
         stream: u32,
         worker: &mut Worker,
         server: &ServerEntry,
         request: Option<&Request>,
+        lease: &Lease,
         around: &Surroundings<'_>,
     ) -> Result<Poll<Option<Rc<UpstreamSession>>>, LocalReply> {
         let session = self.mcp.as_ref().and_then(|mcp| mcp.session_id.as_deref());
-        let ours = session.filter(|session| session.starts_with(SESSION_PREFIX));
-        let (Some(session), Some(proven)) = (ours, self.asker.proven()) else {
+        let (Some(session), Some(proven)) = (session, self.asker.proven()) else {
             return Ok(Poll::Ready(None));
         };
+        if !session.starts_with(SESSION_PREFIX) {
+            let Some(key) = lease.session_key.as_ref().filter(|_| has_sessions(request)) else {
+                return Ok(Poll::Ready(None));
+            };
+            return match session::unbind(key, session) {
+                Some(id) => Ok(Poll::Ready(Some(Rc::new(UpstreamSession::of_client(id.to_owned()))))),
+                None => Err(unknown_session(request.and_then(|request| request.id.as_ref()))),
+            };
+        }
         let key = self.asker.key(server);
         match worker.session(stream, &key, session, || proven.session(session), around.now_ms) {
             Asked::Answered(None) => Err(unknown_session(request.and_then(|request| request.id.as_ref()))),
@@ -144,4 +157,9 @@ impl Judging {
     pub(super) fn into_renewable(self, kept: Kept) -> Renewable {
         Renewable { head: self.head, asker: self.asker, session: kept.session, body: kept.body }
     }
+}
+
+/// Modern requests stand for themselves; a GET or DELETE, which has no message, is of a legacy session.
+fn has_sessions(request: Option<&Request>) -> bool {
+    request.is_none_or(|request| request.era != Era::Modern)
 }

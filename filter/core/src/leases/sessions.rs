@@ -9,13 +9,13 @@ use crate::cache::Bounded;
 /// Sessions of one caller on one server that are remembered; a caller with more asks again.
 const MAX_SESSIONS: usize = 16;
 
-/// What a request of the token-service's session says to the upstream.
+/// What a request in a session says to the upstream in place of the client's words.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UpstreamSession {
     /// None where the upstream has no sessions.
     pub id: Option<String>,
-    /// What the upstream agreed to.
-    pub protocol_version: String,
+    /// What the upstream agreed to; `None` where the client agreed to it itself.
+    pub protocol_version: Option<String>,
 }
 
 /// The sessions found under one lease. They end with it, whatever ends it.
@@ -44,6 +44,11 @@ impl UpstreamSession {
     pub fn new(id: Option<String>, protocol_version: String) -> Option<Self> {
         let is_visible = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic());
         let fits = is_visible(&protocol_version) && id.as_deref().is_none_or(is_visible);
-        fits.then_some(Self { id, protocol_version })
+        fits.then_some(Self { id, protocol_version: Some(protocol_version) })
+    }
+
+    /// One that the client has opened itself.
+    pub fn of_client(id: String) -> Self {
+        Self { id: Some(id), protocol_version: None }
     }
 }

@@ -2,5 +2,6 @@
 
 mod judging;
 mod renewing;
+mod sessions;
 mod story;
 mod unconnected;

@@ -1,6 +1,7 @@
 //! Tokens that end: renewed without anybody noticing, or the member is asked again. Never a loop.
 
 use portcullis_tests::mcp::Era;
+use portcullis_tests::soak::stampede::at_once;
 use portcullis_tests::upstream::protected::Verdict;
 
 use super::{ADA, ADA_THERE, Setting, account_of, link_of, whoami};
@@ -37,19 +38,15 @@ async fn a_thousand_calls_at_once_renew_once() {
     setting.connected(&agent, ADA, ADA_THERE).await;
     assert_eq!(account_of(&whoami(&agent).await), ADA_THERE);
     setting.provider.expire_access_tokens();
-    let mut calls = tokio::task::JoinSet::new();
-    for _ in 0..1000 {
+    let replies = at_once(1000, || {
         let agent = agent.clone();
-        calls.spawn(async move { account_of(&whoami(&agent).await) });
-    }
-    let mut served = 0;
-    while let Some(account) = calls.join_next().await {
-        assert_eq!(account.expect("a call that ends"), ADA_THERE);
-        served += 1;
-    }
+        async move { whoami(&agent).await }
+    });
+    let replies = replies.await;
+    assert!(replies.iter().all(|reply| account_of(reply) == ADA_THERE));
     let renewals = setting.provider.ledger.requests_of("refresh_token").len();
-    println!("{served} calls at once on one expired connection: {renewals} token request(s)");
-    assert_eq!((served, renewals), (1000, 1));
+    println!("{} calls at once on one expired connection: {renewals} token request(s)", replies.len());
+    assert_eq!((replies.len(), renewals), (1000, 1));
 }
 
 #[tokio::test]

@@ -1,0 +1,173 @@
+//! `make soak`: a million calls amid changes and restarts, every answer judged; then a thousand at once on a token that has
+//! just expired. `SHORT=1` makes it about two minutes, `CALLS` another number; `PORTCULLIS_SEED` repeats an order of steps.
+//!
+//! Prints a table, and writes it to `target/soak/results.json`. Ends with an error if something does not hold.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, ensure};
+use portcullis_tests::artifacts::target_directory;
+use portcullis_tests::soak::tally::Counts;
+use portcullis_tests::soak::usage::Usage;
+use portcullis_tests::soak::{Settings, Soak, seed};
+use serde::Serialize;
+use serde_json::{Value, json};
+use tokio::time::{Instant, interval};
+
+const CALLS: u64 = 1_000_000;
+const SHORT_CALLS: u64 = 50_000;
+const TASKS: u64 = 48;
+/// How many parts of the run end with a restart of the token-service.
+const RESTARTS: u64 = 5;
+const PROGRESS: Duration = Duration::from_secs(5);
+const AT_ONCE: usize = 1_000;
+/// Memory and descriptors of the second half may be more than those of the first by this much, in percent: what
+/// grows with the number of calls is far beyond.
+const GROWTH: u64 = 20;
+
+/// One line of the table.
+#[derive(Debug, Serialize)]
+struct Figure {
+    value: Value,
+    unit: &'static str,
+    target: String,
+    holds: bool,
+}
+
+type Figures = BTreeMap<String, Figure>;
+
+/// What the processes used, and after how many calls.
+type Samples = Vec<(u64, [Usage; 2])>;
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    let calls = calls()?;
+    let settings = Settings { seed: seed(), calls, tasks: TASKS, restart_every: Some(calls / RESTARTS) };
+    println!("{calls} calls, PORTCULLIS_SEED={}", settings.seed);
+    let soak = Soak::start().await?;
+    let begun = Instant::now();
+    let (counts, samples) = run(&soak, settings).await;
+    let seconds = begun.elapsed().as_secs().max(1);
+    let token_requests = soak.calls_at_expiry(AT_ONCE).await;
+    let made = soak.tally.calls();
+    println!("\n{counts}");
+    for violation in soak.tally.counts().violations {
+        println!("VIOLATION {violation}\n");
+    }
+    let mut figures = Figures::new();
+    answers(&mut figures, &soak.tally.counts(), made.min(calls), calls);
+    add(&mut figures, "calls_per_second", calls / seconds, "1/s", "none".into(), true);
+    let (value, holds) = match token_requests {
+        Ok(count) => (json!(count), count == 1),
+        Err(error) => (json!(format!("{error:#}")), false),
+    };
+    add(&mut figures, "token_requests_for_1000_calls_at_expiry", value, "requests", "1".into(), holds);
+    processes(&mut figures, &samples);
+    report(&figures)
+}
+
+fn calls() -> anyhow::Result<u64> {
+    match std::env::var("CALLS") {
+        Ok(text) => text.parse().with_context(|| format!("CALLS={text}")),
+        Err(_) if std::env::var("SHORT").is_ok_and(|short| short == "1") => Ok(SHORT_CALLS),
+        Err(_) => Ok(CALLS),
+    }
+}
+
+/// Runs, says how far it has come, and looks at the processes and upstreams meanwhile.
+async fn run(soak: &Arc<Soak>, settings: Settings) -> (Counts, Samples) {
+    let mut samples = Samples::new();
+    let mut tick = interval(PROGRESS);
+    let running = soak.run(settings);
+    tokio::pin!(running);
+    loop {
+        tokio::select! {
+            counts = &mut running => {
+                samples.extend(soak.usage().map(|usage| (soak.tally.calls(), usage)));
+                return (counts, samples);
+            }
+            _ = tick.tick() => {
+                soak.look_at_upstreams();
+                let Some(usage) = soak.usage() else { continue };
+                let calls = soak.tally.calls();
+                samples.push((calls, usage));
+                let [envoy, service] = usage;
+                println!(
+                    "{calls:>9} of {} calls; Envoy {} MiB, {} fds; token-service {} MiB, {} fds; {} × 5xx, {} violations",
+                    settings.calls, envoy.mebibytes(), envoy.descriptors, service.mebibytes(), service.descriptors,
+                    soak.tally.counts().of("unavailable"), soak.tally.counts().violations.len(),
+                );
+            }
+        }
+    }
+}
+
+fn answers(figures: &mut Figures, counts: &Counts, made: u64, wanted: u64) {
+    add(figures, "calls", made, "calls", format!("≥ {wanted}"), made >= wanted);
+    let violations = counts.violations.len();
+    add(figures, "answers_that_may_not_be", violations, "answers", "0".into(), violations == 0);
+    let served: u64 = counts.served.values().sum();
+    add(figures, "calls_served", served, "calls", "most".into(), served * 2 > made);
+    let most = made / 1_000;
+    add(
+        figures,
+        "unavailable_without_reason",
+        counts.slow,
+        "answers",
+        format!("≤ {most}"),
+        counts.slow <= most,
+    );
+    for (reason, count) in &counts.unavailable {
+        add(figures, &format!("unavailable: {reason}"), *count, "answers", "none".into(), true);
+    }
+    for (name, count) in &counts.changes {
+        add(figures, &format!("change: {name}"), *count, "times", "≥ 1".into(), *count >= 1);
+    }
+}
+
+/// Start, middle and end; and that the second half took no more than the first.
+fn processes(figures: &mut Figures, samples: &Samples) {
+    let (Some(first), Some(last)) = (samples.first(), samples.last()) else { return };
+    let middle = samples.iter().find(|(calls, _)| *calls * 2 >= last.0).unwrap_or(last);
+    for (index, process) in ["envoy", "token_service"].into_iter().enumerate() {
+        let kinds: [(&str, &'static str, fn(Usage) -> u64); 2] =
+            [("memory", "MiB", Usage::mebibytes), ("fds", "descriptors", |usage| usage.descriptors)];
+        for (what, unit, measure) in kinds {
+            let [start, half, end] = [first, middle, last].map(|(_, usage)| measure(usage[index]));
+            add(figures, &format!("{process}_{what}_start"), start, unit, "none".into(), true);
+            add(figures, &format!("{process}_{what}_middle"), half, unit, "none".into(), true);
+            let most = half + half * GROWTH / 100 + 8;
+            add(figures, &format!("{process}_{what}_end"), end, unit, format!("≤ {most}"), end <= most);
+        }
+    }
+}
+
+fn add(
+    figures: &mut Figures,
+    name: &str,
+    value: impl Into<Value>,
+    unit: &'static str,
+    target: String,
+    holds: bool,
+) {
+    figures.insert(name.to_owned(), Figure { value: value.into(), unit, target, holds });
+}
+
+fn report(figures: &Figures) -> anyhow::Result<()> {
+    for (name, figure) in figures {
+        let mark = if figure.holds { " " } else { "✗" };
+        println!("{mark} {name:<48} {:>12} {:<12} {}", figure.value, figure.unit, figure.target);
+    }
+    let directory = target_directory()?.join("soak");
+    fs::create_dir_all(&directory)?;
+    let path = directory.join("results.json");
+    fs::write(&path, serde_json::to_string_pretty(figures)?)?;
+    println!("written to {}", path.display());
+    let failed: Vec<&str> =
+        figures.iter().filter(|(_, figure)| !figure.holds).map(|(name, _)| name.as_str()).collect();
+    ensure!(failed.is_empty(), "does not hold: {}", failed.join(", "));
+    Ok(())
+}
