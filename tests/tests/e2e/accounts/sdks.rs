@@ -3,6 +3,7 @@
 
 use anyhow::Context as _;
 use portcullis_tests::mcp;
+use portcullis_tests::patience::poll;
 use portcullis_tests::sdk::{Action, CLIENTS, CallReport, Era, Event, Job, Outcome, Report, Sdk, ToolCall};
 use serde_json::Value;
 
@@ -13,7 +14,7 @@ async fn known_server() -> Setting {
     let setting = Setting::start().await;
     let grace = setting.graces_agent(mcp::Era::Modern);
     setting.connected(&grace, GRACE_NAME, GRACE_THERE).await;
-    let known = portcullis_tests::patience::poll(async || {
+    let known = poll(async || {
         let reply = setting.agent(mcp::Era::Modern).call("tools/list", serde_json::json!({})).await;
         reply.answer()["result"]["tools"].is_array().then_some(())
     });
@@ -44,19 +45,32 @@ fn shown(call: &CallReport) -> (bool, &str) {
     }
 }
 
-/// Whether Ada's client, which has called in the end, has shaken hands once if ever, and got no HTTP error.
-async fn check_conversation(setting: &Setting, era: Era) {
+impl Setting {
+    /// Ada is as before she connected, so that the next client can begin.
+    async fn disconnect_ada(&self) {
+        let path = format!("/v1/members/{}/connections", self.stack.seeded.member);
+        let found = self.stack.admin().get(&path).await.expect("a list");
+        let id = found["connections"][0]["id"].as_str().expect("a connection");
+        self.stack.admin().delete(&format!("/v1/connections/{id}?wait=applied")).await.expect("an end");
+    }
+}
+
+/// Whether each of Ada's clients has shaken hands once if ever, and none got an HTTP error.
+async fn check_conversations(setting: &Setting, eras: &[Era], served: usize) {
     let log = &setting.stack.envoy.access_log;
-    let served = |record: &Value| {
-        record["caller_name"] == ADA && record["name"] == "whoami" && record["decision"] == "allow"
+    let ours = || {
+        let records = log.records().into_iter();
+        records
+            .filter(|record| record["caller_name"] == ADA && record["http_method"] == "POST")
+            .collect::<Vec<_>>()
     };
-    assert!(log.wait_for(served).await.is_some(), "{}", log.text());
-    let records = log.records();
-    let ours =
-        records.iter().filter(|record| record["caller_name"] == ADA && record["http_method"] == "POST");
-    let handshakes = ours.clone().filter(|record| record["method"] == "initialize").count();
-    assert_eq!(handshakes, usize::from(era == Era::Legacy), "{}", log.text());
-    for record in ours {
+    let is_served = |record: &&Value| record["name"] == "whoami" && record["decision"] == "allow";
+    let all =
+        poll(async || Some(ours()).filter(|ours| ours.iter().filter(is_served).count() >= served)).await;
+    let all = all.unwrap_or_else(|| panic!("not {served} calls: {}", log.text()));
+    let handshakes = all.iter().filter(|record| record["method"] == "initialize").count();
+    assert_eq!(handshakes, eras.iter().filter(|era| **era == Era::Legacy).count(), "{}", log.text());
+    for record in all {
         assert!(matches!(record["status"].as_u64(), Some(200 | 202)), "{record}");
     }
 }
@@ -68,8 +82,8 @@ fn lists_the_tools(report: &Report) -> bool {
 /// The client says that it can open addresses: it does, and its call is answered in the end.
 #[tokio::test]
 async fn clients_that_open_addresses_are_connected_within_the_call() -> anyhow::Result<()> {
+    let (setting, mut eras) = (known_server().await, Vec::new());
     for (sdk, era) in CLIENTS {
-        let setting = known_server().await;
         let mut opened = 0;
         let attend = async |event| {
             if let Event::Open(link) = event {
@@ -84,17 +98,19 @@ async fn clients_that_open_addresses_are_connected_within_the_call() -> anyhow::
         assert_eq!(calls, [(false, ADA_THERE); 2], "{sdk:?}, {era:?}");
         assert!(lists_the_tools(&report), "{sdk:?}, {era:?}: {report:?}");
         assert_eq!(report.protocol_version, era.protocol_version());
-        check_conversation(&setting, era).await;
-        assert!(setting.stack.filter_never_trapped().await);
+        setting.disconnect_ada().await;
+        eras.push(era);
     }
+    check_conversations(&setting, &eras, 2 * eras.len()).await;
+    assert!(setting.stack.filter_never_trapped().await);
     Ok(())
 }
 
 /// The client says nothing of addresses: its user reads the link, and calls again.
 #[tokio::test]
 async fn clients_that_open_nothing_show_the_link_and_go_on() -> anyhow::Result<()> {
+    let (setting, mut eras) = (known_server().await, Vec::new());
     for (sdk, era) in CLIENTS {
-        let setting = known_server().await;
         let attend = async |event| {
             match event {
                 Event::Open(link) => panic!("{sdk:?} opens {link}"),
@@ -113,16 +129,18 @@ async fn clients_that_open_nothing_show_the_link_and_go_on() -> anyhow::Result<(
         assert!(calls[0].0, "{sdk:?}, {era:?}: {calls:?}");
         assert_eq!(calls[1], (false, ADA_THERE), "{sdk:?}, {era:?}");
         assert!(lists_the_tools(&report), "{sdk:?}, {era:?}: {report:?}");
-        check_conversation(&setting, era).await;
+        setting.disconnect_ada().await;
+        eras.push(era);
     }
+    check_conversations(&setting, &eras, eras.len()).await;
     Ok(())
 }
 
 /// A user who does not want to: the call ends, and the next one asks again.
 #[tokio::test]
 async fn a_user_who_declines_is_told_so() -> anyhow::Result<()> {
+    let setting = known_server().await;
     for (sdk, era) in CLIENTS {
-        let setting = known_server().await;
         let mut asked = 0;
         let decline = async |event| {
             asked += usize::from(matches!(event, Event::Open(_)));
