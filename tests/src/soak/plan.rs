@@ -112,6 +112,9 @@ enum Kind {
     Rotate,
 }
 
+/// Spreads small numbers over 64 bits (Knuth, TAOCP 6.4).
+const GOLDEN_RATIO: u64 = 0x9e37_79b9_7f4a_7c15;
+
 /// The steps of one task, without end.
 #[derive(Debug)]
 pub struct Plan {
@@ -121,9 +124,9 @@ pub struct Plan {
 
 impl Plan {
     pub fn new(seed: u64, task: u64, size: Size) -> Self {
-        // Neighbouring seeds must not give neighbouring tasks the same steps.
-        let mut mixed = Rng::with_seed(seed);
-        let random = Rng::with_seed(mixed.u64(..) ^ Rng::with_seed(task).u64(..));
+        // Neighbouring tasks must not get neighbouring streams, nor a task of one seed that of another.
+        let stream = Rng::with_seed(seed).u64(..) ^ task.wrapping_mul(GOLDEN_RATIO);
+        let random = Rng::with_seed(stream);
         Self { random, size }
     }
 

@@ -121,6 +121,19 @@ async fn a_sealed_value_opens_in_its_own_place_only() {
 }
 
 #[tokio::test]
+async fn a_session_key_is_that_of_one_caller_at_one_server_and_stays() {
+    let home = Home::new().await;
+    let vault = home.vault().await.expect("opens");
+    let key = |vault: &Vault, caller: &str, server: &str| vault.session_key(caller, &server.into());
+    let ours = key(&vault, "mem_1", "srv_1");
+    assert_ne!(key(&vault, "mem_2", "srv_1"), ours);
+    assert_ne!(key(&vault, "mem_1", "srv_2"), ours);
+    assert_ne!(key(&vault, "mem_1s", "rv_1"), ours);
+    let again = home.vault().await.expect("opens again");
+    assert_eq!(key(&again, "mem_1", "srv_1"), ours);
+}
+
+#[tokio::test]
 async fn a_wrong_root_key_refuses_to_start_and_writes_nothing() {
     let home = Home::new().await;
     home.vault().await.expect("opens");
