@@ -37,7 +37,7 @@ impl Inner {
                 body["id_token"] = format!("{head}.{payload}.c2lnbmF0dXJl").into();
             }
             Named::ByTeam => {
-                body["team"] = json!({"id": "T024BE7LD", "name": format!("Team of {}", issued.subject)})
+                body["team"] = json!({"id": "T024BE7LD", "name": format!("Team of {}", issued.subject)});
             }
             Named::InIdToken | Named::AtUserinfo | Named::Nowhere => {}
         }

@@ -92,10 +92,10 @@ impl Soak {
             return agent.in_session(session.id.as_deref()).call_tool(TESTIFY, arguments).await;
         }
         let known = self.line.sessions().get(&own).cloned();
-        let session = match known {
-            Some(session) => session,
-            None => {
-                let since = self.world.clock.now();
+        let session = if let Some(session) = known {
+            session
+        } else {
+            let since = self.world.clock.now();
                 // The session may be over before the handshake is.
                 made.session_since = Some(since);
                 if let Err(refused) = agent.try_initialize(json!({})).await {
@@ -104,7 +104,6 @@ impl Soak {
                 let session = Session { id: agent.session().map(str::to_owned), since };
                 self.line.sessions().insert(own.clone(), session.clone());
                 session
-            }
         };
         made.session_since = Some(session.since);
         let reply = agent.in_session(session.id.as_deref()).call_tool(TESTIFY, arguments).await;

@@ -190,11 +190,15 @@ impl Soak {
         let place = &self.world.seats[seat];
         let _changing = place.changing.lock().await;
         let keys = place.keys();
-        keys.iter().for_each(|key| key.valid.begin(false));
+        for key in &keys {
+            key.valid.begin(false);
+        }
         place.accounts.iter().for_each(|account| account.begin(None));
         let path = format!("/v1/members/{}?wait=applied", place.member());
         self.applied(self.world.admin.delete(&path).await).await?;
-        keys.iter().for_each(|key| key.valid.settle());
+        for key in &keys {
+            key.valid.settle();
+        }
         place.accounts.iter().for_each(super::fact::Fact::settle);
         for key in &keys {
             self.refused_everywhere(seat, key).await;

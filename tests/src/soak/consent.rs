@@ -74,21 +74,16 @@ impl Soak {
         server: usize,
         link: Option<&str>,
     ) -> anyhow::Result<(Person, Page)> {
-        let (person, page) = match link {
-            Some(link) => {
-                let person = Person::new();
-                let consent = sign_in(&person, link, &self.world.seats[seat]).await?;
-                let page = person.press(&consent, "Continue to").await?;
-                (person, page)
-            }
-            None => {
-                let (person, page) = self.connections(seat).await?;
-                let labels = ["Connect", "Reconnect"].map(|label| self.button(label, seat, server));
-                let form = labels.iter().find_map(|label| page.form(label).ok());
-                let page = person.submit(form.with_context(|| page.text())?).await?;
-                (person, page)
-            }
-        };
+        if let Some(link) = link {
+            let person = Person::new();
+            let consent = sign_in(&person, link, &self.world.seats[seat]).await?;
+            let page = person.press(&consent, "Continue to").await?;
+            return Ok((person, page));
+        }
+        let (person, page) = self.connections(seat).await?;
+        let labels = ["Connect", "Reconnect"].map(|label| self.button(label, seat, server));
+        let form = labels.iter().find_map(|label| page.form(label).ok());
+        let page = person.submit(form.with_context(|| page.text())?).await?;
         Ok((person, page))
     }
 

@@ -133,7 +133,7 @@ impl World {
                 let accounts = made.seat.accounts[made.server].during(period);
                 allowed && accounts.iter().any(Option::is_none) && accounts.iter().any(Option::is_some)
             }
-            Outcome::SessionOver => allowed && (made.stolen || self.session_may_be_over(made)),
+            Outcome::SessionOver => allowed && (made.stolen || session_may_be_over(made)),
             Outcome::Unavailable(why) => {
                 // Of a member who goes while the question to connect is put, nothing is left to put it to.
                 let goes = valid.contains(&true) && valid.contains(&false);
@@ -166,14 +166,14 @@ impl World {
         matches!(self.endpoints[server].credential, Credential::Personal(_))
             && seat.accounts[server].during(period).iter().any(Option::is_none)
     }
+}
 
-    /// A session ends with what it was opened for: the account.
-    fn session_may_be_over(&self, made: &Made<'_>) -> bool {
-        made.session_since.is_some_and(|from| {
-            let period = Period { from, to: made.period.to };
-            made.seat.accounts[made.server].during(period).len() > 1
-        })
-    }
+/// A session ends with what it was opened for: the account.
+fn session_may_be_over(made: &Made<'_>) -> bool {
+    made.session_since.is_some_and(|from| {
+        let period = Period { from, to: made.period.to };
+        made.seat.accounts[made.server].during(period).len() > 1
+    })
 }
 
 /// A token-service that does not answer in time for want of a processor: nothing was sent anywhere, so nothing is wrong.

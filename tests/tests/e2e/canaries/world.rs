@@ -1,6 +1,6 @@
 //! A gateway before one server of each kind, each with a secret of its own.
 
-use jwt_simple::prelude::{ECDSAP256KeyPairLike as _, ES256KeyPair};
+use jwt_simple::prelude::ES256KeyPair;
 use portcullis_tests::provider::Provider;
 use portcullis_tests::provider::clients::{Authentication, Client};
 use portcullis_tests::provider::shape::{Registration, Shape};
