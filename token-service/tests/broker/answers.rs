@@ -54,7 +54,14 @@ fn errors() -> Vec<(Answer, Outcome)> {
             rows.push((error(status, code), outcome));
         }
     }
-    // Who is not the token endpoint may say what it likes.
+    rows.extend(others(&error));
+    rows
+}
+
+/// What is no answer of a token endpoint may say what it likes.
+fn others(error: &dyn Fn(u16, Value) -> Answer) -> Vec<(Answer, Outcome)> {
+    use Outcome::{Later, OnceMore};
+    let mut rows = Vec::new();
     for status in [201, 302, 500, 502, 504] {
         rows.push((error(status, json!("invalid_grant")), OnceMore));
         rows.push((text(status, Some("1"), ""), OnceMore));

@@ -238,12 +238,7 @@ async fn token(State(server): State<AuthorizationServer>, headers: HeaderMap, bo
     match script {
         None => carry_out(),
         Some(Answer::Status(status, body)) => (status, Json(body)).into_response(),
-        Some(Answer::Text { status, retry_after, body }) => {
-            let headers = [("content-type", "application/json")].into_iter();
-            let headers = headers.chain(retry_after.map(|text| ("retry-after", text)));
-            let status = StatusCode::from_u16(status).expect("a status");
-            (status, AppendHeaders(headers.collect::<Vec<_>>()), Body::from(body)).into_response()
-        }
+        Some(Answer::Text { status, retry_after, body }) => text(status, retry_after, body),
         Some(Answer::RetryAfter(seconds)) => {
             (StatusCode::TOO_MANY_REQUESTS, [("retry-after", seconds.to_string())]).into_response()
         }
@@ -270,6 +265,13 @@ async fn token(State(server): State<AuthorizationServer>, headers: HeaderMap, bo
             answer
         }
     }
+}
+
+fn text(status: u16, retry_after: Option<&'static str>, body: String) -> Response {
+    let headers = [("content-type", "application/json")].into_iter();
+    let headers = headers.chain(retry_after.map(|text| ("retry-after", text)));
+    let status = StatusCode::from_u16(status).expect("a status");
+    (status, AppendHeaders(headers.collect::<Vec<_>>()), Body::from(body)).into_response()
 }
 
 async fn revoke(State(server): State<AuthorizationServer>, body: String) -> StatusCode {

@@ -78,18 +78,8 @@ async fn an_honest_provider_is_not_lent_to_another_server() {
     // The flow that the evil server began is led to the honest provider, with that client id.
     let evils = leaving(&Person::new(), &link_of(&whoami(&stack.agent(EVIL, Era::Modern)).await), ADA).await;
     let lure = |redirect_uri: &str| {
-        let mut pairs: Vec<(String, String)> = evils.query_pairs().into_owned().collect();
-        for (name, value) in &mut pairs {
-            match name.as_str() {
-                "client_id" => client.clone_into(value),
-                "redirect_uri" => redirect_uri.clone_into(value),
-                "resource" => *value = linear.url(),
-                _ => {}
-            }
-        }
-        let mut url = Url::parse(&honest.url(Endpoint::Authorize)).expect("a URL");
-        url.query_pairs_mut().extend_pairs(pairs);
-        url
+        let changed = [("client_id", &*client), ("redirect_uri", redirect_uri), ("resource", &linear.url())];
+        redirected(&evils, &honest.url(Endpoint::Authorize), changed)
     };
     let own = stack.callback_url(EVIL);
     let refused = ada.get(lure(&own).as_str()).await.expect("a page");
@@ -100,6 +90,18 @@ async fn an_honest_provider_is_not_lent_to_another_server() {
     let page = ada.open(back.as_str()).await.expect("a page");
     assert!((400..500).contains(&page.status), "{}", page.text());
     assert!(honest.ledger.token_requests().is_empty() && evil.ledger.token_requests().is_empty());
+}
+
+/// An authorization request as another provider would get it, with these parameters in place of its own.
+fn redirected(request: &Url, endpoint: &str, changed: [(&str, &str); 3]) -> Url {
+    let pairs = request.query_pairs().map(|(name, value)| {
+        let other =
+            changed.iter().find(|(changed, _)| *changed == name).map(|(_, value)| (*value).to_owned());
+        (name.into_owned(), other.unwrap_or_else(|| value.into_owned()))
+    });
+    let mut url = Url::parse(endpoint).expect("a URL");
+    url.query_pairs_mut().extend_pairs(pairs);
+    url
 }
 
 /// Agrees on the page of a link, and is the address that the browser would go to.

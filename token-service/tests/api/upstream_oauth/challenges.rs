@@ -8,12 +8,11 @@ use super::stand::{Input, Outcome, Stand};
 const GOOD: &str =
     r#"resource_metadata="{origin}/.well-known/oauth-protected-resource/{name}/mcp", scope="read""#;
 
-/// O20
-#[tokio::test]
-async fn challenges_are_read_tolerantly() {
+/// All lead to the description in its place, and none to the trap.
+fn challenges() -> Vec<String> {
     let trap = r#"resource_metadata="https://127.0.0.1:{canary}/x""#;
     let long = format!(r#"Bearer filler="{}", {trap}"#, "x".repeat(9 * 1024));
-    let taken = [
+    vec![
         format!("Basic realm=\"x\", Bearer {GOOD}"),
         format!("DPoP algs=\"ES256 RS256\", Basic realm=\"a, b\", bearer {GOOD}, Negotiate"),
         format!("BEARER   realm = \"x\" ,,, {GOOD}"),
@@ -32,8 +31,13 @@ async fn challenges_are_read_tolerantly() {
         r#",,=,"""",Bearer=,\"#.to_owned(),
         "Bearer dG9rZW42OA==".to_owned(),
         format!("Bearer scope=\"read \\\"x\\\" \u{7f}\", {GOOD}").replace('\u{7f}', "~"),
-    ];
-    let mut inputs: Vec<Input> = taken
+    ]
+}
+
+/// O20
+#[tokio::test]
+async fn challenges_are_read_tolerantly() {
+    let mut inputs: Vec<Input> = challenges()
         .into_iter()
         .map(|text| {
             Input::new("O20", text.clone(), Place::Server, Spoilt::challenge(text), Outcome::Connected)
