@@ -202,7 +202,7 @@ mod tests {
             twice.into_bytes(),
             form.into_bytes(),
             url.to_string().into_bytes(),
-            format!("{:?}", SECRET.as_bytes()).replace("]", ", ]").into_bytes(),
+            format!("{:?}", SECRET.as_bytes()).replace(']', ", ]").into_bytes(),
             utf16,
         ] {
             assert!(!found(written.clone()).is_empty(), "{}", String::from_utf8_lossy(&written));

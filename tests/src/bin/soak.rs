@@ -133,10 +133,11 @@ fn processes(figures: &mut Figures, samples: &Samples) {
     let (Some(first), Some(last)) = (samples.first(), samples.last()) else { return };
     let middle = samples.iter().find(|(calls, _)| *calls * 2 >= last.0).unwrap_or(last);
     for (index, process) in ["envoy", "token_service"].into_iter().enumerate() {
-        let kinds: [(&str, &'static str, fn(Usage) -> u64); 2] =
-            [("memory", "MiB", Usage::mebibytes), ("fds", "descriptors", |usage| usage.descriptors)];
-        for (what, unit, measure) in kinds {
-            let [start, half, end] = [first, middle, last].map(|(_, usage)| measure(usage[index]));
+        for (what, unit) in [("memory", "MiB"), ("fds", "descriptors")] {
+            let [start, half, end] = [first, middle, last].map(|(_, usage)| match what {
+                "memory" => usage[index].mebibytes(),
+                _ => usage[index].descriptors,
+            });
             add(figures, &format!("{process}_{what}_start"), start, unit, "none".into(), true);
             add(figures, &format!("{process}_{what}_middle"), half, unit, "none".into(), true);
             let most = half + half * GROWTH / 100 + 8;

@@ -96,14 +96,14 @@ impl Soak {
             session
         } else {
             let since = self.world.clock.now();
-                // The session may be over before the handshake is.
-                made.session_since = Some(since);
-                if let Err(refused) = agent.try_initialize(json!({})).await {
-                    return refused;
-                }
-                let session = Session { id: agent.session().map(str::to_owned), since };
-                self.line.sessions().insert(own.clone(), session.clone());
-                session
+            // The session may be over before the handshake is.
+            made.session_since = Some(since);
+            if let Err(refused) = agent.try_initialize(json!({})).await {
+                return refused;
+            }
+            let session = Session { id: agent.session().map(str::to_owned), since };
+            self.line.sessions().insert(own.clone(), session.clone());
+            session
         };
         made.session_since = Some(session.since);
         let reply = agent.in_session(session.id.as_deref()).call_tool(TESTIFY, arguments).await;

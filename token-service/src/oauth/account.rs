@@ -88,7 +88,7 @@ mod tests {
     use super::*;
     use crate::oauth::tests::authorization_server;
 
-    fn answer(value: Value) -> Option<String> {
+    fn answer(value: &Value) -> Option<String> {
         named_in(value.as_object().expect("an object"))
     }
 
@@ -106,11 +106,11 @@ mod tests {
             (json!({"sub": "248289761001"}), None),
         ] {
             let named = named.map(str::to_owned);
-            assert_eq!(answer(json!({"id_token": token(&claims)})), named, "{claims}");
+            assert_eq!(answer(&json!({"id_token": token(&claims)})), named, "{claims}");
             assert_eq!(named_by(claims.as_object().expect("an object")), named, "{claims}");
         }
-        assert_eq!(answer(json!({"team": {"id": "T1", "name": "Engines"}})).as_deref(), Some("Engines"));
-        assert_eq!(answer(json!({"workspace_name": "Engines"})).as_deref(), Some("Engines"));
+        assert_eq!(answer(&json!({"team": {"id": "T1", "name": "Engines"}})).as_deref(), Some("Engines"));
+        assert_eq!(answer(&json!({"workspace_name": "Engines"})).as_deref(), Some("Engines"));
     }
 
     #[test]
@@ -124,7 +124,7 @@ mod tests {
             json!({"team": "x", "workspace_name": {"a": 1}}),
             json!({"team": {"name": " \u{202e}\n"}}),
         ] {
-            assert_eq!(answer(bad.clone()), None, "{bad}");
+            assert_eq!(answer(&bad), None, "{bad}");
         }
     }
 

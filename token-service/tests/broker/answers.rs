@@ -127,7 +127,7 @@ async fn holds(answer: Answer, outcome: Outcome) {
     stage.provider.script([answer]);
     let credential = broker.credential(&grant, None).await;
     let requests = stage.provider.ledger().token_requests;
-    let state = stage.present(&ada.id).await.state;
+    let became = stage.present(&ada.id).await.state;
     match outcome {
         Outcome::OnceMore => {
             let owner = credential.as_ref().ok().and_then(|credential| stage.owner_of(credential));
@@ -135,11 +135,11 @@ async fn holds(answer: Answer, outcome: Outcome) {
         }
         Outcome::Later => {
             assert!(matches!(credential, Err(NoCredential::Unavailable { .. })), "{what}: {credential:?}");
-            assert_eq!((requests, state), (1, ConnectionState::Active), "{what}");
+            assert_eq!((requests, became), (1, ConnectionState::Active), "{what}");
         }
         Outcome::Administrator => {
             assert_eq!(credential.as_ref().err(), Some(&NoCredential::Misconfigured), "{what}");
-            assert_eq!((requests, state), (1, ConnectionState::Active), "{what}");
+            assert_eq!((requests, became), (1, ConnectionState::Active), "{what}");
         }
         Outcome::Reconnect(reason) => {
             assert_eq!((reconnect(&credential), requests), (Some(reason), 1), "{what}");

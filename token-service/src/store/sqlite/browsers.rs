@@ -278,7 +278,6 @@ pub(super) async fn take_flow(
     row.map(FlowRow::read).transpose()
 }
 
-#[expect(clippy::unnecessary_wraps, clippy::unused_async, reason = "one shape for all that writes")]
 pub(super) async fn note_wrong_browser(write: &mut Write, member: &MemberId) -> Result<()> {
     write.record("connect.wrong_browser", member);
     Ok(())
