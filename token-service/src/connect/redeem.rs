@@ -136,7 +136,8 @@ impl Service {
         let place = account::place(&provider.discovered.authorization_server, openid);
         let Some(place) = place.filter(|_| connection.account.is_none()) else { return connection };
         let asking = account::ask(&self.egress, place, &tokens.access);
-        let Some(name) = timeout(NAME_TIMEOUT, asking).await.ok().flatten() else { return connection };
+        let name = timeout(NAME_TIMEOUT, asking).await.ok().flatten();
+        let Some(name) = name.filter(|name| !account::repeats(name, tokens)) else { return connection };
         match self.store.set_account(&connection.id, connection.generation, &name).await {
             Ok(named) => named.unwrap_or(connection),
             Err(error) => {
@@ -208,7 +209,7 @@ impl Service {
             binding: flow.binding.clone(),
             generation,
             scopes: tokens.scopes.clone().unwrap_or_else(|| sealed.scopes.clone()),
-            account: tokens.account.clone(),
+            account: tokens.account.clone().filter(|name| !account::repeats(name, tokens)),
             now,
         }
     }

@@ -13,10 +13,14 @@ use url::Url;
 
 use super::AuthorizationServer;
 use super::json::{self, Object};
+use super::token::Tokens;
 use crate::egress::{EgressClient, EgressRequest};
 use crate::presets;
 
 const MAX_NAME: usize = 120;
+
+/// A shorter part of a token would be found by chance.
+const SHORTEST: usize = 8;
 
 /// The largest profile that is read, in bytes.
 const MAX_PROFILE: usize = 64 * 1024;
@@ -60,6 +64,14 @@ fn name(value: &Value) -> Option<String> {
     let text: String = value.as_str()?.chars().filter(shown).take(MAX_NAME).collect();
     let text = text.trim();
     (!text.is_empty()).then(|| text.to_owned())
+}
+
+/// Whether a name is none, but one of the tokens or a part of one. A name is kept and shown as it is.
+pub fn repeats(name: &str, tokens: &Tokens) -> bool {
+    let secrets = std::iter::once(&tokens.access).chain(&tokens.refresh).map(ExposeSecret::expose_secret);
+    secrets
+        .into_iter()
+        .any(|secret| name.contains(secret) || (name.len() >= SHORTEST && secret.contains(name)))
 }
 
 /// Where the name of an account of this provider can be asked for with the account's own token.
@@ -132,6 +144,24 @@ mod tests {
     fn a_name_is_one_line_that_reads_as_written() {
         assert_eq!(name(&json!("A\r\nB\u{202e}C\u{0}")).as_deref(), Some("ABC"));
         assert_eq!(name(&json!("ä".repeat(500))).map(|name| name.chars().count()), Some(MAX_NAME));
+    }
+
+    #[test]
+    fn a_token_is_no_name() {
+        let tokens = Tokens {
+            access: format!("at-{}", "5d1f0c".repeat(50)).into(),
+            refresh: Some("rt-77aa01c3".to_owned().into()),
+            expires_in: None,
+            scopes: None,
+            account: None,
+        };
+        let cut = format!("at-{}", "5d1f0c".repeat(15));
+        for secret in [cut.as_str(), "rt-77aa01c3", "I am rt-77aa01c3", "77aa01c3"] {
+            assert!(repeats(secret, &tokens), "{secret}");
+        }
+        for name in ["ada@example.com", "at-", "5d1f"] {
+            assert!(!repeats(name, &tokens), "{name}");
+        }
     }
 
     #[test]

@@ -256,7 +256,8 @@ async fn the_provider_says_no() {
 async fn the_token_endpoint_says_no() {
     for (answer, status) in [
         (Answer::Other(400, json!({"error": "invalid_grant"})), StatusCode::BAD_REQUEST),
-        (Answer::Other(401, json!({"error": "invalid_client"})), StatusCode::SERVICE_UNAVAILABLE),
+        // The client that the gateway registered is no more; the next link is with another.
+        (Answer::Other(401, json!({"error": "invalid_client"})), StatusCode::CONFLICT),
         (Answer::Other(503, json!("busy")), StatusCode::BAD_GATEWAY),
         (
             Answer::Other(200, json!({"access_token": "t", "token_type": "mac"})),

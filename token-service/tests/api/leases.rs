@@ -43,7 +43,10 @@ async fn a_key_gets_policy_and_credential() {
     let lease = service.lease_with_key("linear", &key).await;
     assert_eq!(lease.header("x-portcullis-service"), Some("1"));
     assert_eq!(lease.body["credential_headers"], json!([{"name": "authorization", "value": CANARY}]));
-    assert_snapshot!(lease.shown().replace(&id, "KEY").replace(CANARY, "CANARY"), @r#"
+    let session_key = lease.body["session_key"].as_str().expect("a key for sessions");
+    assert_eq!(session_key.len(), 64);
+    let shown = lease.shown().replace(&id, "KEY").replace(CANARY, "CANARY").replace(session_key, "SESSIONS");
+    assert_snapshot!(shown, @r#"
     200 OK
     {
       "caller": {
@@ -83,6 +86,7 @@ async fn a_key_gets_policy_and_credential() {
       "result": "granted",
       "revision": 3,
       "server_id": "srv_1",
+      "session_key": "SESSIONS",
       "ttl_ms": 60000,
       "workspace": {
         "id": "wsp_1",

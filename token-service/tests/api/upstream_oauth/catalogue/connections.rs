@@ -101,7 +101,8 @@ pub(super) const ROWS: [Row; 13] = [
         never: "more scopes without a consent",
         tests: &[
             "token-service/tests/broker/connections.rs::further_scopes_are_asked_for_three_times_an_hour",
-            "tests/tests/e2e/accounts/renewal.rs::a_tool_that_wants_more_scope_gets_it_by_a_new_consent",
+            "tests/tests/e2e/accounts/scopes.rs::a_tool_that_wants_more_scope_gets_it_by_a_new_consent",
+            "tests/tests/e2e/accounts/scopes.rs::a_server_that_always_wants_more_is_asked_for_three_times_an_hour",
         ],
     },
     Row {
