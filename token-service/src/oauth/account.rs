@@ -68,10 +68,10 @@ fn name(value: &Value) -> Option<String> {
 
 /// Whether a name is none, but one of the tokens or a part of one. A name is kept and shown as it is.
 pub fn repeats(name: &str, tokens: &Tokens) -> bool {
-    let secrets = std::iter::once(&tokens.access).chain(&tokens.refresh).map(ExposeSecret::expose_secret);
-    secrets
-        .into_iter()
-        .any(|secret| name.contains(secret) || (name.len() >= SHORTEST && secret.contains(name)))
+    std::iter::once(&tokens.access).chain(&tokens.refresh).any(|token| {
+        let token = token.expose_secret();
+        name.contains(token) || (name.len() >= SHORTEST && token.contains(name))
+    })
 }
 
 /// Where the name of an account of this provider can be asked for with the account's own token.
