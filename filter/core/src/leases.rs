@@ -106,6 +106,8 @@ pub struct LeaseCache {
     remembered: HashMap<Invalidation, Remembered>,
     /// Leases that reflect less than this revision are outdated.
     floor: u64,
+    /// How often something had to be forgotten.
+    invalidated: u64,
 }
 
 impl LeaseCache {
@@ -116,6 +118,7 @@ impl LeaseCache {
             denied: Bounded::new(MAX_DENIALS),
             remembered: HashMap::new(),
             floor: 0,
+            invalidated: 0,
         }
     }
 
@@ -206,6 +209,12 @@ impl LeaseCache {
         self.denied.insert(key, Denied { reason, expires_ms });
     }
 
+    /// Changes with every invalidation. A denial says nothing of the revision that it reflects, so one that was asked for
+    /// before the last of them may be outdated.
+    pub fn invalidated(&self) -> u64 {
+        self.invalidated
+    }
+
     /// Forgets all leases that `invalidations` name, and all denials, because an invalidation may be good news.
     /// `revision` is the cursor of the watch reply that brought them.
     pub fn invalidate(&mut self, invalidations: Vec<Invalidation>, revision: u64, now_ms: u64) {
@@ -213,6 +222,7 @@ impl LeaseCache {
             return;
         }
         self.denied.clear();
+        self.invalidated = self.invalidated.wrapping_add(1);
         self.remembered.retain(|_, known| now_ms.saturating_sub(known.at_ms) < INVALIDATION_MEMORY_MS);
         for invalidation in invalidations {
             if invalidation == Invalidation::All {
@@ -236,6 +246,7 @@ impl LeaseCache {
         self.held.clear();
         self.named.clear();
         self.denied.clear();
+        self.invalidated = self.invalidated.wrapping_add(1);
         self.remembered.clear();
         self.floor = revision;
     }

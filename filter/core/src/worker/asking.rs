@@ -111,7 +111,8 @@ impl Worker {
             Joined::Waiting => {}
             Joined::First => {
                 let (key, request) = (key.clone(), request());
-                let pending = PendingLease { flight, key, request, repeated: false, patient };
+                let invalidated = self.leases.invalidated();
+                let pending = PendingLease { flight, key, request, repeated: false, patient, invalidated };
                 self.calls.queue_lease(pending, &self.config.token_service);
             }
         }

@@ -41,6 +41,8 @@ pub(super) struct PendingLease {
     pub(super) repeated: bool,
     /// Whether it waits for a provider.
     pub(super) patient: bool,
+    /// [`LeaseCache::invalidated`](crate::leases::LeaseCache::invalidated) when it was asked for.
+    pub(super) invalidated: u64,
 }
 
 /// A session that is being asked for.

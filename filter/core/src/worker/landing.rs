@@ -50,7 +50,12 @@ impl Worker {
 
     /// A lease call has ended: tells every stream that waited for it.
     fn on_lease(&mut self, pending: PendingLease, reply: LeaseReply, now_ms: u64) -> Vec<u32> {
+        let overtaken = pending.invalidated != self.leases.invalidated();
         let answer = match reply {
+            LeaseReply::Denied { .. } if overtaken && !pending.repeated => {
+                self.ask_again(pending);
+                return Vec::new();
+            }
             LeaseReply::Granted(lease) => Ok(Access::from(*lease)),
             LeaseReply::ConnectRequired(connect) => Ok(Access::from(*connect)),
             LeaseReply::Denied { reason } => Err(self.on_denial(&pending, reason, now_ms)),
@@ -76,9 +81,7 @@ impl Worker {
         let landing = match self.leases.grant(pending.key.clone(), access, now_ms) {
             Ok(access) => LeaseState::Known(access),
             Err(Refused::Outdated) if !pending.repeated => {
-                // An invalidation overtook this answer: what was decided before it does not count.
-                let again = PendingLease { repeated: true, ..pending };
-                self.calls.queue_lease(again, &self.config.token_service);
+                self.ask_again(pending);
                 return Vec::new();
             }
             Err(Refused::Outdated) => unavailable,
@@ -92,9 +95,17 @@ impl Worker {
         self.wake(&pending.flight, &Landing::Lease(landing))
     }
 
+    /// An invalidation overtook the answer: what was decided before it does not count.
+    fn ask_again(&mut self, pending: PendingLease) {
+        let invalidated = self.leases.invalidated();
+        let again = PendingLease { repeated: true, invalidated, ..pending };
+        self.calls.queue_lease(again, &self.config.token_service);
+    }
+
     fn on_denial(&mut self, pending: &PendingLease, reason: DenyReason, now_ms: u64) -> LeaseState {
-        // About what this one call would need; others do with what there is.
-        if reason != DenyReason::TooManyScopes {
+        // About what this one call would need; others do with what there is. What may be outdated is not kept.
+        let overtaken = pending.invalidated != self.leases.invalidated();
+        if reason != DenyReason::TooManyScopes && !overtaken {
             self.leases.deny(pending.key.clone(), reason, now_ms);
         }
         LeaseState::Denied(reason)

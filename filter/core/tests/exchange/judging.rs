@@ -112,6 +112,31 @@ fn an_invalidation_that_overtakes_a_lease_makes_it_be_asked_for_again() {
 }
 
 #[wasm_bindgen_test(unsupported = test)]
+fn an_invalidation_that_overtakes_a_denial_makes_it_be_asked_for_again() {
+    let mut gateway = Gateway::ready();
+    let request = call("search");
+    let denied = json!({"result": "denied", "reason": "unknown_server"});
+    let stream = gateway.open(&request);
+    gateway.send_body(stream, &request.body);
+    let (id, _) = gateway.lease_call();
+    // Access was given while the answer was on its way.
+    gateway.news(&[Invalidation::Server("s1".into())]);
+    assert_eq!(gateway.answer(id, &denied), [0; 0], "too old to be used");
+    let (id, _) = gateway.lease_call();
+    gateway.news(&[Invalidation::Server("s1".into())]);
+    assert_eq!(gateway.answer(id, &denied), [stream], "once is enough");
+    assert_eq!(reply(gateway.resume(stream)).status, 404);
+    // But nobody else is told the same without being asked about.
+    let next = gateway.open(&request);
+    gateway.send_body(next, &request.body);
+    let (id, _) = gateway.lease_call();
+    let mut lease = granted(&[]);
+    lease["revision"] = 9.into();
+    assert_eq!(gateway.answer(id, &lease), [next]);
+    assert!(matches!(gateway.resume(next), Step::Forward { .. }));
+}
+
+#[wasm_bindgen_test(unsupported = test)]
 fn without_a_registry_requests_wait_and_then_fail_closed() {
     let mut gateway = Gateway::new();
     let request = call("search");
