@@ -1,6 +1,9 @@
 //! Leases: what the token-service hands the filter for one caller on one server.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::digest::Digest;
 use crate::names::Slug;
@@ -47,16 +50,38 @@ pub const MAX_CHALLENGE_BYTES: usize = 4096;
 pub enum CallerProof {
     /// An API key that is spelt right; the token-service knows whether it exists.
     ApiKey { id: String, digest: Digest },
-    /// A token whose signature, issuer, audience and times the filter has verified.
+    /// A token of a configured issuer whose signature, issuer, audience and times the filter has verified.
     Jwt {
         issuer: String,
         subject: String,
         /// The value of the issuer's workspace claim, where it has one.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         workspace_claim: Option<String>,
+        /// Every value of `aud`.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        audiences: Vec<String>,
+        /// `iat`, seconds since the epoch.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        issued_at: Option<u64>,
+        /// Those of [`crate::watch::IssuerEntry::claims`] that the token has.
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        claims: BTreeMap<String, Value>,
         /// Seconds since the epoch; no lease outlives the token.
         expires_at: u64,
     },
+    /// An access token that the gateway's own authorization server has issued for this very server, verified by the
+    /// filter as the other kind is.
+    AccessToken {
+        /// The sign-in that it comes from, its claim `sid`: who that is, and whether it still holds, the token-service
+        /// knows.
+        session: String,
+        /// The scopes of this token.
+        scopes: Vec<String>,
+        /// Seconds since the epoch; no lease outlives the token.
+        expires_at: u64,
+    },
+    /// A token that only its issuer can judge (RFC 7662).
+    Opaque { token: SecretText },
 }
 
 /// Answer of `POST /v1/leases`, always with status 200.
@@ -92,6 +117,9 @@ pub struct Lease {
     #[serde(default)]
     pub credential_generation: u64,
     pub policy: Policy,
+    /// What the caller's own credential takes away besides.
+    #[serde(default, skip_serializing_if = "CredentialLimits::is_empty")]
+    pub limits: CredentialLimits,
     /// Set on every request to the upstream, replacing whatever the client sent under these names.
     pub credential_headers: Vec<CredentialHeader>,
     /// Binds the upstream's session ids to this caller and server, see [`crate::session`]. Absent from a token-service that
@@ -114,6 +142,9 @@ pub struct ConnectRequired {
     /// The connection that there will be: an invalidation of it ends the use of this answer.
     pub connection_id: String,
     pub policy: Policy,
+    /// What the caller's own credential takes away besides.
+    #[serde(default, skip_serializing_if = "CredentialLimits::is_empty")]
+    pub limits: CredentialLimits,
     /// Stands for all of the above when the request is sent to the token-service.
     pub handle: SecretText,
     /// How long the filter may use this answer, from when it received it.
@@ -133,6 +164,30 @@ pub struct Caller {
     /// The API key's id where one was used.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key_id: Option<String>,
+    /// The sign-in's id where an access token of the gateway was used.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session_id: Option<String>,
+    /// The OAuth client that an access token of the gateway was issued to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_id: Option<String>,
+}
+
+/// What a credential takes away, on top of policy. Like a policy it can only remove.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CredentialLimits {
+    /// The networks that it may be used from, as CIDR; empty means any.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sources: Vec<String>,
+    /// The tools that an access token without [`crate::scopes::WRITE`] may call: those that are known to read only. `None` if
+    /// its scopes leave all. Lists show the others all the same, because the client can ask for the scope.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reading_tools: Option<Vec<String>>,
+}
+
+impl CredentialLimits {
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// Which kind of gateway credential the caller showed.
@@ -141,7 +196,12 @@ pub struct Caller {
 pub enum CredentialKind {
     MemberKey,
     ServiceKey,
+    /// A token of the company's identity provider, verified here.
     Jwt,
+    /// A token that the identity provider was asked about.
+    OpaqueToken,
+    /// A token of the gateway's own authorization server.
+    AccessToken,
 }
 
 impl CredentialKind {
@@ -150,6 +210,8 @@ impl CredentialKind {
             Self::MemberKey => "member_key",
             Self::ServiceKey => "service_key",
             Self::Jwt => "jwt",
+            Self::OpaqueToken => "opaque_token",
+            Self::AccessToken => "access_token",
         }
     }
 }
@@ -177,6 +239,8 @@ pub enum DenyReason {
     ExpiredCredential,
     /// Switched off by an administrator.
     DisabledCredential,
+    /// The token is good, but not for this server: its audience or its claims are not what the server's rules ask for.
+    NotForThisServer,
     /// The credential belongs to another workspace than the path names.
     WrongWorkspace,
     /// No such server for this caller: unknown, disabled, or not provisioned; callers cannot tell which.

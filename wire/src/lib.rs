@@ -17,6 +17,7 @@ pub mod digest;
 pub mod lease;
 pub mod names;
 pub mod policy;
+pub mod scopes;
 pub mod secret;
 pub mod session;
 pub mod unconnected;

@@ -41,6 +41,9 @@ pub struct WatchReply {
 pub struct Registry {
     pub servers: Vec<ServerEntry>,
     pub issuers: Vec<IssuerEntry>,
+    /// Whether a bearer token that is no JWT may be one that an issuer can be asked about.
+    #[serde(default)]
+    pub accepts_opaque_tokens: bool,
 }
 
 /// One server, as far as the filter needs to know it. Holds no secret.
@@ -93,6 +96,21 @@ pub struct IssuerEntry {
     /// The claim that names the caller's workspace.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub workspace_claim: Option<String>,
+    /// Further claims that are handed over with the proof, for the token-service to judge.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub claims: Vec<String>,
+    /// Whether the URL of the server path that is called is accepted as `aud` besides [`Self::audiences`].
+    #[serde(default)]
+    pub accepts_resource: bool,
+    /// How far the issuer's clock may be off, in seconds; 30 if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clock_tolerance: Option<u32>,
+    /// Its tokens are not verified by the filter: they are handed to the token-service, which asks the issuer.
+    #[serde(default)]
+    pub introspected: bool,
+    /// The gateway itself. Its tokens are for one server each, and name the sign-in (`sid`) and the scopes.
+    #[serde(default)]
+    pub gateway: bool,
     pub keys: Vec<VerificationKey>,
 }
 
@@ -133,6 +151,8 @@ impl Algorithm {
 pub enum Invalidation {
     Member(String),
     Key(String),
+    /// A sign-in of an OAuth client.
+    Session(String),
     Workspace(String),
     Server(String),
     Connection(String),

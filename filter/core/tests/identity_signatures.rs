@@ -44,10 +44,15 @@ fn registry() -> Registry {
         audiences: vec![],
         require_at_jwt: false,
         workspace_claim: None,
+        claims: vec![],
+        accepts_resource: false,
+        clock_tolerance: None,
+        introspected: false,
+        gateway: false,
         keys,
     };
     let (registry, left_out) =
-        Registry::compile(watch::Registry { servers: vec![], issuers: vec![issuer] }, 1);
+        Registry::compile(watch::Registry { issuers: vec![issuer], ..Default::default() }, 1);
     assert_eq!(left_out, [], "real keys are taken");
     registry
 }

@@ -9,6 +9,8 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE, URL_SAFE_NO_PAD};
 use portcullis_filter_core::exchange::SignatureVerifier;
 use portcullis_filter_core::identity::{Expectations, Fault, VerifiedToken, VerifiedTokens};
 use portcullis_filter_core::registry::Registry;
+use std::collections::BTreeMap;
+
 use portcullis_wire::digest::Digest;
 use portcullis_wire::lease::CallerProof;
 use portcullis_wire::secret::SecretText;
@@ -45,7 +47,18 @@ fn key(key_id: Option<&str>, algorithm: Algorithm, filler: u8) -> VerificationKe
 }
 
 fn issuer(name: &str, keys: Vec<VerificationKey>) -> IssuerEntry {
-    IssuerEntry { issuer: name.into(), audiences: vec![], require_at_jwt: false, workspace_claim: None, keys }
+    IssuerEntry {
+        issuer: name.into(),
+        audiences: vec![],
+        require_at_jwt: false,
+        workspace_claim: None,
+        claims: vec![],
+        accepts_resource: false,
+        clock_tolerance: None,
+        introspected: false,
+        gateway: false,
+        keys,
+    }
 }
 
 /// Tokens for one resource come from `idp`, tokens for an audience from `corp`; `two` has two keys of one algorithm.
@@ -73,7 +86,7 @@ fn issuers() -> Vec<IssuerEntry> {
 }
 
 fn registry(issuers: Vec<IssuerEntry>, revision: u64) -> Registry {
-    let (registry, left_out) = Registry::compile(watch::Registry { servers: vec![], issuers }, revision);
+    let (registry, left_out) = Registry::compile(watch::Registry { issuers, ..Default::default() }, revision);
     assert_eq!(left_out, []);
     registry
 }
@@ -182,6 +195,9 @@ fn a_good_token_of_every_algorithm() {
                 issuer: "https://idp.example".into(),
                 subject: "u1".into(),
                 workspace_claim: None,
+                audiences: vec![],
+                issued_at: None,
+                claims: BTreeMap::new(),
                 expires_at: NOW + 300
             }
         );

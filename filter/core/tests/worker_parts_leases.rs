@@ -5,7 +5,8 @@ use portcullis_filter_core::leases::{
 };
 use portcullis_wire::digest::Digest;
 use portcullis_wire::lease::{
-    Caller, ConnectRequired, CredentialHeader, CredentialKind, DenyReason, Lease, WorkspaceRef,
+    Caller, ConnectRequired, CredentialHeader, CredentialKind, CredentialLimits, DenyReason, Lease,
+    WorkspaceRef,
 };
 use portcullis_wire::names::Slug;
 use portcullis_wire::policy::Policy;
@@ -35,12 +36,15 @@ fn lease(credential: &str, server: &str, revision: u64) -> Lease {
             name: "Ada".into(),
             credential: CredentialKind::MemberKey,
             key_id: Some(format!("k-{credential}")),
+            session_id: None,
+            client_id: None,
         },
         workspace: WorkspaceRef { id: "w1".into(), slug: slug("core") },
         server_id: server.into(),
         connection_id: Some(format!("c-{credential}-{server}")),
         credential_generation: 0,
         policy: Policy::default(),
+        limits: CredentialLimits::default(),
         credential_headers: vec![CredentialHeader {
             name: "authorization".into(),
             value: SecretText::new(format!("Bearer upstream-{credential}-{server}")),
@@ -250,6 +254,7 @@ fn connect_required(credential: &str, server: &str, revision: u64) -> ConnectReq
         server_id: lease.server_id,
         connection_id: lease.connection_id.expect("one"),
         policy: lease.policy,
+        limits: lease.limits,
         handle: SecretText::new("handle".into()),
         ttl_ms: 60_000,
         revision,

@@ -29,11 +29,23 @@ fn key(key_id: Option<&str>, algorithm: Algorithm, filler: u8) -> VerificationKe
 }
 
 fn issuer(name: &str, keys: Vec<VerificationKey>) -> IssuerEntry {
-    IssuerEntry { issuer: name.into(), audiences: vec![], require_at_jwt: false, workspace_claim: None, keys }
+    IssuerEntry {
+        issuer: name.into(),
+        audiences: vec![],
+        require_at_jwt: false,
+        workspace_claim: None,
+        claims: vec![],
+        accepts_resource: false,
+        clock_tolerance: None,
+        introspected: false,
+        gateway: false,
+        keys,
+    }
 }
 
 fn compile(servers: Vec<ServerEntry>, issuers: Vec<IssuerEntry>) -> (Registry, Vec<String>) {
-    let (registry, left_out) = Registry::compile(watch::Registry { servers, issuers }, 7);
+    let (registry, left_out) =
+        Registry::compile(watch::Registry { servers, issuers, ..Default::default() }, 7);
     (registry, left_out.into_iter().map(|entry| entry.entry).collect())
 }
 

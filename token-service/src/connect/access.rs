@@ -1,5 +1,7 @@
 //! Which servers a person may connect an account to.
 
+use std::collections::BTreeMap;
+
 use portcullis_wire::lease::{CallerProof, LeaseRequest};
 
 use crate::domain::ids::{MemberId, ServerId};
@@ -49,6 +51,9 @@ impl Service {
             issuer: identity.issuer.clone(),
             subject: identity.subject.clone(),
             workspace_claim: None,
+            audiences: Vec::new(),
+            issued_at: None,
+            claims: BTreeMap::new(),
             expires_at: 0,
         };
         let request = LeaseRequest {

@@ -45,6 +45,11 @@ impl Issuer {
                 WorkspaceMapping::Claim(claim) => Some(claim.clone()),
                 WorkspaceMapping::Fixed(_) | WorkspaceMapping::Membership => None,
             },
+            claims: Vec::new(),
+            accepts_resource: false,
+            clock_tolerance: None,
+            introspected: false,
+            gateway: false,
             keys: self.keys.clone(),
         }
     }

@@ -5,7 +5,9 @@
 use std::collections::BTreeSet;
 
 use portcullis_wire::digest::Digest;
-use portcullis_wire::lease::{Caller, CallerProof, CredentialKind, DenyReason, LeaseRequest, WorkspaceRef};
+use portcullis_wire::lease::{
+    Caller, CallerProof, CredentialKind, CredentialLimits, DenyReason, LeaseRequest, WorkspaceRef,
+};
 use portcullis_wire::policy::Policy;
 use subtle::ConstantTimeEq as _;
 
@@ -64,6 +66,8 @@ pub struct ServerFacts {
     pub provisioned: BTreeSet<WorkspaceId>,
     /// Every policy entry on this server that may concern the caller; others do no harm.
     pub policies: Vec<PolicyEntry>,
+    /// The tools that are known to read only; read only where the credential makes them matter.
+    pub reading_tools: Vec<String>,
 }
 
 /// What follows from the facts.
@@ -87,6 +91,8 @@ pub struct Grant {
     pub workspace: WorkspaceRef,
     pub server: Server,
     pub policy: Policy,
+    /// What the caller's own credential takes away besides.
+    pub limits: CredentialLimits,
     /// When the caller's own credential expires.
     pub not_after: Option<Timestamp>,
     pub revision: Revision,
@@ -100,7 +106,7 @@ pub fn resolve(request: &LeaseRequest, facts: &LeaseFacts, now: Timestamp) -> Re
         }
         (
             CallerFacts::Token(token),
-            CallerProof::Jwt { issuer, subject, workspace_claim: claim, expires_at },
+            CallerProof::Jwt { issuer, subject, workspace_claim: claim, expires_at, .. },
         ) => {
             let identity = Identity { issuer: issuer.clone(), subject: subject.clone() };
             by_token(token, identity, claim.as_deref(), Timestamp::from_seconds(*expires_at), request, now)
@@ -151,12 +157,16 @@ fn by_key<'facts>(
             name: settings.name.clone(),
             credential: CredentialKind::ServiceKey,
             key_id: Some(key.id.to_string()),
+            session_id: None,
+            client_id: None,
         },
         (KeyOwner::Member(owner), Some(member)) if *owner == member.id => Caller {
             id: member.id.to_string(),
             name: member.name.clone(),
             credential: CredentialKind::MemberKey,
             key_id: Some(key.id.to_string()),
+            session_id: None,
+            client_id: None,
         },
         (KeyOwner::Member(_), _) => return Err(DenyReason::UnknownCredential),
     };
@@ -215,6 +225,8 @@ fn by_token<'facts>(
         name: member.name.clone(),
         credential: CredentialKind::Jwt,
         key_id: None,
+        session_id: None,
+        client_id: None,
     };
     let known =
         KnownCaller { caller, workspace, member: Some(member), key: None, not_after: Some(expires_at) };
@@ -258,6 +270,7 @@ fn finish(standing: Standing<'_>, facts: &LeaseFacts) -> Result<Resolution, Deny
                 workspace: known.workspace.reference(),
                 server: server.server.clone(),
                 policy,
+                limits: CredentialLimits::default(),
                 not_after: known.not_after,
                 revision: facts.revision,
             })))

@@ -12,6 +12,8 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use serde::Deserialize;
+use serde_json::Value;
 
 use super::Result;
 use crate::clock::Timestamp;
@@ -240,6 +242,21 @@ pub struct Catalogue {
     pub learnt_at: Timestamp,
     /// Results by method: `initialize`, `server/discover`, `tools/list`, …; lists hold all pages in one.
     pub results: std::collections::BTreeMap<String, String>,
+}
+
+impl Catalogue {
+    /// The tools that say that they only read (MCP, schema, `ToolAnnotations.readOnlyHint`). A tool that does not say
+    /// counts as one that writes, and so does every tool of a list that cannot be read.
+    pub fn reading_tools(&self) -> Vec<String> {
+        #[derive(Deserialize)]
+        struct Tools {
+            tools: Vec<Value>,
+        }
+        let list = self.results.get("tools/list").and_then(|list| serde_json::from_str::<Tools>(list).ok());
+        let tools = list.map(|list| list.tools).unwrap_or_default();
+        let reads = |tool: &&Value| tool["annotations"]["readOnlyHint"] == Value::Bool(true);
+        tools.iter().filter(reads).filter_map(|tool| tool["name"].as_str().map(str::to_owned)).collect()
+    }
 }
 
 /// A session of an upstream.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use portcullis_wire::lease::{Caller, CredentialKind};
+use portcullis_wire::lease::{Caller, CredentialKind, CredentialLimits};
 use portcullis_wire::policy::Policy;
 
 use super::learn::learn;
@@ -99,6 +99,8 @@ impl Service {
             name: member.name.clone(),
             credential: CredentialKind::Jwt,
             key_id: None,
+            session_id: None,
+            client_id: None,
         };
         Ok(Some(Grant {
             caller,
@@ -106,6 +108,7 @@ impl Service {
             workspace: workspace.reference(),
             server: server.clone(),
             policy: Policy::default(),
+            limits: CredentialLimits::default(),
             not_after: None,
             revision: server.revision,
         }))

@@ -29,7 +29,7 @@ use portcullis_token_service::store::{
     InitialWorkspaces, NewMember, NewServer, NewWorkspace, SqliteStore, Store,
 };
 use portcullis_token_service::vault::Vault;
-use portcullis_wire::lease::{Caller, CredentialKind, Rejected};
+use portcullis_wire::lease::{Caller, CredentialKind, CredentialLimits, Rejected};
 use portcullis_wire::names::Slug;
 use portcullis_wire::policy::Policy;
 use portcullis_wire::watch::PayloadPolicy;
@@ -281,12 +281,15 @@ pub(crate) async fn member_grant(store: &dyn Store, server: &str, name: &str) ->
             name: name.to_owned(),
             credential: CredentialKind::MemberKey,
             key_id: None,
+            session_id: None,
+            client_id: None,
         },
         member: Some(member),
         workspace: workspace.reference(),
         revision: server.revision,
         server,
         policy: Policy::default(),
+        limits: CredentialLimits::default(),
         not_after: None,
     }
 }

@@ -1,6 +1,7 @@
 //! What a token says, and whether it may say so: everything about a JWT but its signature (RFC 7519, RFC 8725).
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use base64::Engine as _;
@@ -82,6 +83,9 @@ impl VerifiedToken {
             issuer: self.issuer.clone(),
             subject: self.subject.clone(),
             workspace_claim: self.workspace_claim.clone(),
+            audiences: Vec::new(),
+            issued_at: None,
+            claims: BTreeMap::new(),
             expires_at: self.expires_at,
         }
     }

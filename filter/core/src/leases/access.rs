@@ -106,6 +106,7 @@ impl Access {
         [
             Some(Invalidation::Member(self.caller().id.clone())),
             self.caller().key_id.clone().map(Invalidation::Key),
+            self.caller().session_id.clone().map(Invalidation::Session),
             Some(Invalidation::Workspace(self.workspace().id.clone())),
             Some(Invalidation::Server(self.server_id().to_owned())),
             self.connection_id().map(|id| Invalidation::Connection(id.to_owned())),

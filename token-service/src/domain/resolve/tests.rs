@@ -1,3 +1,5 @@
+use std::collections::BTreeMap;
+
 use portcullis_wire::names::Slug;
 use portcullis_wire::policy::{Kind, Level, NameRules, Pattern};
 use portcullis_wire::watch::PayloadPolicy;
@@ -77,7 +79,7 @@ fn server_facts(policies: Vec<PolicyEntry>) -> ServerFacts {
         origin: Origin::Api,
         revision: Revision(1),
     };
-    ServerFacts { server, provisioned: BTreeSet::from(["core".into()]), policies }
+    ServerFacts { server, provisioned: BTreeSet::from(["core".into()]), policies, reading_tools: Vec::new() }
 }
 
 fn key_facts() -> KeyFacts {
@@ -132,6 +134,9 @@ fn token_request(claim: Option<&str>, path: Option<&str>) -> LeaseRequest {
         issuer: ISSUER.into(),
         subject: "ada".into(),
         workspace_claim: claim.map(str::to_owned),
+        audiences: Vec::new(),
+        issued_at: None,
+        claims: BTreeMap::new(),
         expires_at: 101,
     };
     LeaseRequest { server: slug("linear"), workspace: path.map(slug), proof, rejected: None, wait_ms: None }
@@ -159,6 +164,8 @@ fn a_members_key_acts_as_the_member() {
         name: "Ada".into(),
         credential: CredentialKind::MemberKey,
         key_id: Some("key".into()),
+        session_id: None,
+        client_id: None,
     };
     assert_eq!((grant.caller, grant.workspace), (caller, workspace("core").reference()));
     assert_eq!((grant.revision, grant.not_after), (Revision(7), None));
@@ -199,6 +206,8 @@ fn a_service_key_acts_for_itself() {
         name: "CI".into(),
         credential: CredentialKind::ServiceKey,
         key_id: Some("key".into()),
+        session_id: None,
+        client_id: None,
     };
     assert_eq!((grant.caller, grant.not_after), (caller, Some(Timestamp(100_001))));
 }

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use std::collections::BTreeMap;
+
 use portcullis_wire::digest::Digest;
 use portcullis_wire::lease::{CallerProof, LeaseRequest};
 
@@ -28,6 +30,9 @@ fn token_proof(subject: u32, claim: Option<&str>) -> CallerProof {
         issuer: identity.issuer,
         subject: identity.subject,
         workspace_claim: claim.map(str::to_owned),
+        audiences: Vec::new(),
+        issued_at: None,
+        claims: BTreeMap::new(),
         expires_at: 10,
     }
 }
@@ -43,6 +48,7 @@ pub(in crate::store) async fn a_key_brings_its_facts(database: &dyn Database) {
         server,
         provisioned: BTreeSet::from([workspace.id.clone()]),
         policies: Vec::new(),
+        reading_tools: Vec::new(),
     });
 
     let facts = store.lease_facts(&request("server-1", key_proof(key.id.as_str()))).await.expect("reads");

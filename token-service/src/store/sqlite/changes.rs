@@ -50,6 +50,7 @@ fn read(row: ChangeRow) -> Result<Option<Invalidation>> {
         "registry" => return Ok(None),
         "member" => Invalidation::Member(subject),
         "key" => Invalidation::Key(subject),
+        "session" => Invalidation::Session(subject),
         "workspace" => Invalidation::Workspace(subject),
         "server" => Invalidation::Server(subject),
         "connection" => Invalidation::Connection(subject),

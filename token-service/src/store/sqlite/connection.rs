@@ -198,6 +198,7 @@ fn spell(invalidation: Invalidation) -> (&'static str, String) {
     match invalidation {
         Invalidation::Member(id) => ("member", id),
         Invalidation::Key(id) => ("key", id),
+        Invalidation::Session(id) => ("session", id),
         Invalidation::Workspace(id) => ("workspace", id),
         Invalidation::Server(id) => ("server", id),
         Invalidation::Connection(id) => ("connection", id),

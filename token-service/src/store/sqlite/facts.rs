@@ -3,11 +3,12 @@
 use std::collections::BTreeSet;
 
 use portcullis_wire::lease::{CallerProof, LeaseRequest};
+use portcullis_wire::scopes::WRITE;
 use sqlx::sqlite::SqliteConnection;
 
 use super::connection::current_revision;
 use super::convert::{RowName, to_json};
-use super::{issuers, keys, members, policies, servers, workspaces};
+use super::{issuers, keys, members, policies, servers, upstreams, workspaces};
 use crate::domain::ids::{KeyId, WorkspaceId};
 use crate::domain::people::{Identity, KeyOwner, Workspace};
 use crate::domain::resolve::{CallerFacts, KeyFacts, LeaseFacts, Membership, ServerFacts, TokenFacts};
@@ -24,6 +25,8 @@ pub(super) async fn lease_facts(
             let identity = Identity { issuer: issuer.clone(), subject: subject.clone() };
             CallerFacts::Token(token(connection, &identity, workspace_claim.as_deref()).await?)
         }
+        // Nobody is known by these yet, so nobody is behind them.
+        CallerProof::AccessToken { .. } | CallerProof::Opaque { .. } => CallerFacts::ApiKey(None),
     };
     let server = server(connection, request, &caller).await?;
     Ok(LeaseFacts { revision, caller, server })
@@ -65,6 +68,11 @@ async fn existing_workspace(connection: &mut SqliteConnection, id: &WorkspaceId)
     })
 }
 
+/// Whether the credential is good for reading only.
+fn reads_only(request: &LeaseRequest) -> bool {
+    matches!(&request.proof, CallerProof::AccessToken { scopes, .. } if !scopes.iter().any(|scope| scope == WRITE))
+}
+
 async fn server(
     connection: &mut SqliteConnection,
     request: &LeaseRequest,
@@ -98,5 +106,10 @@ async fn server(
     .await?;
     let provisioned: BTreeSet<WorkspaceId> = provisioned.into_iter().map(WorkspaceId::from).collect();
     let policies = policies::on_server(connection, &server.id, &workspaces, &members, key).await?;
-    Ok(Some(ServerFacts { server, provisioned, policies }))
+    let reading_tools = if reads_only(request) {
+        upstreams::catalogue(connection, &server.id).await?.unwrap_or_default().reading_tools()
+    } else {
+        Vec::new()
+    };
+    Ok(Some(ServerFacts { server, provisioned, policies, reading_tools }))
 }
