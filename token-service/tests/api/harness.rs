@@ -143,6 +143,11 @@ impl Service {
         &self.directory
     }
 
+    /// What its handlers share, for what otherwise happens by itself.
+    pub(crate) fn shared(&self) -> Shared {
+        Arc::clone(&self.shared)
+    }
+
     pub(crate) fn token(&self) -> &str {
         &self.token
     }

@@ -6,6 +6,7 @@ mod access;
 mod admin_api;
 mod audit;
 mod authorization;
+mod authorization_server;
 mod browser;
 mod callback;
 mod command_line;

@@ -33,19 +33,22 @@ const PROTOCOL_VERSION: HeaderName = HeaderName::from_static("mcp-protocol-versi
 
 pub(super) fn routes(settings: &AuthorizationSettings) -> Router<Shared> {
     let documents = Router::new()
-        .route("/.well-known/oauth-authorization-server", get(metadata::server))
-        .route("/.well-known/openid-configuration", get(metadata::server))
-        .route("/.well-known/oauth-protected-resource/{first}/mcp", get(metadata::resource))
+        .route("/.well-known/oauth-authorization-server", get(metadata::server).options(preflight))
+        .route("/.well-known/openid-configuration", get(metadata::server).options(preflight))
+        .route(
+            "/.well-known/oauth-protected-resource/{first}/mcp",
+            get(metadata::resource).options(preflight),
+        )
         .route(
             "/.well-known/oauth-protected-resource/{first}/{second}/mcp",
-            get(metadata::workspace_resource),
+            get(metadata::workspace_resource).options(preflight),
         )
-        .route("/oauth/jwks", get(metadata::keys))
+        .route("/oauth/jwks", get(metadata::keys).options(preflight))
         .layer(for_everybody());
     let endpoints = Router::new()
-        .route("/oauth/token", post(token::token))
-        .route("/oauth/revoke", post(tokens::revoke))
-        .route("/oauth/register", post(register::register))
+        .route("/oauth/token", post(token::token).options(preflight))
+        .route("/oauth/revoke", post(tokens::revoke).options(preflight))
+        .route("/oauth/register", post(register::register).options(preflight))
         .layer(for_listed(&settings.browser_origins));
     Router::new()
         .route("/oauth/authorize", get(authorize::authorize))
@@ -55,6 +58,10 @@ pub(super) fn routes(settings: &AuthorizationSettings) -> Router<Shared> {
         .merge(documents)
         .merge(endpoints)
 }
+
+/// What browsers ask before the request itself. The layers answer in its place; without the route they would not be
+/// asked.
+async fn preflight() {}
 
 /// Documents without secrets, which web pages may read wherever they are from.
 fn for_everybody() -> CorsLayer {
