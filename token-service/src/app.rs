@@ -20,6 +20,7 @@ use crate::connect::ConnectLinks;
 use crate::egress::EgressClient;
 use crate::http;
 use crate::http::listen::{ListenError, Listener};
+use crate::identity_provider::{IdentityProviders, follow_keys};
 use crate::jobs::{self, Follower};
 use crate::key_use::KeyUse;
 use crate::shutdown::Shutdown;
@@ -130,6 +131,7 @@ impl App {
                 jobs::write_key_uses(&shared),
                 jobs::prune_changes(&shared),
                 shared.learn_catalogues(),
+                follow_keys(&shared),
                 jobs::renew_connections(&shared),
                 jobs::sweep_browsers(&shared),
             )
@@ -220,6 +222,7 @@ async fn open(
         shutdown,
         egress,
         broker,
+        identity_providers: IdentityProviders::default(),
         links: ConnectLinks::default(),
         unconnected: Work::default(),
         settings,

@@ -21,6 +21,7 @@ pub mod people;
 pub mod policy;
 pub mod resolve;
 pub mod server;
+pub mod token_rules;
 pub mod url;
 
 use serde::{Deserialize, Serialize};

@@ -98,6 +98,6 @@ fn registry(snapshot: &RegistrySnapshot) -> Registry {
     Registry {
         servers: snapshot.servers.iter().map(Server::entry).collect(),
         issuers: snapshot.issuers.iter().map(Issuer::entry).collect(),
-        accepts_opaque_tokens: false,
+        accepts_opaque_tokens: snapshot.issuers.iter().any(Issuer::is_introspected),
     }
 }

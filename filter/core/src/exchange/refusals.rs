@@ -50,10 +50,11 @@ pub(super) fn denied(reason: DenyReason) -> LocalReply {
         DenyReason::UnknownCredential => unauthenticated(CredentialFault::Unknown),
         DenyReason::ExpiredCredential => unauthenticated(CredentialFault::Expired),
         DenyReason::DisabledCredential => unauthenticated(CredentialFault::Disabled),
+        DenyReason::WrongAudience => unauthenticated(CredentialFault::WrongAudience),
         DenyReason::NotForThisServer => LocalReply::error(
             403,
             code::POLICY_DENIED,
-            "This token is not accepted for this server. Ask the gateway's operator which audience and claims it has to have.",
+            "This token is not accepted for this server. Ask the gateway's operator which claims it has to have.",
             "not_for_this_server",
         ),
         DenyReason::WrongWorkspace => LocalReply::error(
