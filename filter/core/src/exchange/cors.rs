@@ -96,8 +96,8 @@ fn allowed_headers(headers: &Headers) -> String {
             && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
             && !is_known(name)
     };
-    let named: Vec<String> = names.filter(fits).take(MAX_NAMED).collect();
-    std::iter::once(HEADERS).chain(named.iter().map(String::as_str)).collect::<Vec<_>>().join(", ")
+    let further: Vec<String> = names.filter(fits).take(MAX_NAMED).collect();
+    std::iter::once(HEADERS).chain(further.iter().map(String::as_str)).collect::<Vec<_>>().join(", ")
 }
 
 #[cfg(test)]

@@ -41,10 +41,10 @@ impl Shown {
 
     fn read(claims: Value<'_, '_>, names: &[String]) -> Result<Self, Fault> {
         let audiences = audiences(claims)?.into_iter().map(Cow::into_owned).collect();
-        let named = names.iter().filter_map(|name| Some((name, claims.get(name)?)));
+        let there = names.iter().filter_map(|name| Some((name, claims.get(name)?)));
         let read =
             |value: Value<'_, '_>| serde_json::from_slice(value.raw()).map_err(|_| Fault::BadTokenClaims);
-        let claims_shown = named.map(|(name, value)| Ok((name.clone(), read(value)?)));
+        let claims_shown = there.map(|(name, value)| Ok((name.clone(), read(value)?)));
         Ok(Self {
             audiences,
             issued_at: time(claims.get("iat"))?,

@@ -77,7 +77,8 @@ pub(super) fn is_opaque(token: &str) -> bool {
     let header = token.split('.').next().unwrap_or_default();
     let start = URL_SAFE_NO_PAD.decode(header.get(..4).unwrap_or(header)).unwrap_or_default();
     let starts_as_object = start.first() == Some(&b'{');
-    !is_ours && !(has_three_parts && starts_as_object)
+    let is_jwt = has_three_parts && starts_as_object;
+    !is_ours && !is_jwt
 }
 
 /// The decoded parts of a token.

@@ -112,7 +112,7 @@ impl Worker {
             Joined::Refused => return LeaseState::Unavailable { retry_after_ms: RETRY_AFTER_MS },
             Joined::Waiting => {}
             Joined::First => {
-                let (key, request) = (key.clone(), request());
+                let (key, request) = (key.clone(), Box::new(request()));
                 // Whoever has a lease to renew is no stranger.
                 let is_new_token = !patient && matches!(request.proof, CallerProof::Opaque { .. });
                 if is_new_token && !self.verified.may_ask(self.watch.service_time_ms(now_ms)) {

@@ -10,8 +10,10 @@ use wasm_bindgen_test::wasm_bindgen_test;
 use crate::story::{Gateway, Request, access_token, body_of, call, granted, legacy_call, reply};
 
 fn challenge(reply: &LocalReply) -> &str {
-    let found = reply.headers.iter().find(|(name, _)| name == "www-authenticate");
-    found.map(|(_, value)| value.as_str()).unwrap_or_else(|| panic!("a challenge: {reply:?}"))
+    match reply.headers.iter().find(|(name, _)| name == "www-authenticate") {
+        Some((_, challenge)) => challenge,
+        None => panic!("no challenge: {reply:?}"),
+    }
 }
 
 fn start(path: &str) -> String {
