@@ -36,7 +36,7 @@ const SESSION_TIMEOUT_MS: u64 = 10_000;
 pub(super) struct PendingLease {
     pub(super) flight: Flight,
     pub(super) key: LeaseKey,
-    pub(super) request: LeaseRequest,
+    pub(super) request: Box<LeaseRequest>,
     /// Whether this is the second try, after something overtook the first answer.
     pub(super) repeated: bool,
     /// Whether it waits for a provider.

@@ -6,7 +6,7 @@ use portcullis_wire::unconnected::{OpenedState, SessionReply};
 use super::asking::LeaseState;
 use super::calls::{self, PendingLease, PendingSession, Purpose};
 use super::{RETRY_AFTER_MS, Worker};
-use crate::leases::{Access, Flight, Refused, UpstreamSession};
+use crate::leases::{Access, Flight, Refused, ServerKey, UpstreamSession};
 use crate::step::CallOutcome;
 
 /// What a stream that was woken finds.
@@ -91,6 +91,8 @@ impl Worker {
                 return Vec::new();
             }
             Err(Refused::Outdated) => unavailable,
+            // The watch will bring that server.
+            Err(Refused::Mismatched) if matches!(pending.key.server, ServerKey::Unlisted(_)) => unavailable,
             Err(Refused::Mismatched) => {
                 self.notices.push(
                     "a lease was for another server or workspace than asked for; it was refused".into(),
