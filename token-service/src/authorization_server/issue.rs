@@ -1,12 +1,13 @@
 //! From a code to a session, and from one refresh token to the next.
 
+use std::time::Duration;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use portcullis_wire::digest::Digest;
 use portcullis_wire::secret::SecretText;
 use secrecy::{ExposeSecret as _, SecretString};
 use sha2::{Digest as _, Sha256};
-use std::time::Duration;
 use subtle::ConstantTimeEq as _;
 
 use super::OAuthError;
@@ -21,7 +22,7 @@ use crate::store::{Actor, StoreError};
 use crate::vault::Place;
 
 /// How long a code is good.
-const CODE_LIFE: Duration = Duration::from_secs(60);
+const CODE_LIFE: Duration = Duration::from_mins(1);
 
 /// How refresh tokens begin, so that one that got about is recognised.
 const REFRESH_PREFIX: &str = "pcr_";
