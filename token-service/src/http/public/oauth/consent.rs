@@ -151,6 +151,7 @@ impl Question {
         if let Some(named) = &resource.workspace {
             choices.retain(|access| access.workspace.slug == *named);
         }
+        choices.sort_by(|one, other| one.workspace.name.cmp(&other.workspace.name));
         Ok(Self { request, sealed, client, choices })
     }
 
