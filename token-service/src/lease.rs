@@ -8,7 +8,7 @@ use crate::broker::{Credential, NoCredential};
 use crate::clock::Timestamp;
 use crate::domain::connection::{ConnectionId, ReauthReason};
 use crate::domain::ids::MemberId;
-use crate::domain::people::Identity;
+use crate::domain::people::{Identity, MemberRole};
 use crate::domain::resolve::{Grant, Resolution, resolve};
 use crate::http::error::error_chain;
 use crate::state::Service;
@@ -42,6 +42,7 @@ impl Service {
                     workspace,
                     name: first_name(&identity),
                     identity,
+                    role: MemberRole::Member,
                 };
                 let store = self.store.on_behalf_of(Actor::SignIn, now);
                 match store.provision_member(&member).await {

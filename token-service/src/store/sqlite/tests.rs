@@ -153,7 +153,8 @@ async fn everything(connection: &mut SqliteConnection) -> Vec<String> {
              group_concat(format(' '' %s='' || quote(%s)', columns.name, columns.name), ' || ' ORDER BY columns.name),
              tables.name)
          FROM sqlite_schema AS tables, pragma_table_info(tables.name) AS columns
-         WHERE tables.type = 'table' AND columns.name <> 'auth_settings' AND tables.name IN
+         WHERE tables.type = 'table' AND columns.name NOT IN ('auth_settings', 'role', 'lapsed',
+             'made_by_issuer', 'made_by_subject', 'actor_issuer', 'actor_subject') AND tables.name IN
              ('revisions', 'changes', 'workspaces', 'members', 'api_keys', 'servers', 'server_headers',
               'provisions', 'policies', 'issuers', 'data_keys', 'admin_token', 'audit')
          GROUP BY tables.name ORDER BY tables.name",
