@@ -13,6 +13,7 @@ use crate::apply::{ApplyError, ConfigSource, apply};
 use crate::broker::failpoints::NoFailpoints;
 use crate::broker::{Broker, Parts, Timings};
 use crate::clock::{Clock, Entropy};
+use crate::company::Company;
 use crate::config::{
     Config, InternalListener, Listeners, Problems, RootKeyConfig, ServiceConfig, StoreConfig,
 };
@@ -95,7 +96,7 @@ impl App {
         };
         let (admin, public) = (Listener::tcp(*admin).await?, Listener::tcp(*public).await?);
         let own = [&internal, &admin, &public].map(Listener::address).into_iter().flatten().collect();
-        let shared = open(&source.path, &config, own, clock, entropy).await?;
+        let shared = open(&source.path, &config, own, admin.url()?, clock, entropy).await?;
         let revision = apply(&shared, &source.path, &config.declared).await.map_err(StartError::Apply)?;
         tracing::info!(revision = revision.0, "the configuration is applied");
         let follower = Follower::new(Arc::new(source), config.service);
@@ -174,6 +175,7 @@ async fn open(
     file: &Path,
     config: &Config,
     own: Vec<SocketAddr>,
+    admin_url: String,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
 ) -> Result<Shared, StartError> {
@@ -193,6 +195,8 @@ async fn open(
         connect_wait: config.service.connect_wait,
         public_url: config.service.public_url.clone(),
         development_sign_in: config.service.development_sign_in,
+        admin_url: config.service.admin_url.clone().unwrap_or(admin_url),
+        admin_token_always: config.service.admin_token_always,
         applied_timeout: APPLIED_TIMEOUT,
         key_environment: config.service.api_key_environment.clone(),
         config_file: file.display().to_string(),
@@ -225,6 +229,7 @@ async fn open(
         identity_providers: IdentityProviders::default(),
         links: ConnectLinks::default(),
         unconnected: Work::default(),
+        company: config.service.company_sign_in.clone().map(Company::new),
         settings,
     }))
 }

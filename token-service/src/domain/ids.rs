@@ -65,6 +65,11 @@ id!(
     KeyId
 );
 
+id!(
+    /// An administrator's id: `adm_` and 32 hexadecimal digits.
+    AdministratorId
+);
+
 impl ServerId {
     pub fn new(entropy: &dyn Entropy) -> Self {
         Self(with_prefix("srv_", entropy))
@@ -80,6 +85,12 @@ impl WorkspaceId {
 impl MemberId {
     pub fn new(entropy: &dyn Entropy) -> Self {
         Self(with_prefix("mem_", entropy))
+    }
+}
+
+impl AdministratorId {
+    pub fn new(entropy: &dyn Entropy) -> Self {
+        Self(with_prefix("adm_", entropy))
     }
 }
 

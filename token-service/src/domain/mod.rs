@@ -4,11 +4,14 @@
 //! - [`server`], [`url`], [`header`]: a registered MCP server, where it is, and the credential headers it gets.
 //! - [`auth_draft`], [`auth_text`]: what somebody writes about a server's authorization, checked.
 //! - [`connection`], [`connecting`]: upstream credentials that come and go, and how a member gets one.
-//! - [`people`]: workspaces, members and API keys.
+//! - [`people`]: workspaces, members, API keys and administrators.
+//! - [`access`]: who may do what on the admin side.
 //! - [`policy`]: what each level takes away.
+//! - [`sign_in`]: what the company's groups mean here.
 //! - [`issuer`], [`jwks`]: whose tokens are accepted, and their keys.
 //! - [`resolve`]: all of it together, turned into a lease or a reason why not.
 
+pub mod access;
 pub mod auth_draft;
 pub mod auth_text;
 pub mod connecting;
@@ -21,6 +24,7 @@ pub mod people;
 pub mod policy;
 pub mod resolve;
 pub mod server;
+pub mod sign_in;
 pub mod token_rules;
 pub mod url;
 
@@ -32,8 +36,10 @@ use serde::{Deserialize, Serialize};
 pub enum Origin {
     /// Declared in `portcullis.yaml`: the admin API and the console show it but cannot change it.
     Config,
-    /// Made by the admin API or the console, or by a member's first sign-in.
+    /// Made by the admin API or the console, or by a member's first token.
     Api,
+    /// Made by somebody's sign-in at the company's provider, and kept up to date by the next.
+    SignIn,
 }
 
 impl Origin {
@@ -41,6 +47,7 @@ impl Origin {
         match self {
             Self::Config => "config",
             Self::Api => "api",
+            Self::SignIn => "sign_in",
         }
     }
 }

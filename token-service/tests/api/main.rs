@@ -4,11 +4,13 @@
 
 mod access;
 mod admin_api;
+mod admin_side;
 mod audit;
 mod authorization;
 mod browser;
 mod callback;
 mod command_line;
+mod company;
 mod configuration;
 mod connect_link;
 mod connections;

@@ -7,6 +7,8 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 
 use super::page::{self, ProblemPage};
+use super::realm::Realm;
+use super::trouble_signing_in::SignInTrouble;
 use crate::broker::ProviderError;
 use crate::clock::{Entropy, random};
 use crate::connect::RedeemError;
@@ -33,6 +35,8 @@ pub(super) enum PageError {
     SignedOut,
     /// Nobody can sign in: no method is configured.
     NoSignIn,
+    /// Something about a sign-in at the company's provider.
+    SigningIn(SignInTrouble),
     /// A callback of a flow that was never begun, is finished, or is over.
     UnknownFlow,
     /// A callback on the path of another server than the flow's.
@@ -79,7 +83,7 @@ pub(super) struct Trouble {
 
 /// What there is to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Next {
+pub(super) enum Next {
     Nothing,
     Connections,
     SignIn,
@@ -105,6 +109,7 @@ impl PageError {
 
     fn status(&self) -> StatusCode {
         match self {
+            Self::SigningIn(trouble) => trouble.status(),
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::LinkOver => StatusCode::GONE,
@@ -132,6 +137,7 @@ impl PageError {
     /// The word for it in the log.
     fn name(&self) -> &'static str {
         match self {
+            Self::SigningIn(trouble) => trouble.name(),
             Self::NotFound => "not_found",
             Self::MethodNotAllowed => "method_not_allowed",
             Self::LinkOver => "link_over",
@@ -158,6 +164,7 @@ impl PageError {
 
     fn cause(self) -> String {
         match self {
+            Self::SigningIn(trouble) => trouble.cause(),
             Self::Refused { code: cause }
             | Self::ProviderDown { cause }
             | Self::Misconfigured { cause }
@@ -214,6 +221,7 @@ impl PageError {
                 "This gateway has no way of signing in. An administrator has to configure one.",
                 Next::Nothing,
             ),
+            Self::SigningIn(trouble) => trouble.words(),
             other => other.words_of_flows(),
         }
     }
@@ -284,7 +292,7 @@ impl PageError {
 
 impl Trouble {
     /// Logs what happened under an incident id, and shows the page with it.
-    pub(super) fn into_page(self, entropy: &dyn Entropy) -> Response {
+    pub(super) fn into_page(self, entropy: &dyn Entropy, realm: Realm) -> Response {
         let incident = format!("{:010x}", u64::from_be_bytes(random(entropy)) >> 24);
         let Self { status, name, title, text, next, cause } = self;
         if status.is_server_error() {
@@ -296,7 +304,8 @@ impl Trouble {
         }
         let next = match next {
             Next::Nothing => None,
-            Next::Connections => Some(("/connections", "Your connections")),
+            Next::Connections if realm == Realm::Admin => Some((realm.home(), "The admin side")),
+            Next::Connections => Some((realm.home(), "Your connections")),
             Next::SignIn => Some(("/sign-in", "Sign in")),
         };
         page::html(status, &ProblemPage { title, text, next, incident: &incident })

@@ -2,6 +2,7 @@
 //!
 //! Functions on a `SqliteConnection` read; functions on a `Write` change, and note what that means for filters.
 
+mod administrators;
 mod audit;
 mod browsers;
 mod changes;
@@ -20,6 +21,7 @@ mod policies;
 mod renewals;
 mod server_auth;
 mod servers;
+mod sign_in;
 mod start;
 mod upstreams;
 mod workspaces;
