@@ -21,6 +21,7 @@ use crate::connect::ConnectLinks;
 use crate::egress::EgressClient;
 use crate::http;
 use crate::http::listen::{ListenError, Listener};
+use crate::identity_provider::{IdentityProviders, follow_keys};
 use crate::jobs::{self, Follower};
 use crate::key_use::{KeyUse, SessionUse};
 use crate::shutdown::Shutdown;
@@ -133,6 +134,7 @@ impl App {
                 jobs::write_key_uses(&shared),
                 jobs::prune_changes(&shared),
                 shared.learn_catalogues(),
+                follow_keys(&shared),
                 jobs::renew_connections(&shared),
                 jobs::sweep_browsers(&shared),
                 jobs::keep_signing_keys(&shared),
@@ -226,6 +228,7 @@ async fn open(
         shutdown,
         egress,
         broker,
+        identity_providers: IdentityProviders::default(),
         links: ConnectLinks::default(),
         unconnected: Work::default(),
         client_documents: ClientDocuments::default(),

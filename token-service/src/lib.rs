@@ -37,6 +37,7 @@ pub mod credentials;
 pub mod domain;
 pub mod egress;
 pub mod http;
+pub mod identity_provider;
 mod jobs;
 pub mod key_use;
 pub mod lease;

@@ -9,6 +9,7 @@ use crate::clock::{Clock, Entropy};
 use crate::connect::ConnectLinks;
 use crate::egress::EgressClient;
 use crate::http::error::ApiError;
+use crate::identity_provider::IdentityProviders;
 use crate::key_use::{KeyUse, SessionUse};
 use crate::shutdown::Shutdown;
 use crate::store::{Actor, Store, StoreError};
@@ -32,6 +33,7 @@ pub struct Service {
     pub shutdown: Shutdown,
     pub egress: Arc<EgressClient>,
     pub broker: Arc<Broker>,
+    pub identity_providers: IdentityProviders,
     pub links: ConnectLinks,
     pub unconnected: Work,
     pub client_documents: ClientDocuments,

@@ -23,13 +23,13 @@ use portcullis_wire::names::Slug;
 use portcullis_wire::watch::PayloadPolicy;
 use secrecy::SecretString;
 
+pub use self::issuers::IssuerConfig;
 pub use self::problems::{Problem, Problems};
 use self::reader::{At, Context};
 use self::registry::Names;
 use crate::authorization_server::AuthorizationSettings;
 use crate::domain::auth_draft::CheckedAuth;
 use crate::domain::header::HeaderName;
-use crate::domain::issuer::Issuer;
 use crate::domain::people::Identity;
 use crate::domain::policy::ServerRules;
 use crate::domain::url::ServerUrl;
@@ -111,8 +111,7 @@ pub enum RootKeyConfig {
 pub struct Declared {
     pub workspaces: Vec<WorkspaceConfig>,
     pub servers: Vec<ServerConfig>,
-    /// With `origin` config and revision 0.
-    pub issuers: Vec<Issuer>,
+    pub issuers: Vec<IssuerConfig>,
     pub policies: Vec<PolicyConfig>,
 }
 

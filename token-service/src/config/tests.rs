@@ -77,7 +77,7 @@ fn the_example_loads() {
     assert_eq!(shared.token_parameters["audience"], "warehouse");
     let warehouse = AllowedPrivate::parse("warehouse.internal", "10.1.0.0/16").expect("an entry");
     assert_eq!(config.service.egress.allowed, [warehouse]);
-    assert_eq!(declared.issuers[0].keys.len(), 1);
+    assert_eq!(declared.issuers[0].issuer.keys.len(), 1);
     assert_eq!(declared.policies[2].rules.enabled, Some(false));
 }
 
@@ -164,7 +164,7 @@ fn every_problem_is_named_at_once() {
     portcullis.yaml:8: root_key: this must be a mapping, but it is a text
         write a mapping
     portcullis.yaml:9: lease_ttl: "1h": not a duration in these bounds
-        write it as 500ms or 60s, from 1s to 300s
+        write it as 500ms, 60s, 5m, 8h or 30d, from 1s to 300s
     portcullis.yaml:11: workspaces[0].slug: "Core": a slug has 1 to 63 lower-case letters, digits and hyphens, and starts with a letter or digit
         choose a slug such as linear or team-2
     portcullis.yaml:14: workspaces[1].members[0].subject: this must be a text, but it is a number
@@ -211,8 +211,8 @@ fn every_problem_is_named_at_once() {
         add workspace or workspace_claim
     portcullis.yaml:42: issuers[0].jwks: the key set has no key for EdDSA, ES256 or RS256 signatures
         give the issuer's public keys: EdDSA, ES256, or RS256 with 2048 bits or more
-    portcullis.yaml:44: issuers[1]: the keys come from either jwks_file or jwks
-        write jwks_file: path, or the keys themselves under jwks:
+    portcullis.yaml:44: issuers[1]: tokens are checked by either keys or introspection, given once
+        write jwks_url: or jwks_file:, the keys themselves under jwks:, or introspection:
     portcullis.yaml:46: issuers[1].workspace_claim: workspace and workspace_claim exclude each other
         remove one of the two
     portcullis.yaml:48: policies.organization.servers.linaer: there is no server "linaer" in this file

@@ -29,6 +29,7 @@ pub mod resolve;
 pub mod resource;
 pub mod server;
 pub mod signing;
+pub mod token_rules;
 pub mod url;
 
 use serde::{Deserialize, Serialize};

@@ -91,6 +91,7 @@ fn admin_api(shared: &Shared) -> OpenApiRouter<Shared> {
         .routes(routes!(members::show, members::change, members::delete))
         .routes(routes!(keys::list, keys::create))
         .routes(routes!(keys::show, keys::change, keys::delete))
+        .routes(routes!(keys::rotate))
         .routes(routes!(policies::list))
         .routes(routes!(policies::set, policies::delete))
         .routes(routes!(connections::list))

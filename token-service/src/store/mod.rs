@@ -37,7 +37,9 @@ use async_trait::async_trait;
 use portcullis_wire::digest::Digest;
 use portcullis_wire::lease::LeaseRequest;
 use portcullis_wire::names::Slug;
+use portcullis_wire::watch::VerificationKey;
 use tokio::sync::watch;
+use url::Url;
 
 pub use self::audit::{Actor, AuditEntry};
 pub use self::authorization::AuthorizationStore;
@@ -191,6 +193,15 @@ pub trait Store: ConnectionStore + BrowserStore + AuthorizationStore + Send + Sy
         settings: &KeySettings,
         expected: Option<Revision>,
     ) -> Result<Option<ApiKeyRecord>>;
+    /// Makes a key in place of another one: with the policies of the old one, which ends at `ends` if it does not end
+    /// before. `None` if there is no such key.
+    async fn rotate_key(
+        &self,
+        old: &KeyId,
+        new: &NewKey,
+        ends: Timestamp,
+        expected: Option<Revision>,
+    ) -> Result<Option<ApiKeyRecord>>;
     /// Notes when keys were last used, unless a later use is noted already. Unknown keys are passed over. Takes no
     /// revision, and is no change for the audit.
     async fn record_key_uses(&self, uses: &[(KeyId, Timestamp)]) -> Result<()>;
@@ -215,6 +226,18 @@ pub trait Store: ConnectionStore + BrowserStore + AuthorizationStore + Send + Sy
 
     /// All issuers, by issuer.
     async fn issuers(&self) -> Result<Vec<Issuer>>;
+    /// Keeps the keys that were fetched for an issuer at `now`, if its [`TokenSource::Jwks`] still is `address`. A commit
+    /// only if they differ from those before; it is not audited. [`Store::declare`] keeps them as long as the address
+    /// stays.
+    ///
+    /// [`TokenSource::Jwks`]: crate::domain::issuer::TokenSource::Jwks
+    async fn set_issuer_keys(
+        &self,
+        issuer: &str,
+        address: &Url,
+        keys: &[VerificationKey],
+        now: Timestamp,
+    ) -> Result<()>;
 
     // === What the service itself needs to start ===
 

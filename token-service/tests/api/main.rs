@@ -15,6 +15,8 @@ mod connect_link;
 mod connections;
 mod connections_page;
 mod harness;
+mod identity_provider;
+mod key_limits;
 mod lease_connections;
 mod lease_identity;
 mod leases;

@@ -1,23 +1,26 @@
 //! API keys.
 
+use std::time::Duration;
+
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 use portcullis_wire::secret::SecretText;
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::check::Problems;
 use super::commit::{IF_MATCH, IfMatch, Wait, shown};
+use super::key_limits::{Change, KeyLimits, LimitsBody};
 use super::page::{Page, next};
 use super::time;
 use crate::clock::Timestamp;
-use crate::domain::ids::KeyId;
-use crate::domain::people::{ApiKeyRecord, KeyOwner, KeySettings};
+use crate::domain::ids::{KeyId, WorkspaceId};
+use crate::domain::people::{ApiKeyRecord, KeyOwner, KeyScope, KeySettings};
 use crate::http::error::ApiError;
 use crate::http::read::{StrictJson, StrictQuery};
-use crate::state::Shared;
+use crate::state::{Service, Shared};
 use crate::store::{NewKey, StoreError};
 use crate::vault::api_key;
 
@@ -36,6 +39,10 @@ pub struct KeyView {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<String>,
     pub disabled: bool,
+    pub limits: KeyLimits,
+    /// The id of the key that it took the place of, as long as that one is there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub replaces: Option<String>,
     /// RFC 3339.
     pub created_at: String,
     /// RFC 3339, up to a minute late; absent if it was never used.
@@ -61,7 +68,24 @@ pub struct CreateKey {
     pub member: Option<String>,
     /// RFC 3339; absent if it never expires.
     pub expires_at: Option<String>,
+    /// What it takes away of its owner's rights.
+    #[serde(default)]
+    pub limits: LimitsBody,
 }
+
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RotateKey {
+    /// How long the old key can still be used, at most a week; an hour if absent, 0 for no time at all.
+    #[serde(default = "default_overlap")]
+    pub overlap_seconds: u64,
+}
+
+fn default_overlap() -> u64 {
+    3_600
+}
+
+const LONGEST_OVERLAP: u64 = 7 * 24 * 3_600;
 
 /// The one time that a key is shown.
 #[derive(Serialize, ToSchema)]
@@ -80,30 +104,17 @@ pub struct ChangeKey {
     /// RFC 3339; `null` for a key that never expires.
     #[serde(default)]
     #[schema(value_type = Option<String>)]
-    pub expires_at: ExpiryChange,
+    pub expires_at: Change<String>,
     pub disabled: Option<bool>,
-}
-
-/// What a change says about the expiry.
-#[derive(Debug, Default)]
-pub enum ExpiryChange {
-    /// It was absent.
-    #[default]
-    Keep,
-    /// It was `null`.
-    Never,
-    At(String),
-}
-
-impl<'de> Deserialize<'de> for ExpiryChange {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Ok(Option::deserialize(deserializer)?.map_or(Self::Never, Self::At))
-    }
+    #[serde(default)]
+    pub limits: LimitsBody,
 }
 
 impl From<ApiKeyRecord> for KeyView {
     fn from(key: ApiKeyRecord) -> Self {
         Self {
+            limits: KeyLimits::from(&key.settings),
+            replaces: key.replaces.map(Into::into),
             id: key.id.into(),
             workspace: key.workspace.into(),
             member: match key.owner {
@@ -154,14 +165,18 @@ pub async fn create(
     let mut problems = Problems::default();
     let name = problems.name("name", body.name);
     let expires_at = body.expires_at.map(|text| expiry(&mut problems, &text, now)).transpose();
-    let settings =
-        name.zip(expires_at.ok()).map(|(name, expires_at)| KeySettings { name, expires_at, disabled: false });
+    let (scope, sources) = body.limits.apply(&app, &mut problems, KeyScope::default(), Vec::new()).await?;
+    let settings = name.zip(expires_at.ok()).map(|(name, expires_at)| KeySettings {
+        name,
+        expires_at,
+        disabled: false,
+        scope,
+        sources,
+    });
     let settings = problems.finish(settings)?;
     let workspace = app.find_workspace(&workspace).await?.id;
     let owner = body.member.map_or(KeyOwner::Service, |member| KeyOwner::Member(member.into()));
-    let (text, key) = api_key::spell(&app.settings.key_environment, &*app.entropy)
-        .ok_or_else(|| ApiError::Internal("the environment of API keys is malformed".into()))?;
-    let key = NewKey { id: key.id.into(), digest: key.digest, workspace, owner, settings, created_at: now };
+    let (text, key) = new_key(&app, workspace, owner, settings)?;
     let made = app.as_admin().create_key(&key).await.map_err(|error| match error {
         StoreError::Missing { what: "member" } => ApiError::invalid(
             "member",
@@ -173,6 +188,48 @@ pub async fn create(
     let revision = made.revision;
     let created = CreatedKey { api_key: text, key: made.into() };
     // No waiting: nothing has to forget a key that did not exist, and a timeout would lose it.
+    app.committed(revision, Wait::default(), shown(StatusCode::CREATED, revision, created)).await
+}
+
+/// A key that is yet to be kept, and its text.
+fn new_key(
+    app: &Service,
+    workspace: WorkspaceId,
+    owner: KeyOwner,
+    settings: KeySettings,
+) -> Result<(SecretText, NewKey), ApiError> {
+    let (text, key) = api_key::spell(&app.settings.key_environment, &*app.entropy)
+        .ok_or_else(|| ApiError::Internal("the environment of API keys is malformed".into()))?;
+    let created_at = app.clock.now();
+    Ok((text, NewKey { id: key.id.into(), digest: key.digest, workspace, owner, settings, created_at }))
+}
+
+/// Makes a key in place of this one, with its name, limits and policies, and shows it, this once. The old one can be used
+/// for a while, so that agents can be given the new one in turn.
+#[utoipa::path(
+    post, path = "/v1/keys/{key}/rotate", tag = "keys", params(("key" = String, Path)),
+    request_body = RotateKey, responses((status = CREATED, body = CreatedKey))
+)]
+pub async fn rotate(
+    State(app): State<Shared>,
+    Path(id): Path<String>,
+    StrictJson(body): StrictJson<RotateKey>,
+) -> Result<Response, ApiError> {
+    if body.overlap_seconds > LONGEST_OVERLAP {
+        let problem = "is longer than a week";
+        return Err(ApiError::invalid("overlap_seconds", problem, "give at most 604800"));
+    }
+    let old = app.find_key(&id).await?;
+    let (text, new) = new_key(&app, old.workspace, old.owner, old.settings)?;
+    let ends = new.created_at.plus(Duration::from_secs(body.overlap_seconds));
+    let made = app
+        .as_admin()
+        .rotate_key(&old.id, &new, ends, Some(old.revision))
+        .await
+        .map_err(|error| app.refusal(error))?
+        .ok_or(ApiError::NotFound { what: "key" })?;
+    let revision = made.revision;
+    let created = CreatedKey { api_key: text, key: made.into() };
     app.committed(revision, Wait::default(), shown(StatusCode::CREATED, revision, created)).await
 }
 
@@ -197,7 +254,7 @@ pub async fn show(State(app): State<Shared>, Path(id): Path<String>) -> Result<R
     Ok(shown(StatusCode::OK, key.revision, KeyView::from(key)))
 }
 
-/// Renames, disables or enables a key, or changes when it expires.
+/// Renames, disables or enables a key, or changes when it expires or what it takes away.
 #[utoipa::path(
     patch, path = "/v1/keys/{key}", tag = "keys", params(("key" = String, Path), Wait,
         ("if-match" = Option<String>, Header, description = IF_MATCH)),
@@ -215,13 +272,20 @@ pub async fn change(
     let mut problems = Problems::default();
     let name = problems.name("name", body.name.unwrap_or(key.settings.name));
     let expires_at = match body.expires_at {
-        ExpiryChange::Keep => Ok(key.settings.expires_at),
-        ExpiryChange::Never => Ok(None),
-        ExpiryChange::At(text) => expiry(&mut problems, &text, now).map(Some),
+        Change::Keep => Ok(key.settings.expires_at),
+        Change::Clear => Ok(None),
+        Change::Set(text) => expiry(&mut problems, &text, now).map(Some),
     };
     let disabled = body.disabled.unwrap_or(key.settings.disabled);
-    let settings =
-        name.zip(expires_at.ok()).map(|(name, expires_at)| KeySettings { name, expires_at, disabled });
+    let (scope, sources) =
+        body.limits.apply(&app, &mut problems, key.settings.scope, key.settings.sources).await?;
+    let settings = name.zip(expires_at.ok()).map(|(name, expires_at)| KeySettings {
+        name,
+        expires_at,
+        disabled,
+        scope,
+        sources,
+    });
     let settings = problems.finish(settings)?;
     let changed = app
         .as_admin()

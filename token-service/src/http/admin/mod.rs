@@ -12,6 +12,7 @@ pub mod commit;
 pub mod connections;
 pub mod description;
 pub mod issuers;
+mod key_limits;
 pub mod keys;
 pub mod members;
 pub mod oauth_clients;

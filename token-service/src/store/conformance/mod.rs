@@ -4,6 +4,7 @@ mod audited;
 mod authorization;
 mod browsers;
 mod connections;
+mod credentials;
 mod declared;
 mod facts;
 mod fixtures;
@@ -23,6 +24,7 @@ pub(super) use self::audited::*;
 pub(super) use self::authorization::*;
 pub(super) use self::browsers::*;
 pub(super) use self::connections::*;
+pub(super) use self::credentials::*;
 pub(super) use self::declared::*;
 pub(super) use self::facts::*;
 pub(super) use self::following::*;
@@ -59,6 +61,8 @@ macro_rules! conformance_tests {
             a_large_change_forgets_everything,
             every_change_is_audited_with_its_author, declarations_are_audited_object_by_object,
             failures_and_repetitions_are_not_audited, the_last_use_of_a_key_is_kept_without_a_commit,
+            a_rotated_key_hands_on_its_policies, fetched_keys_stay_with_their_address,
+            what_reads_only_is_told_when_it_changes,
             a_key_brings_its_facts, a_token_brings_its_facts, facts_leave_out_other_peoples_policies,
             connections_read_back_as_written, connecting_again_takes_the_next_generation,
             connecting_refers_to_what_there_is, consent_is_asked_for_and_tokens_stay,

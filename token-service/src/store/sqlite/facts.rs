@@ -81,8 +81,12 @@ async fn existing_workspace(connection: &mut SqliteConnection, id: &WorkspaceId)
 }
 
 /// Whether the credential is good for reading only.
-fn reads_only(request: &LeaseRequest) -> bool {
-    matches!(&request.proof, CallerProof::AccessToken { scopes, .. } if !scopes.iter().any(|scope| scope == WRITE))
+fn reads_only(request: &LeaseRequest, caller: &CallerFacts) -> bool {
+    match (&request.proof, caller) {
+        (CallerProof::AccessToken { scopes, .. }, _) => !scopes.iter().any(|scope| scope == WRITE),
+        (_, CallerFacts::ApiKey(Some(facts))) => facts.key.settings.scope.read_only,
+        _ => false,
+    }
 }
 
 async fn server(
@@ -122,7 +126,7 @@ async fn server(
     .await?;
     let provisioned: BTreeSet<WorkspaceId> = provisioned.into_iter().map(WorkspaceId::from).collect();
     let policies = policies::on_server(connection, &server.id, &workspaces, &members, key).await?;
-    let reading_tools = if reads_only(request) {
+    let reading_tools = if reads_only(request, caller) {
         upstreams::catalogue(connection, &server.id).await?.unwrap_or_default().reading_tools()
     } else {
         Vec::new()
