@@ -10,6 +10,7 @@ use crate::domain::connection::{ConnectionId, ReauthReason};
 use crate::domain::ids::MemberId;
 use crate::domain::people::MemberRole;
 use crate::domain::resolve::{Grant, Resolution, resolve};
+use crate::domain::resource::ResourcePath;
 use crate::http::error::error_chain;
 use crate::identity_provider::Introspected;
 use crate::state::Service;
@@ -95,13 +96,16 @@ impl Service {
 
     /// The URL of the path that was called (RFC 8707).
     fn resource_of(&self, request: &LeaseRequest) -> String {
-        let workspace = request.workspace.as_ref().map(|slug| format!("/{slug}")).unwrap_or_default();
-        format!("{}{workspace}/{}/mcp", self.settings.public_url, request.server)
+        let (workspace, server) = (request.workspace.clone(), request.server.clone());
+        ResourcePath { workspace, server }.url(&self.settings.public_url)
     }
 
     async fn grant(&self, grant: Grant, request: &LeaseRequest, now: Timestamp) -> LeaseReply {
         if let Some(key) = &grant.caller.key_id {
             self.key_use.note(key.as_str().into(), now);
+        }
+        if let Some(session) = &grant.caller.session_id {
+            self.session_use.note(session.as_str().into(), now);
         }
         let denied = |reason| LeaseReply::Denied { reason };
         let (rejected, wait) = (request.rejected.as_ref(), request.wait_ms.map(Duration::from_millis));

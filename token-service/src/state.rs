@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::authorization_server::{AuthorizationSettings, ClientDocuments};
 use crate::broker::Broker;
 use crate::clock::{Clock, Entropy};
 use crate::company::Company;
@@ -10,7 +11,7 @@ use crate::connect::ConnectLinks;
 use crate::egress::EgressClient;
 use crate::http::error::ApiError;
 use crate::identity_provider::IdentityProviders;
-use crate::key_use::KeyUse;
+use crate::key_use::{KeyUse, SessionUse};
 use crate::shutdown::Shutdown;
 use crate::store::{Store, StoreError};
 use crate::unconnected::Work;
@@ -26,6 +27,7 @@ pub struct Service {
     pub vault: Arc<Vault>,
     pub watch_hub: WatchHub,
     pub key_use: KeyUse,
+    pub session_use: SessionUse,
     pub clock: Arc<dyn Clock>,
     pub entropy: Arc<dyn Entropy>,
     pub admin_token: AdminToken,
@@ -37,6 +39,7 @@ pub struct Service {
     pub unconnected: Work,
     /// Where people sign in, if it is at the company's provider.
     pub company: Option<Company>,
+    pub client_documents: ClientDocuments,
     pub settings: Settings,
 }
 
@@ -59,6 +62,8 @@ pub struct Settings {
     pub admin_url: String,
     /// The admin token is good also when there is an owner who can sign in.
     pub admin_token_always: bool,
+    /// How MCP clients sign in.
+    pub authorization: AuthorizationSettings,
     /// The second part of new API keys, such as `live`.
     pub key_environment: String,
     /// Where the objects that are read-only here are declared, as told to people.

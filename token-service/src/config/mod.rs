@@ -6,6 +6,7 @@
 mod auth;
 mod egress;
 mod issuers;
+mod oauth;
 mod policies;
 mod problems;
 mod reader;
@@ -28,6 +29,7 @@ pub use self::issuers::IssuerConfig;
 pub use self::problems::{Problem, Problems};
 use self::reader::{At, Context};
 use self::registry::Names;
+use crate::authorization_server::AuthorizationSettings;
 use crate::domain::auth_draft::{CheckedAuth, ClientMethod};
 use crate::domain::header::HeaderName;
 use crate::domain::people::{Identity, MemberRole, OrganizationRole};
@@ -70,6 +72,8 @@ pub struct ServiceConfig {
     pub admin_url: Option<String>,
     /// The admin token is good also when there is an owner who can sign in.
     pub admin_token_always: bool,
+    /// How MCP clients sign in.
+    pub authorization: AuthorizationSettings,
 }
 
 /// The company's OpenID Connect provider, and what its groups mean here.
@@ -239,7 +243,7 @@ impl Config {
     }
 }
 
-const SECTIONS: [&str; 18] = [
+const SECTIONS: [&str; 19] = [
     "public_url",
     "listeners",
     "store",
@@ -254,6 +258,7 @@ const SECTIONS: [&str; 18] = [
     "egress",
     "sign_in",
     "administrators",
+    "oauth",
     "workspaces",
     "servers",
     "issuers",

@@ -2,6 +2,8 @@
 //!
 //! The store reads [`LeaseFacts`] from one snapshot and judges nothing; every rule is here.
 
+mod session;
+
 use std::collections::BTreeSet;
 
 use portcullis_wire::digest::Digest;
@@ -11,8 +13,10 @@ use portcullis_wire::lease::{
 use portcullis_wire::policy::{Level, LevelRules, NameRules, Pattern, Policy};
 use subtle::ConstantTimeEq as _;
 
+pub use self::session::SessionFacts;
+use self::session::by_session;
 use super::Revision;
-use super::ids::WorkspaceId;
+use super::ids::{ServerId, WorkspaceId};
 use super::issuer::{Issuer, WorkspaceMapping};
 use super::people::{ApiKeyRecord, Identity, KeyOwner, KeyScope, Member, MemberRole, Workspace};
 use super::policy::{PolicyEntry, PolicyTarget};
@@ -34,6 +38,8 @@ pub enum CallerFacts {
     /// The key of that id, if there is one. Its digest is yet to be compared.
     ApiKey(Option<KeyFacts>),
     Token(TokenFacts),
+    /// The sign-in of that id, if there is one.
+    Session(Option<Box<SessionFacts>>),
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -134,7 +140,7 @@ pub struct Grant {
     pub policy: Policy,
     /// What the caller's own credential takes away besides.
     pub limits: CredentialLimits,
-    /// Whether the key is for reading only, so that it matters which tools are known to read only.
+    /// Whether the credential is for reading only, so that it matters which tools are known to read only.
     pub reads_only: bool,
     /// When the caller's own credential expires.
     pub not_after: Option<Timestamp>,
@@ -150,6 +156,10 @@ pub fn resolve(request: &LeaseRequest, facts: &LeaseFacts, resource: &str, now: 
         }
         (CallerFacts::Token(facts), proof @ CallerProof::Jwt { .. }) => {
             VerifiedToken::of(proof).and_then(|token| by_token(facts, &token, request, resource, now))
+        }
+        (CallerFacts::Session(session), CallerProof::AccessToken { scopes, expires_at, .. }) => {
+            let expires_at = Timestamp::from_seconds(*expires_at);
+            by_session(session.as_deref(), scopes, expires_at, request, now).map(Standing::Caller)
         }
         // Facts about another kind of credential than was shown say nothing about this one.
         _ => Err(DenyReason::UnknownCredential),
@@ -197,6 +207,10 @@ struct KnownCaller<'facts> {
     /// Whose member-level policy applies: the member's, or that of whoever made a service key.
     bounded_by: Option<&'facts Member>,
     key: Option<&'facts ApiKeyRecord>,
+    /// The credential is good for this very server only.
+    only: Option<&'facts ServerId>,
+    /// The credential is good for reading only.
+    reads_only: bool,
     not_after: Option<Timestamp>,
 }
 
@@ -248,7 +262,16 @@ fn by_key<'facts>(
         return Err(DenyReason::WrongWorkspace);
     }
     let bounded_by = member.or_else(|| maker?.membership.as_ref());
-    Ok(KnownCaller { caller, workspace, member, bounded_by, key: Some(key), not_after: settings.expires_at })
+    Ok(KnownCaller {
+        caller,
+        workspace,
+        member,
+        bounded_by,
+        key: Some(key),
+        only: None,
+        reads_only: false,
+        not_after: settings.expires_at,
+    })
 }
 
 fn by_token<'facts>(
@@ -308,6 +331,8 @@ fn by_token<'facts>(
         member: Some(member),
         bounded_by: Some(member),
         key: None,
+        only: None,
+        reads_only: false,
         not_after: Some(not_after),
     };
     Ok(Standing::Caller(known))
@@ -339,6 +364,10 @@ fn finish(standing: Standing<'_>, facts: &LeaseFacts) -> Result<Resolution, Deny
             Ok(Resolution::Provision { workspace: workspace.id.clone(), identity, name })
         }
         Standing::Caller(known) => {
+            // Another server may have the path by now.
+            if known.only.is_some_and(|only| *only != server.server.id) {
+                return Err(DenyReason::NotForThisServer);
+            }
             let policy = effective_policy(server, known.workspace, known.bounded_by, known.key)?;
             // Nobody could consent, and whose account should it be?
             if known.member.is_none() && matches!(server.server.settings.auth, ServerAuth::OAuth(_)) {
@@ -350,8 +379,8 @@ fn finish(standing: Standing<'_>, facts: &LeaseFacts) -> Result<Resolution, Deny
                 workspace: known.workspace.reference(),
                 server: server.server.clone(),
                 policy,
-                limits: limits(known.key),
-                reads_only: known.key.is_some_and(|key| key.settings.scope.read_only),
+                limits: limits(known.key, known.reads_only.then(|| server.reading_tools.clone())),
+                reads_only: known.reads_only || known.key.is_some_and(|key| key.settings.scope.read_only),
                 not_after: known.not_after,
                 revision: facts.revision,
             })))
@@ -420,9 +449,9 @@ fn rules_of_scope(scope: &KeyScope, facts: &ServerFacts) -> Result<Vec<LevelRule
     Ok(tools.into_iter().map(level).collect())
 }
 
-fn limits(key: Option<&ApiKeyRecord>) -> CredentialLimits {
+fn limits(key: Option<&ApiKeyRecord>, reading_tools: Option<Vec<String>>) -> CredentialLimits {
     let sources = key.map(|key| key.settings.sources.iter().map(ToString::to_string).collect());
-    CredentialLimits { sources: sources.unwrap_or_default(), reading_tools: None }
+    CredentialLimits { sources: sources.unwrap_or_default(), reading_tools }
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ pub mod authorize;
 pub mod challenge;
 pub mod discovery;
 pub mod introspection;
-mod json;
+pub(crate) mod json;
 pub mod key_set;
 pub mod registration;
 pub mod token;

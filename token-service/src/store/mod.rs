@@ -20,6 +20,7 @@
 //! **Untrusted.** The store keeps sealed bytes and digests, never a secret.
 
 mod audit;
+pub mod authorization;
 pub mod browsers;
 pub mod changes;
 #[cfg(test)]
@@ -42,6 +43,7 @@ use tokio::sync::watch;
 use url::Url;
 
 pub use self::audit::{Actor, AuditEntry};
+pub use self::authorization::AuthorizationStore;
 pub use self::browsers::BrowserStore;
 pub use self::changes::{ChangeSet, Since};
 pub use self::connections::ConnectionStore;
@@ -57,12 +59,15 @@ use crate::domain::people::{ApiKeyRecord, Identity, KeyOwner, KeySettings, Membe
 use crate::domain::policy::{PolicyEntry, PolicyTarget, ServerRules};
 use crate::domain::resolve::LeaseFacts;
 use crate::domain::server::{Server, ServerSettings};
+use crate::domain::signing::SigningKeyRow;
 
 pub type Result<T> = std::result::Result<T, StoreError>;
 
 /// Whatever keeps the registry, the people, the policies and the sealed credentials.
 #[async_trait]
-pub trait Store: ConnectionStore + BrowserStore + PeopleStore + Send + Sync + 'static {
+pub trait Store:
+    ConnectionStore + BrowserStore + PeopleStore + AuthorizationStore + Send + Sync + 'static
+{
     // === Deciding ===
 
     /// All that is known about a lease request, from one snapshot. Unknown names are `None` inside the facts.
@@ -79,7 +84,7 @@ pub trait Store: ConnectionStore + BrowserStore + PeopleStore + Send + Sync + 's
     /// What changed after `cursor`, in commit order: at most `limit` whole commits (at least one is read).
     async fn changes_since(&self, cursor: Revision, limit: u32) -> Result<Since>;
 
-    /// The servers (by slug) and issuers (by issuer) as of one commit.
+    /// The servers (by slug), issuers (by issuer) and signing keys (oldest first) as of one commit.
     async fn registry(&self) -> Result<RegistrySnapshot>;
 
     /// Forgets the changes up to and including `through`. Cursors before it get [`Since::Gap`] from now on. Takes no
@@ -262,6 +267,7 @@ pub struct RegistrySnapshot {
     pub revision: Revision,
     pub servers: Vec<Server>,
     pub issuers: Vec<Issuer>,
+    pub signing_keys: Vec<SigningKeyRow>,
 }
 
 /// A server to be made. The id is chosen before, because credentials are sealed to it.

@@ -148,6 +148,11 @@ impl Service {
         &*self.shared.store
     }
 
+    /// What its handlers share, for what otherwise happens by itself.
+    pub(crate) fn shared(&self) -> Shared {
+        Arc::clone(&self.shared)
+    }
+
     pub(crate) fn token(&self) -> &str {
         &self.token
     }

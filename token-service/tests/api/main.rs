@@ -7,6 +7,7 @@ mod admin_api;
 mod admin_side;
 mod audit;
 mod authorization;
+mod authorization_server;
 mod browser;
 mod callback;
 mod command_line;

@@ -1,6 +1,7 @@
 //! What every backend must do, as tests. A backend calls [`conformance_tests!`] with something that makes databases.
 
 mod audited;
+mod authorization;
 mod browsers;
 mod connections;
 mod credentials;
@@ -21,6 +22,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 pub(super) use self::audited::*;
+pub(super) use self::authorization::*;
 pub(super) use self::browsers::*;
 pub(super) use self::connections::*;
 pub(super) use self::credentials::*;
@@ -89,6 +91,11 @@ macro_rules! conformance_tests {
             sign_ins_make_what_they_say_and_lapse_what_they_do_not, sign_ins_leave_alone_what_others_have_made,
             service_keys_are_forgotten_when_their_maker_changes, the_keys_of_a_member_are_paged,
             people_are_audited_by_issuer_and_subject,
+            signing_keys_follow_each_other, clients_register_within_limits, used_clients_stay_until_they_are_deleted,
+            a_request_is_agreed_to_once, a_code_becomes_one_session, codes_end_and_are_spoilt,
+            of_many_redemptions_one_counts, refresh_tokens_rotate_without_a_commit,
+            a_stolen_refresh_token_ends_its_session, parallel_refreshes_get_one_successor,
+            client_sessions_are_listed_ended_and_swept, an_access_token_brings_its_facts,
             a_fresh_database_says_so, the_first_data_key_wins, the_admin_token_is_compared_and_set,
         );
     };

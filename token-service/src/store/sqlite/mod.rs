@@ -4,8 +4,11 @@
 
 mod administrators;
 mod audit;
+mod authorization;
+mod authorizations;
 mod browsers;
 mod changes;
+mod client_sessions;
 mod clients;
 mod connection;
 mod connection_changes;
@@ -13,15 +16,18 @@ mod connections;
 mod convert;
 mod declaration;
 mod delegates;
+mod dynamic_clients;
 mod facts;
 mod issuers;
 mod keys;
 mod members;
 mod policies;
+mod refresh_tokens;
 mod renewals;
 mod server_auth;
 mod servers;
 mod sign_in;
+mod signing_keys;
 mod start;
 mod upstreams;
 mod workspaces;
@@ -122,6 +128,7 @@ impl Store for SqliteStore {
             revision: connection::current_revision(&mut snapshot).await?,
             servers: servers::all(&mut snapshot).await?,
             issuers: issuers::all(&mut snapshot).await?,
+            signing_keys: signing_keys::all(&mut snapshot).await?,
         })
     }
 
