@@ -38,13 +38,24 @@ fn the_example_loads() {
     std::fs::create_dir(directory.path().join("secrets")).expect("makes");
     std::fs::write(directory.path().join("secrets/linear-authorization"), "Bearer hunter2\n")
         .expect("writes");
-    std::fs::write(directory.path().join("secrets/crm-client"), "hunter2\n").expect("writes");
+    for client in ["secrets/crm-client", "secrets/login-client"] {
+        std::fs::write(directory.path().join(client), "hunter2\n").expect("writes");
+    }
     let config = parse_in(directory.path(), EXAMPLE).unwrap_or_else(|problems| panic!("{problems}"));
 
     assert_eq!(config.service.public_url, "https://mcp.example.com");
     assert_eq!(config.service.store, StoreConfig::Sqlite(directory.path().join("portcullis.db")));
     assert_eq!(config.service.lease_ttl, Duration::from_mins(1));
+    assert_eq!(config.service.admin_url.as_deref(), Some("https://portcullis-admin.example.com"));
+    assert!(!config.service.admin_token_always && !config.service.development_sign_in);
+    let company = config.service.company_sign_in.expect("a sign-in");
+    assert_eq!((company.issuer.as_str(), company.rules.len()), ("https://login.example.com", 4));
+    assert_eq!(company.secret.as_ref().map(SecretText::expose), Some("hunter2"));
+    assert!(!format!("{company:?}").contains("hunter2"));
     let declared = config.declared;
+    assert_eq!(declared.administrators[0].identity.issuer, "https://login.example.com");
+    assert_eq!(declared.administrators[0].role, OrganizationRole::Owner);
+    assert_eq!(declared.workspaces[0].members[0].role, MemberRole::Manager);
     let sizes =
         [declared.workspaces.len(), declared.servers.len(), declared.issuers.len(), declared.policies.len()];
     assert_eq!(sizes, [2, 5, 1, 3]);
@@ -308,6 +319,70 @@ fn every_problem_of_an_authorization_is_named() {
         remove it, or write type: oauth
     20 problems
     "#);
+}
+
+/// `sign_in.oidc` with these lines.
+fn company(lines: &str) -> String {
+    let client = "issuer: https://login.example, client: {id: p}";
+    minimal(&format!("workspaces: [{{slug: core}}]\nsign_in:\n  oidc: {{{client}{lines}}}\n"))
+}
+
+#[test]
+fn little_is_needed_to_sign_in() {
+    let config = parse_in(Path::new(""), &company("")).expect("loads");
+    let company = config.service.company_sign_in.expect("a sign-in");
+    assert_eq!((company.method, company.secret), (ClientMethod::None, None));
+    assert_eq!((company.name_claim.as_str(), company.groups_claim.as_str()), ("name", "groups"));
+    assert_eq!((company.scopes, company.rules), (vec!["profile".to_owned()], Vec::new()));
+}
+
+#[test]
+fn rules_of_the_sign_in_are_checked_whole() {
+    assert_snapshot!(problems(&company(", memberships: [
+      {group: a, workspace: nowhere},
+      {group: a},
+      {workspace: core},
+      {group: a, everyone: true, workspace: core},
+      {everyone: false, workspace: core},
+      {everyone: true, organization_role: owner},
+      {group: a, organization_role: manager},
+      {group: a, organization_role: admin, role: member},
+      {group: a, workspace: core, role: owner},
+      {group: '', workspace: core}]")), @r#""#);
+}
+
+#[test]
+fn signing_in_is_one_provider_for_one_company() {
+    for (text, expected) in [
+        (
+            company("").replace("https://login.example", "'https://login.example/{tenantid}/v2.0'"),
+            "a template is no issuer",
+        ),
+        (company("").replace("https://login.example", "http://login.example"), "an https URL"),
+        (company("").replace("https://login.example", "'https://login.example?x=1'"), "an https URL"),
+        (company("").replace("sign_in:\n", "sign_in:\n  development: true\n"), "exclude each other"),
+        (company("").replace("{id: p}", "{id: p, secret: hunter2}"), "cannot be written here"),
+        (company("").replace("{id: p}", "{id: p, method: client_secret_post}"), "do not go together"),
+        (company("").replace("{id: p}", "{id: p, method: private_key_jwt}"), "not a method"),
+        (company(", scopes: ['a b']"), "scopes[0]"),
+        (company("").replace("admin: '127.0.0.1:2'", "admin: '0.0.0.0:2'"), "add admin_url"),
+        (format!("{}admin_url: http://127.0.0.1:10000\n", company("")), "are the same"),
+        (format!("{}admin_url: http://admin.example\n", company("")), "it must be https"),
+        (format!("{}admin_token: never\n", company("")), "write always or until_owner"),
+        (minimal("administrators: [{subject: x, role: owner}]\n"), "`issuer` is missing"),
+        (format!("{}administrators: [{{subject: x, role: manager}}]\n", company("")), "write owner or admin"),
+        (
+            format!(
+                "{}administrators: [{{subject: x, role: owner}}, {{subject: x, role: admin}}]\n",
+                company("")
+            ),
+            "listed twice",
+        ),
+    ] {
+        let found = problems(&text);
+        assert!(found.contains(expected) && found.ends_with("1 problem"), "{expected}: {found}");
+        assert!(!found.contains("hunter2"), "{found}");
+    }
 }
 
 #[test]
