@@ -71,7 +71,7 @@ async fn people_are_what_their_groups_say() -> anyhow::Result<()> {
 
     // Signing out is not signing in again at once, although the provider would let her.
     ada.click("button", "Sign out").await;
-    ada.wait_for_url("/signed-out").await;
+    ada.wait_for("link", "Sign in again").await;
     picture(&ada, "signed-out").await?;
     ada.click("link", "Sign in again").await;
     ada.wait_for_url(&format!("{pages}/connections")).await;

@@ -348,7 +348,29 @@ fn rules_of_the_sign_in_are_checked_whole() {
       {group: a, organization_role: manager},
       {group: a, organization_role: admin, role: member},
       {group: a, workspace: core, role: owner},
-      {group: '', workspace: core}]")), @r#""#);
+      {group: '', workspace: core}]")), @r#"
+    portcullis.yaml:9: sign_in.oidc.memberships[0].workspace: there is no workspace "nowhere" in this file
+        declare it under workspaces:
+    portcullis.yaml:10: sign_in.oidc.memberships[1]: a rule gives either a workspace or an organization_role
+        write workspace: <slug>, or organization_role: owner or admin
+    portcullis.yaml:11: sign_in.oidc.memberships[2]: a rule is about either a group or everyone
+        write group: <name>, or everyone: true
+    portcullis.yaml:12: sign_in.oidc.memberships[3]: a rule is about either a group or everyone
+        write group: <name>, or everyone: true
+    portcullis.yaml:13: sign_in.oidc.memberships[4]: a rule is about either a group or everyone
+        write group: <name>, or everyone: true
+    portcullis.yaml:14: sign_in.oidc.memberships[5].organization_role: everyone would administer the gateway
+        name a group
+    portcullis.yaml:15: sign_in.oidc.memberships[6].organization_role: "manager": not a role in the organization
+        write owner or admin
+    portcullis.yaml:16: sign_in.oidc.memberships[7].organization_role: role is that of a member of a workspace
+        remove role
+    portcullis.yaml:17: sign_in.oidc.memberships[8].role: "owner": not a role in a workspace
+        write member or manager
+    portcullis.yaml:18: sign_in.oidc.memberships[9].group: "": not the name of a group
+        write the group exactly as the ID tokens have it
+    10 problems
+    "#);
 }
 
 #[test]

@@ -230,8 +230,11 @@ fn filled(template: &str, ids: &BTreeMap<&'static str, String>) -> String {
 
 /// The same path with ids of nothing.
 fn missing(path: &str, ids: &BTreeMap<&'static str, String>) -> String {
-    let mut path =
-        path.replace("/linear", "/no-such").replace("/core", "/no-such").replace("=core", "=no-such");
+    let mut path = path.replace("/linear", "/no-such").replace("/core", "/no-such");
+    // With a member named besides, it is the member who is hidden.
+    if !path.contains("member=") {
+        path = path.replace("=core", "=no-such");
+    }
     for (name, id) in ids {
         let other = match *name {
             "key" | "service_key" => "AAAAAAAAAA".to_owned(),

@@ -26,7 +26,7 @@ const TABLE: [(&str, &str, &str, [u16; 4]); 18] = [
         "get",
         "/connections/{server}/connected",
         "/connections/SERVER/connected?member=MEMBER",
-        [303, 200, 403, 403],
+        [303, 303, 403, 403],
     ),
     ("post", "/connections/{server}/keep", "/connections/SERVER/keep", [403; 4]),
     ("post", "/connections/{server}/disconnect", "/connections/SERVER/disconnect", [403; 4]),
@@ -34,7 +34,7 @@ const TABLE: [(&str, &str, &str, [u16; 4]); 18] = [
     ("post", "/sign-in", "/sign-in", [403; 4]),
     ("get", "/sign-in/callback", "/sign-in/callback?code=x&state=y", [404; 4]),
     ("post", "/sign-out", "/sign-out", [403; 4]),
-    ("get", "/signed-out", "/signed-out", [200; 4]),
+    ("get", "/sign-out", "/sign-out", [200; 4]),
     ("get", "/oauth/client/{server}", "/oauth/client/SERVER", [200; 4]),
     ("get", "/assets/portcullis.css", "/assets/portcullis.css", [200; 4]),
 ];
