@@ -50,6 +50,7 @@ impl Places {
             public: self.public.address()?,
             public_url: self.public_url()?,
             issuers,
+            sections: serde_json::Map::new(),
             log: if talkative { "trace" } else { "info" },
         })
     }

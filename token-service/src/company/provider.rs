@@ -1,5 +1,6 @@
 //! What the provider says about itself, kept for a while, and redeeming a code there.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use openidconnect::core::{
@@ -68,9 +69,20 @@ impl Additional {
     }
 }
 
-/// One at a time asks; the others wait for the answer.
+/// One at a time asks; the others wait for the answer, a failure included: otherwise each would wait anew for a
+/// provider that does not answer, one after the other.
 #[derive(Debug, Default)]
-pub(super) struct Provider(Mutex<Option<Known>>);
+pub(super) struct Provider {
+    asked: AtomicU64,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    known: Option<Known>,
+    /// Of the last time.
+    failure: Option<CompanyError>,
+}
 
 #[derive(Clone, Debug)]
 struct Known {
@@ -102,17 +114,26 @@ impl Provider {
         config: &CompanySignIn,
         outside: Outside<'_>,
     ) -> Result<Metadata, CompanyError> {
-        let mut known = self.0.lock().await;
+        let asked_before = self.asked.load(Ordering::SeqCst);
+        let mut state = self.state.lock().await;
         let now = outside.clock.now();
-        let kept = known.as_ref().map(|known| (known.metadata.clone(), known.at.until(now)));
+        let kept = state.known.as_ref().map(|known| (known.metadata.clone(), known.at.until(now)));
         if let Some((metadata, old)) = &kept
             && *old < age
         {
             return Ok(metadata.clone());
         }
-        match (ask(config, outside).await, kept) {
+        let failed_meanwhile =
+            state.failure.clone().filter(|_| self.asked.load(Ordering::SeqCst) > asked_before);
+        let answer = match failed_meanwhile {
+            Some(failure) => Err(failure),
+            None => ask(config, outside).await,
+        };
+        self.asked.fetch_add(1, Ordering::SeqCst);
+        state.failure = answer.as_ref().err().cloned();
+        match (answer, kept) {
             (Ok(metadata), _) => {
-                *known = Some(Known { metadata: metadata.clone(), at: now });
+                state.known = Some(Known { metadata: metadata.clone(), at: now });
                 Ok(metadata)
             }
             (Err(error @ CompanyError::Down(_)), Some((metadata, old))) if old < STALE => {

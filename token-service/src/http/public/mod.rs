@@ -67,8 +67,7 @@ listed! {
     "/connections/{server}/disconnect" => post connections::disconnect;
     "/sign-in" => get sign_in::show, post sign_in::choose;
     "/sign-in/callback" => get sign_in::back;
-    "/sign-out" => post sign_in::sign_out;
-    "/signed-out" => get sign_in::signed_out;
+    "/sign-out" => get sign_in::signed_out, post sign_in::sign_out;
     "/oauth/client/{server}" => get client_document::show;
     page::STYLESHEET => get page::stylesheet;
 }

@@ -199,11 +199,11 @@ pub(super) async fn sign_out(
     let cookies = Cookies::of(&app.settings.public_url);
     let clear = cookies.set(&cookies.session(), "", 0);
     // The company's sign-in would let a browser in again at once, without a word.
-    let to = if app.company.is_some() { "/signed-out" } else { "/sign-in" };
+    let to = if app.company.is_some() { "/sign-out" } else { "/sign-in" };
     Ok(([(header::SET_COOKIE, clear)], page::see_other(to)).into_response())
 }
 
-/// `GET /signed-out`
+/// `GET /sign-out`: where signing out ends
 pub(super) async fn signed_out() -> Response {
     page::html(StatusCode::OK, &SignedOutPage {})
 }

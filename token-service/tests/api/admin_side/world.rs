@@ -156,6 +156,12 @@ impl World {
         Self { service, ids, people }
     }
 
+    /// After this role has signed out.
+    pub(crate) async fn sign_in_again(&mut self, role: Role) {
+        let name = role.name().expect("somebody who signs in");
+        self.people.insert(role, Person::sign_in(&self.service, name).await);
+    }
+
     pub(crate) fn person(&self, role: Role) -> &Person {
         &self.people[&role]
     }

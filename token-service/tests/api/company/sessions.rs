@@ -94,9 +94,9 @@ async fn a_session_is_new_with_every_sign_in_and_gone_with_the_sign_out() {
     // Signing out does not go straight back in.
     let before = browser.clone();
     let reply = browser.post("/sign-out", &[("csrf", field(&page.text, "csrf"))]).await;
-    assert_eq!((reply.status, reply.header("location")), (StatusCode::SEE_OTHER, Some("/signed-out")));
+    assert_eq!((reply.status, reply.header("location")), (StatusCode::SEE_OTHER, Some("/sign-out")));
     assert_eq!(status(&before).await, StatusCode::SEE_OTHER, "the cookie is worth nothing any more");
-    assert!(browser.get("/signed-out").await.text.contains("You are signed out"));
+    assert!(browser.get("/sign-out").await.text.contains("You are signed out"));
 }
 
 #[tokio::test]
