@@ -10,6 +10,7 @@ use thiserror::Error;
 use tokio::task::JoinSet;
 
 use crate::apply::{ApplyError, ConfigSource, apply};
+use crate::authorization_server::ClientDocuments;
 use crate::broker::failpoints::NoFailpoints;
 use crate::broker::{Broker, Parts, Timings};
 use crate::clock::{Clock, Entropy};
@@ -21,7 +22,7 @@ use crate::egress::EgressClient;
 use crate::http;
 use crate::http::listen::{ListenError, Listener};
 use crate::jobs::{self, Follower};
-use crate::key_use::KeyUse;
+use crate::key_use::{KeyUse, SessionUse};
 use crate::shutdown::Shutdown;
 use crate::state::{Service, Settings, Shared};
 use crate::store::{SqliteStore, Store, StoreError};
@@ -95,6 +96,8 @@ impl App {
         let (admin, public) = (Listener::tcp(*admin).await?, Listener::tcp(*public).await?);
         let own = [&internal, &admin, &public].map(Listener::address).into_iter().flatten().collect();
         let shared = open(&source.path, &config, own, clock, entropy).await?;
+        // Before anything else is written: the first key then concerns nobody who knows anything yet.
+        shared.keep_signing_keys().await?;
         let revision = apply(&shared, &source.path, &config.declared).await.map_err(StartError::Apply)?;
         tracing::info!(revision = revision.0, "the configuration is applied");
         let follower = Follower::new(Arc::new(source), config.service);
@@ -132,6 +135,7 @@ impl App {
                 shared.learn_catalogues(),
                 jobs::renew_connections(&shared),
                 jobs::sweep_browsers(&shared),
+                jobs::keep_signing_keys(&shared),
             )
         };
         let (served, _) = tokio::join!(drained(&mut listeners, &shutdown), jobs);
@@ -191,6 +195,7 @@ async fn open(
         connect_wait: config.service.connect_wait,
         public_url: config.service.public_url.clone(),
         development_sign_in: config.service.development_sign_in,
+        authorization: config.service.authorization.clone(),
         applied_timeout: APPLIED_TIMEOUT,
         key_environment: config.service.api_key_environment.clone(),
         config_file: file.display().to_string(),
@@ -214,6 +219,7 @@ async fn open(
         vault,
         watch_hub: WatchHub::default(),
         key_use: KeyUse::default(),
+        session_use: SessionUse::default(),
         clock,
         entropy,
         admin_token,
@@ -222,6 +228,7 @@ async fn open(
         broker,
         links: ConnectLinks::default(),
         unconnected: Work::default(),
+        client_documents: ClientDocuments::default(),
         settings,
     }))
 }

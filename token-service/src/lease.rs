@@ -73,6 +73,9 @@ impl Service {
         if let Some(key) = &grant.caller.key_id {
             self.key_use.note(key.as_str().into(), now);
         }
+        if let Some(session) = &grant.caller.session_id {
+            self.session_use.note(session.as_str().into(), now);
+        }
         let denied = |reason| LeaseReply::Denied { reason };
         let (rejected, wait) = (request.rejected.as_ref(), request.wait_ms.map(Duration::from_millis));
         match self.broker.credential_within(&grant, rejected, wait.unwrap_or(Duration::MAX)).await {

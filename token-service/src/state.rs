@@ -3,12 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::authorization_server::{AuthorizationSettings, ClientDocuments};
 use crate::broker::Broker;
 use crate::clock::{Clock, Entropy};
 use crate::connect::ConnectLinks;
 use crate::egress::EgressClient;
 use crate::http::error::ApiError;
-use crate::key_use::KeyUse;
+use crate::key_use::{KeyUse, SessionUse};
 use crate::shutdown::Shutdown;
 use crate::store::{Actor, Store, StoreError};
 use crate::unconnected::Work;
@@ -24,6 +25,7 @@ pub struct Service {
     pub vault: Arc<Vault>,
     pub watch_hub: WatchHub,
     pub key_use: KeyUse,
+    pub session_use: SessionUse,
     pub clock: Arc<dyn Clock>,
     pub entropy: Arc<dyn Entropy>,
     pub admin_token: AdminToken,
@@ -32,6 +34,7 @@ pub struct Service {
     pub broker: Arc<Broker>,
     pub links: ConnectLinks,
     pub unconnected: Work,
+    pub client_documents: ClientDocuments,
     pub settings: Settings,
 }
 
@@ -50,6 +53,8 @@ pub struct Settings {
     pub public_url: String,
     /// Whether people sign in by choosing who they are; for a laptop only.
     pub development_sign_in: bool,
+    /// How MCP clients sign in.
+    pub authorization: AuthorizationSettings,
     /// The second part of new API keys, such as `live`.
     pub key_environment: String,
     /// Where the objects that are read-only here are declared, as told to people.

@@ -6,6 +6,7 @@
 mod auth;
 mod egress;
 mod issuers;
+mod oauth;
 mod policies;
 mod problems;
 mod reader;
@@ -25,6 +26,7 @@ use secrecy::SecretString;
 pub use self::problems::{Problem, Problems};
 use self::reader::{At, Context};
 use self::registry::Names;
+use crate::authorization_server::AuthorizationSettings;
 use crate::domain::auth_draft::CheckedAuth;
 use crate::domain::header::HeaderName;
 use crate::domain::issuer::Issuer;
@@ -61,6 +63,8 @@ pub struct ServiceConfig {
     pub egress: EgressPolicy,
     /// People sign in by choosing who they are. Only with a loopback `public_url`.
     pub development_sign_in: bool,
+    /// How MCP clients sign in.
+    pub authorization: AuthorizationSettings,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -206,7 +210,7 @@ impl Config {
     }
 }
 
-const SECTIONS: [&str; 15] = [
+const SECTIONS: [&str; 16] = [
     "public_url",
     "listeners",
     "store",
@@ -218,6 +222,7 @@ const SECTIONS: [&str; 15] = [
     "connect_wait",
     "egress",
     "sign_in",
+    "oauth",
     "workspaces",
     "servers",
     "issuers",

@@ -8,9 +8,9 @@ use url::Url;
 use crate::domain::auth_draft::Field;
 use crate::domain::auth_text::is_loopback;
 
-use super::egress;
 use super::reader::{At, Fields};
 use super::{InternalListener, InternalTls, Listeners, RootKeyConfig, ServiceConfig, StoreConfig};
+use super::{egress, oauth};
 
 const DEFAULT_LEASE_TTL: Duration = Duration::from_mins(1);
 const DEFAULT_WATCH_HOLD: Duration = Duration::from_secs(1);
@@ -45,6 +45,7 @@ pub(super) fn read(sections: &Fields<'_>) -> Option<ServiceConfig> {
         None => Some(DEFAULT_CONNECT_WAIT),
     };
     let (egress, development_sign_in) = (egress::read(sections), egress::sign_in(sections));
+    let authorization = oauth::read(sections);
     development_only(sections, public_url.as_deref());
     Some(ServiceConfig {
         public_url: public_url?,
@@ -58,6 +59,7 @@ pub(super) fn read(sections: &Fields<'_>) -> Option<ServiceConfig> {
         connect_wait: connect_wait?,
         egress: egress?,
         development_sign_in: development_sign_in?,
+        authorization: authorization?,
     })
 }
 

@@ -5,6 +5,7 @@ use insta::assert_snapshot;
 use secrecy::ExposeSecret as _;
 
 use super::*;
+use crate::domain::oauth_client::{SecretCheck, secret_digest};
 use crate::egress::AllowedPrivate;
 
 const EXAMPLE: &str = include_str!("../../portcullis.example.yaml");
@@ -12,6 +13,7 @@ const EXAMPLE: &str = include_str!("../../portcullis.example.yaml");
 fn parse_in(directory: &Path, text: &str) -> Result<Config, Problems> {
     let environment = |name: &str| match name {
         "LINEAR_TEAM" => Some("core".to_owned()),
+        "ASSISTANT_SECRET" => Some("hunter2-hunter2-hunter2-hunter2-hunter2".to_owned()),
         "WAREHOUSE_SECRET" => Some("hunter2".to_owned()),
         "UNUSABLE" => Some("line one\nhunter2".to_owned()),
         _ => None,
@@ -44,6 +46,17 @@ fn the_example_loads() {
     assert_eq!(config.service.public_url, "https://mcp.example.com");
     assert_eq!(config.service.store, StoreConfig::Sqlite(directory.path().join("portcullis.db")));
     assert_eq!(config.service.lease_ttl, Duration::from_mins(1));
+    let oauth = &config.service.authorization;
+    assert_eq!(
+        oauth.clients[0].authentication,
+        SecretCheck::Basic(secret_digest("assistant", "hunter2-hunter2-hunter2-hunter2-hunter2"))
+    );
+    assert_eq!(
+        (oauth.clients[1].name.as_str(), &oauth.clients[1].authentication),
+        ("desktop", &SecretCheck::None)
+    );
+    assert_eq!(oauth.browser_origins, ["https://inspector.example"]);
+    assert!(!format!("{oauth:?}").contains("hunter2"));
     let declared = config.declared;
     let sizes =
         [declared.workspaces.len(), declared.servers.len(), declared.issuers.len(), declared.policies.len()];
@@ -423,4 +436,49 @@ fn a_missing_file_is_a_problem_too() {
         name a readable UTF-8 file
     1 problem
     "#);
+}
+
+#[test]
+fn clients_are_checked_whole() {
+    let report = problems(&minimal(
+        "oauth:
+  signing_algorithm: HS256
+",
+    ));
+    assert!(report.contains("ES256 or EdDSA"), "{report}");
+    let report = problems(&minimal(
+        "oauth:
+  access_token_ttl: 2h
+",
+    ));
+    assert!(report.contains("from 60s to 3600s"), "{report}");
+    let report = problems(&minimal(
+        "oauth:
+  browser_origins: ['https://a.example/', '*', 'https://b.example:443']
+  clients:
+    - {id: 'https://a.example/c', redirect_uris: ['https://a.example/cb']}
+    - {id: dyn_1, redirect_uris: ['https://a.example/cb']}
+    - {id: a, redirect_uris: ['http://a.example/cb', 'javascript:alert(1)', 'https://a.example/cb#x']}
+    - {id: b, redirect_uris: []}
+    - {id: b, redirect_uris: ['https://a.example/cb'], method: client_secret_post}
+    - {id: c, redirect_uris: ['https://a.example/cb'], secret: {env: WAREHOUSE_SECRET}}
+    - {id: d, redirect_uris: ['https://a.example/cb'], secret: {env: ASSISTANT_SECRET}, method: none}
+    - {id: e}
+",
+    ));
+    for (place, count) in [
+        ("oauth.browser_origins[", 3),
+        ("oauth.clients[0].id", 1),
+        ("oauth.clients[1].id", 1),
+        ("oauth.clients[2].redirect_uris[", 3),
+        ("cannot sign in", 1),
+        ("two clients with this id", 1),
+        ("without a secret has no method", 1),
+        ("at least 32 characters", 1),
+        ("client_secret_basic or client_secret_post", 1),
+        ("`redirect_uris` is missing", 1),
+    ] {
+        assert_eq!(report.matches(place).count(), count, "{place}: {report}");
+    }
+    assert!(!report.contains("hunter2"), "{report}");
 }

@@ -12,10 +12,12 @@ use portcullis_wire::policy::Policy;
 use subtle::ConstantTimeEq as _;
 
 use super::Revision;
-use super::ids::WorkspaceId;
+use super::client_session::{ClientSession, Extent};
+use super::ids::{ServerId, WorkspaceId};
 use super::issuer::{Issuer, WorkspaceMapping};
 use super::people::{ApiKeyRecord, Identity, KeyOwner, Member, Workspace};
 use super::policy::{PolicyEntry, PolicyTarget};
+use super::resource::ResourcePath;
 use super::server::{Server, ServerAuth};
 use crate::clock::Timestamp;
 
@@ -33,6 +35,8 @@ pub enum CallerFacts {
     /// The key of that id, if there is one. Its digest is yet to be compared.
     ApiKey(Option<KeyFacts>),
     Token(TokenFacts),
+    /// The sign-in of that id, if there is one.
+    Session(Option<Box<SessionFacts>>),
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,6 +45,13 @@ pub struct KeyFacts {
     pub workspace: Workspace,
     /// The member who owns it; `None` for a service key.
     pub member: Option<Member>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SessionFacts {
+    pub session: ClientSession,
+    pub workspace: Workspace,
+    pub member: Member,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -111,6 +122,10 @@ pub fn resolve(request: &LeaseRequest, facts: &LeaseFacts, now: Timestamp) -> Re
             let identity = Identity { issuer: issuer.clone(), subject: subject.clone() };
             by_token(token, identity, claim.as_deref(), Timestamp::from_seconds(*expires_at), request, now)
         }
+        (CallerFacts::Session(session), CallerProof::AccessToken { scopes, expires_at, .. }) => {
+            let expires_at = Timestamp::from_seconds(*expires_at);
+            by_session(session.as_deref(), scopes, expires_at, request, now).map(Standing::Caller)
+        }
         // Facts about another kind of credential than was shown say nothing about this one.
         _ => Err(DenyReason::UnknownCredential),
     };
@@ -131,6 +146,10 @@ struct KnownCaller<'facts> {
     workspace: &'facts Workspace,
     member: Option<&'facts Member>,
     key: Option<&'facts ApiKeyRecord>,
+    /// The credential is good for this very server only.
+    only: Option<&'facts ServerId>,
+    /// The credential is good for reading only.
+    reads_only: bool,
     not_after: Option<Timestamp>,
 }
 
@@ -177,7 +196,15 @@ fn by_key<'facts>(
     if request.workspace.as_ref().is_some_and(|named| *named != workspace.slug) {
         return Err(DenyReason::WrongWorkspace);
     }
-    Ok(KnownCaller { caller, workspace, member, key: Some(key), not_after: settings.expires_at })
+    Ok(KnownCaller {
+        caller,
+        workspace,
+        member,
+        key: Some(key),
+        only: None,
+        reads_only: false,
+        not_after: settings.expires_at,
+    })
 }
 
 fn by_token<'facts>(
@@ -228,9 +255,56 @@ fn by_token<'facts>(
         session_id: None,
         client_id: None,
     };
-    let known =
-        KnownCaller { caller, workspace, member: Some(member), key: None, not_after: Some(expires_at) };
+    let known = KnownCaller {
+        caller,
+        workspace,
+        member: Some(member),
+        key: None,
+        only: None,
+        reads_only: false,
+        not_after: Some(expires_at),
+    };
     Ok(Standing::Caller(known))
+}
+
+/// An access token of our own. The filter has verified that it was issued for the path that is called; whether the
+/// sign-in still holds, and for which server that path was, is judged here.
+fn by_session<'facts>(
+    facts: Option<&'facts SessionFacts>,
+    scopes: &[String],
+    expires_at: Timestamp,
+    request: &LeaseRequest,
+    now: Timestamp,
+) -> Result<KnownCaller<'facts>, DenyReason> {
+    let SessionFacts { session, workspace, member } = facts.ok_or(DenyReason::UnknownCredential)?;
+    if expires_at <= now || session.expires_at <= now {
+        return Err(DenyReason::ExpiredCredential);
+    }
+    let extent = Extent::of_scopes(scopes).ok_or(DenyReason::UnknownCredential)?.min(session.extent);
+    if member.disabled {
+        return Err(DenyReason::DisabledCredential);
+    }
+    let ResourcePath { workspace: named, server } = &session.resource;
+    if *named != request.workspace || *server != request.server {
+        return Err(DenyReason::NotForThisServer);
+    }
+    let caller = Caller {
+        id: member.id.to_string(),
+        name: member.name.clone(),
+        credential: CredentialKind::AccessToken,
+        key_id: None,
+        session_id: Some(session.id.to_string()),
+        client_id: Some(session.client.id.clone()),
+    };
+    Ok(KnownCaller {
+        caller,
+        workspace,
+        member: Some(member),
+        key: None,
+        only: Some(&session.server),
+        reads_only: extent == Extent::Reading,
+        not_after: Some(expires_at.min(session.expires_at)),
+    })
 }
 
 /// Without a mapping: the membership that the path names, or the only one. With several and none named it would be a
@@ -259,6 +333,10 @@ fn finish(standing: Standing<'_>, facts: &LeaseFacts) -> Result<Resolution, Deny
             Ok(Resolution::Provision { workspace: workspace.id.clone(), identity })
         }
         Standing::Caller(known) => {
+            // Another server may have the path by now.
+            if known.only.is_some_and(|only| *only != server.server.id) {
+                return Err(DenyReason::NotForThisServer);
+            }
             let policy = effective_policy(server, known.workspace, known.member, known.key)?;
             // Nobody could consent, and whose account should it be?
             if known.member.is_none() && matches!(server.server.settings.auth, ServerAuth::OAuth(_)) {
@@ -270,7 +348,10 @@ fn finish(standing: Standing<'_>, facts: &LeaseFacts) -> Result<Resolution, Deny
                 workspace: known.workspace.reference(),
                 server: server.server.clone(),
                 policy,
-                limits: CredentialLimits::default(),
+                limits: CredentialLimits {
+                    reading_tools: known.reads_only.then(|| server.reading_tools.clone()),
+                    ..CredentialLimits::default()
+                },
                 not_after: known.not_after,
                 revision: facts.revision,
             })))

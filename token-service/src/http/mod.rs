@@ -36,8 +36,8 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use self::admin::{
-    audit, connections, description, issuers, keys, members, policies, presets, provisions, servers, start,
-    status, workspaces,
+    audit, connections, description, issuers, keys, members, oauth_clients, policies, presets, provisions,
+    servers, sessions as client_sessions, signing_keys, start, status, workspaces,
 };
 use self::error::ApiError;
 use self::request_log::Audience;
@@ -70,7 +70,7 @@ pub fn public(shared: Shared) -> Router {
     let routes = Router::new()
         .route("/livez", get(health::live))
         .route("/readyz", get(health::ready))
-        .merge(public::routes())
+        .merge(public::routes(&shared))
         .with_state(Arc::clone(&shared));
     public::dress(finish(routes, Audience::Public), shared)
 }
@@ -97,6 +97,12 @@ fn admin_api(shared: &Shared) -> OpenApiRouter<Shared> {
         .routes(routes!(connections::of_member))
         .routes(routes!(connections::show, connections::delete))
         .routes(routes!(connections::decide))
+        .routes(routes!(client_sessions::of_member))
+        .routes(routes!(client_sessions::delete))
+        .routes(routes!(oauth_clients::list))
+        .routes(routes!(oauth_clients::delete))
+        .routes(routes!(signing_keys::list))
+        .routes(routes!(signing_keys::rotate))
         .routes(routes!(presets::list))
         .routes(routes!(issuers::list))
         .routes(routes!(audit::list))

@@ -10,7 +10,7 @@ mod authentication;
 pub mod authorize;
 pub mod challenge;
 pub mod discovery;
-mod json;
+pub(crate) mod json;
 pub mod registration;
 pub mod token;
 

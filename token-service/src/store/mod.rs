@@ -20,6 +20,7 @@
 //! **Untrusted.** The store keeps sealed bytes and digests, never a secret.
 
 mod audit;
+pub mod authorization;
 pub mod browsers;
 pub mod changes;
 #[cfg(test)]
@@ -39,6 +40,7 @@ use portcullis_wire::names::Slug;
 use tokio::sync::watch;
 
 pub use self::audit::{Actor, AuditEntry};
+pub use self::authorization::AuthorizationStore;
 pub use self::browsers::BrowserStore;
 pub use self::changes::{ChangeSet, Since};
 pub use self::connections::ConnectionStore;
@@ -53,12 +55,13 @@ use crate::domain::people::{ApiKeyRecord, Identity, KeyOwner, KeySettings, Membe
 use crate::domain::policy::{PolicyEntry, PolicyTarget, ServerRules};
 use crate::domain::resolve::LeaseFacts;
 use crate::domain::server::{Server, ServerSettings};
+use crate::domain::signing::SigningKeyRow;
 
 pub type Result<T> = std::result::Result<T, StoreError>;
 
 /// Whatever keeps the registry, the people, the policies and the sealed credentials.
 #[async_trait]
-pub trait Store: ConnectionStore + BrowserStore + Send + Sync + 'static {
+pub trait Store: ConnectionStore + BrowserStore + AuthorizationStore + Send + Sync + 'static {
     // === Deciding ===
 
     /// All that is known about a lease request, from one snapshot. Unknown names are `None` inside the facts.
@@ -75,7 +78,7 @@ pub trait Store: ConnectionStore + BrowserStore + Send + Sync + 'static {
     /// What changed after `cursor`, in commit order: at most `limit` whole commits (at least one is read).
     async fn changes_since(&self, cursor: Revision, limit: u32) -> Result<Since>;
 
-    /// The servers (by slug) and issuers (by issuer) as of one commit.
+    /// The servers (by slug), issuers (by issuer) and signing keys (oldest first) as of one commit.
     async fn registry(&self) -> Result<RegistrySnapshot>;
 
     /// Forgets the changes up to and including `through`. Cursors before it get [`Since::Gap`] from now on. Takes no
@@ -237,6 +240,7 @@ pub struct RegistrySnapshot {
     pub revision: Revision,
     pub servers: Vec<Server>,
     pub issuers: Vec<Issuer>,
+    pub signing_keys: Vec<SigningKeyRow>,
 }
 
 /// A server to be made. The id is chosen before, because credentials are sealed to it.

@@ -24,7 +24,7 @@ mod opening;
 mod profile;
 mod repeats;
 mod reply;
-mod sealed;
+pub(crate) mod sealed;
 #[cfg(test)]
 mod testing;
 mod tokens;

@@ -14,13 +14,13 @@ use crate::vault::{Place, Vault};
 /// # Panics
 ///
 /// If `value` cannot be written as JSON: a map with keys other than strings.
-pub(super) fn seal<T: Serialize>(vault: &Vault, place: &Place, value: &T) -> String {
+pub(crate) fn seal<T: Serialize>(vault: &Vault, place: &Place, value: &T) -> String {
     let json = serde_json::to_string(value).expect("no value sealed here has keys other than strings");
     BASE64_URL_SAFE_NO_PAD.encode(vault.seal(place, &SecretString::from(json)).as_bytes())
 }
 
 /// Opens what was sealed to this very place; `None` for everything else.
-pub(super) fn open<T: DeserializeOwned>(vault: &Vault, place: &Place, text: &str) -> Option<T> {
+pub(crate) fn open<T: DeserializeOwned>(vault: &Vault, place: &Place, text: &str) -> Option<T> {
     let sealed = Sealed::new(BASE64_URL_SAFE_NO_PAD.decode(text).ok()?);
     let json = vault.unseal(place, &sealed).ok()?;
     serde_json::from_str(json.expose_secret()).ok()

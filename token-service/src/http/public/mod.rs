@@ -1,10 +1,12 @@
-//! Pages for people, on the public listener: sign-in, connecting an account, and what is connected.
+//! The public listener: pages for people (sign-in, connecting an account, what is connected), and the endpoints at
+//! which MCP clients sign in.
 //!
 //! - [`guard`]: who sends a request, and that a form comes from a page of ours. No handler can skip it.
 //! - [`sign_in`]: how somebody becomes a signed-in browser, whatever the method.
 //! - [`connect`]: the link of an agent, the consent page, and off to the provider.
 //! - [`callback`]: back from the provider; everything is checked before a code is redeemed.
 //! - [`connections`]: what a person has connected, to connect again or disconnect.
+//! - [`oauth`]: signing MCP clients in.
 //! - [`client_document`]: what the gateway says about itself as an OAuth client.
 //! - [`trouble`]: every way a page can fail, and the one mapping to status and text.
 //!
@@ -19,6 +21,7 @@ mod cookies;
 mod guard;
 mod headers;
 mod next;
+mod oauth;
 mod page;
 mod sign_in;
 mod trouble;
@@ -31,12 +34,14 @@ use axum::routing::{get, post};
 use crate::state::Shared;
 
 /// The pages' routes.
-pub(super) fn routes() -> Router<Shared> {
+pub(super) fn routes(shared: &Shared) -> Router<Shared> {
     Router::new()
+        .merge(oauth::routes(&shared.settings.authorization))
         .route("/", get(connections::home))
         .route("/connect/{ticket}", get(connect::show).post(connect::agree))
         .route("/callback/{server}", get(callback::back))
         .route("/connections", get(connections::list))
+        .route("/connections/sign-out", post(connections::sign_out))
         .route("/connections/{server}/connect", post(connections::connect))
         .route("/connections/{server}/connected", get(connections::connected))
         .route("/connections/{server}/keep", post(connections::keep))

@@ -1,6 +1,7 @@
 //! What every backend must do, as tests. A backend calls [`conformance_tests!`] with something that makes databases.
 
 mod audited;
+mod authorization;
 mod browsers;
 mod connections;
 mod declared;
@@ -19,6 +20,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 pub(super) use self::audited::*;
+pub(super) use self::authorization::*;
 pub(super) use self::browsers::*;
 pub(super) use self::connections::*;
 pub(super) use self::declared::*;
@@ -79,6 +81,11 @@ macro_rules! conformance_tests {
             newer_tickets_end_older_ones, tickets_are_counted,
             sessions_end_and_are_prolonged, flows_are_used_once, what_is_over_is_swept,
             browser_objects_go_with_their_server_and_member,
+            signing_keys_follow_each_other, clients_register_within_limits, used_clients_stay_until_they_are_deleted,
+            a_request_is_agreed_to_once, a_code_becomes_one_session, codes_end_and_are_spoilt,
+            of_many_redemptions_one_counts, refresh_tokens_rotate_without_a_commit,
+            a_stolen_refresh_token_ends_its_session, parallel_refreshes_get_one_successor,
+            client_sessions_are_listed_ended_and_swept, an_access_token_brings_its_facts,
             a_fresh_database_says_so, the_first_data_key_wins, the_admin_token_is_compared_and_set,
         );
     };

@@ -8,10 +8,12 @@ use sqlx::sqlite::SqliteConnection;
 
 use super::connection::current_revision;
 use super::convert::{RowName, to_json};
-use super::{issuers, keys, members, policies, servers, upstreams, workspaces};
-use crate::domain::ids::{KeyId, WorkspaceId};
+use super::{client_sessions, issuers, keys, members, policies, servers, upstreams, workspaces};
+use crate::domain::ids::{ClientSessionId, KeyId, WorkspaceId};
 use crate::domain::people::{Identity, KeyOwner, Workspace};
-use crate::domain::resolve::{CallerFacts, KeyFacts, LeaseFacts, Membership, ServerFacts, TokenFacts};
+use crate::domain::resolve::{
+    CallerFacts, KeyFacts, LeaseFacts, Membership, ServerFacts, SessionFacts, TokenFacts,
+};
 use crate::store::Result;
 
 pub(super) async fn lease_facts(
@@ -25,8 +27,11 @@ pub(super) async fn lease_facts(
             let identity = Identity { issuer: issuer.clone(), subject: subject.clone() };
             CallerFacts::Token(token(connection, &identity, workspace_claim.as_deref()).await?)
         }
+        CallerProof::AccessToken { session: id, .. } => {
+            CallerFacts::Session(session(connection, &id.as_str().into()).await?.map(Box::new))
+        }
         // Nobody is known by these yet, so nobody is behind them.
-        CallerProof::AccessToken { .. } | CallerProof::Opaque { .. } => CallerFacts::ApiKey(None),
+        CallerProof::Opaque { .. } => CallerFacts::ApiKey(None),
     };
     let server = server(connection, request, &caller).await?;
     Ok(LeaseFacts { revision, caller, server })
@@ -40,6 +45,13 @@ async fn key(connection: &mut SqliteConnection, id: &KeyId) -> Result<Option<Key
     };
     let workspace = existing_workspace(connection, &key.workspace).await?;
     Ok(Some(KeyFacts { key, workspace, member }))
+}
+
+async fn session(connection: &mut SqliteConnection, id: &ClientSessionId) -> Result<Option<SessionFacts>> {
+    let Some(session) = client_sessions::by_id(connection, id).await? else { return Ok(None) };
+    let Some(member) = members::by_id(connection, &session.member).await? else { return Ok(None) };
+    let workspace = existing_workspace(connection, &member.workspace).await?;
+    Ok(Some(SessionFacts { session, workspace, member }))
 }
 
 async fn token(
@@ -89,6 +101,10 @@ async fn server(
                 members.extend(facts.member.iter().map(|member| member.id.as_str()));
                 key = Some(facts.key.id.as_str());
             }
+        }
+        CallerFacts::Session(facts) => {
+            workspaces.extend(facts.iter().map(|facts| facts.workspace.id.as_str()));
+            members.extend(facts.iter().map(|facts| facts.member.id.as_str()));
         }
         CallerFacts::Token(facts) => {
             workspaces.extend(facts.mapped.iter().map(|workspace| workspace.id.as_str()));

@@ -3,8 +3,11 @@
 //! Functions on a `SqliteConnection` read; functions on a `Write` change, and note what that means for filters.
 
 mod audit;
+mod authorization;
+mod authorizations;
 mod browsers;
 mod changes;
+mod client_sessions;
 mod clients;
 mod connection;
 mod connection_changes;
@@ -12,14 +15,17 @@ mod connections;
 mod convert;
 mod declaration;
 mod delegates;
+mod dynamic_clients;
 mod facts;
 mod issuers;
 mod keys;
 mod members;
 mod policies;
+mod refresh_tokens;
 mod renewals;
 mod server_auth;
 mod servers;
+mod signing_keys;
 mod start;
 mod upstreams;
 mod workspaces;
@@ -118,6 +124,7 @@ impl Store for SqliteStore {
             revision: connection::current_revision(&mut snapshot).await?,
             servers: servers::all(&mut snapshot).await?,
             issuers: issuers::all(&mut snapshot).await?,
+            signing_keys: signing_keys::all(&mut snapshot).await?,
         })
     }
 
