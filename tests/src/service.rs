@@ -25,6 +25,8 @@ pub struct Settings {
     pub public_url: String,
     /// The `issuers` section of the configuration.
     pub issuers: Value,
+    /// The `oauth` section.
+    pub oauth: Value,
     /// What is logged: `info`, or more.
     pub log: &'static str,
 }
@@ -108,6 +110,7 @@ fn prepare(settings: &Settings) -> anyhow::Result<()> {
         "admin_token_file": "admin-token",
         "api_key_environment": "local",
         "issuers": settings.issuers,
+        "oauth": settings.oauth,
         // Both are for machines like this one only, where everything is on loopback.
         "sign_in": {"development": true},
         "egress": {"development_loopback": true},

@@ -67,6 +67,8 @@ pub struct Builder {
     pub replicas: usize,
     /// The `issuers` section of `portcullis.yaml`.
     pub issuers: Value,
+    /// The `oauth` section of `portcullis.yaml`.
+    pub oauth: Value,
     /// Whether everything of ours logs all that it can.
     pub talkative: bool,
 }
@@ -82,6 +84,7 @@ impl Default for Builder {
             members: Vec::new(),
             replicas: 0,
             issuers: json!([]),
+            oauth: json!({}),
             talkative: false,
         }
     }
@@ -125,7 +128,8 @@ impl Stack {
 
         let places = Places::take(builder.ports)?;
         let gateway = places.gateway.address()?;
-        let service_settings = places.service(&directory, builder.issuers, builder.talkative)?;
+        let service_settings =
+            places.service(&directory, builder.issuers, builder.oauth, builder.talkative)?;
         let envoy_settings = places.envoy(&directory, builder.concurrency, builder.talkative)?;
         // Each is let go right before its program starts.
         let (gateway_port, envoy_admin) = places.keep_for_envoy();

@@ -40,6 +40,7 @@ impl Places {
         &self,
         directory: &Path,
         issuers: Value,
+        oauth: Value,
         talkative: bool,
     ) -> io::Result<service::Settings> {
         Ok(service::Settings {
@@ -50,6 +51,7 @@ impl Places {
             public: self.public.address()?,
             public_url: self.public_url()?,
             issuers,
+            oauth,
             log: if talkative { "trace" } else { "info" },
         })
     }
