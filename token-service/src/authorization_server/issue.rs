@@ -8,7 +8,6 @@ use portcullis_wire::digest::Digest;
 use portcullis_wire::secret::SecretText;
 use secrecy::{ExposeSecret as _, SecretString};
 use sha2::{Digest as _, Sha256};
-use std::time::Duration;
 use subtle::ConstantTimeEq as _;
 
 use super::OAuthError;
