@@ -96,7 +96,7 @@ async fn prune(service: &Service) -> Result<(), StoreError> {
 }
 
 /// Waits; `false` if the service is to stop instead.
-async fn pause(service: &Service, interval: Duration) -> bool {
+pub(crate) async fn pause(service: &Service, interval: Duration) -> bool {
     tokio::select! {
         () = service.shutdown.requested() => false,
         () = sleep(interval) => true,

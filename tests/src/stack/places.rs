@@ -51,6 +51,7 @@ impl Places {
             public: self.public.address()?,
             public_url: self.public_url()?,
             issuers,
+            sections: serde_json::Map::new(),
             oauth,
             log: if talkative { "trace" } else { "info" },
         })

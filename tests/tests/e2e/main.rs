@@ -3,6 +3,7 @@
 mod accounts;
 mod bad_input;
 mod canaries;
+mod company;
 mod connect;
 mod denied;
 mod disconnect;

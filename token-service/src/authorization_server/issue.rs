@@ -1,5 +1,7 @@
 //! From a code to a session, and from one refresh token to the next.
 
+use std::time::Duration;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use portcullis_wire::digest::Digest;
@@ -21,7 +23,7 @@ use crate::store::{Actor, StoreError};
 use crate::vault::Place;
 
 /// How long a code is good.
-const CODE_LIFE: Duration = Duration::from_secs(60);
+const CODE_LIFE: Duration = Duration::from_mins(1);
 
 /// How refresh tokens begin, so that one that got about is recognised.
 const REFRESH_PREFIX: &str = "pcr_";

@@ -36,9 +36,8 @@ impl Extent {
         names.sort_unstable();
         names.dedup();
         match names.as_slice() {
-            [] => Some(Self::Everything),
             [scopes::READ] => Some(Self::Reading),
-            [scopes::READ, scopes::WRITE] => Some(Self::Everything),
+            [] | [scopes::READ, scopes::WRITE] => Some(Self::Everything),
             _ => None,
         }
     }

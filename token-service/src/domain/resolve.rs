@@ -2,23 +2,26 @@
 //!
 //! The store reads [`LeaseFacts`] from one snapshot and judges nothing; every rule is here.
 
+mod session;
+
 use std::collections::BTreeSet;
 
 use portcullis_wire::digest::Digest;
 use portcullis_wire::lease::{
     Caller, CallerProof, CredentialKind, CredentialLimits, DenyReason, LeaseRequest, WorkspaceRef,
 };
-use portcullis_wire::policy::Policy;
+use portcullis_wire::policy::{Level, LevelRules, NameRules, Pattern, Policy};
 use subtle::ConstantTimeEq as _;
 
+pub use self::session::SessionFacts;
+use self::session::by_session;
 use super::Revision;
-use super::client_session::{ClientSession, Extent};
 use super::ids::{ServerId, WorkspaceId};
 use super::issuer::{Issuer, WorkspaceMapping};
-use super::people::{ApiKeyRecord, Identity, KeyOwner, Member, Workspace};
+use super::people::{ApiKeyRecord, Identity, KeyOwner, KeyScope, Member, MemberRole, Workspace};
 use super::policy::{PolicyEntry, PolicyTarget};
-use super::resource::ResourcePath;
 use super::server::{Server, ServerAuth};
+use super::token_rules::TokenView;
 use crate::clock::Timestamp;
 
 /// Everything that is known about one lease request, as of one commit.
@@ -45,13 +48,25 @@ pub struct KeyFacts {
     pub workspace: Workspace,
     /// The member who owns it; `None` for a service key.
     pub member: Option<Member>,
+    /// Who made it; `None` if that was the admin token.
+    pub maker: Option<MakerFacts>,
 }
 
+/// What whoever made a key may do at present.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SessionFacts {
-    pub session: ClientSession,
-    pub workspace: Workspace,
-    pub member: Member,
+pub struct MakerFacts {
+    /// Whether the maker administers the organization.
+    pub administers: bool,
+    /// The maker's membership in the key's workspace.
+    pub membership: Option<Member>,
+}
+
+impl MakerFacts {
+    /// Whether the maker could make a service key now.
+    fn may_make_service_keys(&self) -> bool {
+        let manages = |member: &Member| member.is_active() && member.role == MemberRole::Manager;
+        self.administers || self.membership.as_ref().is_some_and(manages)
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -90,7 +105,28 @@ pub enum Resolution {
     Provision {
         workspace: WorkspaceId,
         identity: Identity,
+        /// What to call the member until somebody gives it another name.
+        name: String,
     },
+    /// Whoever knows about the credential is being asked, and takes its time.
+    Pending,
+    /// Whoever knows about the credential cannot be asked now.
+    Unavailable,
+}
+
+impl Resolution {
+    /// The same for a caller whose token's issuer was asked, and is believed until then.
+    #[must_use]
+    pub fn by_introspection(self, until: Timestamp) -> Self {
+        match self {
+            Self::Granted(mut grant) => {
+                grant.caller.credential = CredentialKind::OpaqueToken;
+                grant.not_after = Some(grant.not_after.map_or(until, |end| end.min(until)));
+                Self::Granted(grant)
+            }
+            other => other,
+        }
+    }
 }
 
 /// A lease but for the credential itself, which the vault has to open.
@@ -104,23 +140,22 @@ pub struct Grant {
     pub policy: Policy,
     /// What the caller's own credential takes away besides.
     pub limits: CredentialLimits,
+    /// Whether the credential is for reading only, so that it matters which tools are known to read only.
+    pub reads_only: bool,
     /// When the caller's own credential expires.
     pub not_after: Option<Timestamp>,
     pub revision: Revision,
 }
 
 /// Decides on a lease. The caller is judged before the server, so that a stranger learns nothing about servers.
-pub fn resolve(request: &LeaseRequest, facts: &LeaseFacts, now: Timestamp) -> Resolution {
+/// `resource` is the URL of the path that was called.
+pub fn resolve(request: &LeaseRequest, facts: &LeaseFacts, resource: &str, now: Timestamp) -> Resolution {
     let outcome = match (&facts.caller, &request.proof) {
         (CallerFacts::ApiKey(key), CallerProof::ApiKey { digest, .. }) => {
             by_key(key.as_ref(), digest, request, now).map(Standing::Caller)
         }
-        (
-            CallerFacts::Token(token),
-            CallerProof::Jwt { issuer, subject, workspace_claim: claim, expires_at, .. },
-        ) => {
-            let identity = Identity { issuer: issuer.clone(), subject: subject.clone() };
-            by_token(token, identity, claim.as_deref(), Timestamp::from_seconds(*expires_at), request, now)
+        (CallerFacts::Token(facts), proof @ CallerProof::Jwt { .. }) => {
+            VerifiedToken::of(proof).and_then(|token| by_token(facts, &token, request, resource, now))
         }
         (CallerFacts::Session(session), CallerProof::AccessToken { scopes, expires_at, .. }) => {
             let expires_at = Timestamp::from_seconds(*expires_at);
@@ -138,13 +173,39 @@ pub fn resolve(request: &LeaseRequest, facts: &LeaseFacts, now: Timestamp) -> Re
 /// Where a credential that holds leaves its bearer.
 enum Standing<'facts> {
     Caller(KnownCaller<'facts>),
-    Newcomer { workspace: &'facts Workspace, identity: Identity },
+    Newcomer { workspace: &'facts Workspace, identity: Identity, name: String },
+}
+
+/// A token as the filter has verified it.
+struct VerifiedToken<'a> {
+    identity: Identity,
+    workspace_claim: Option<&'a str>,
+    says: TokenView<'a>,
+    expires_at: Timestamp,
+}
+
+impl<'a> VerifiedToken<'a> {
+    fn of(proof: &'a CallerProof) -> Result<Self, DenyReason> {
+        let CallerProof::Jwt { issuer, subject, workspace_claim, audiences, issued_at, claims, expires_at } =
+            proof
+        else {
+            return Err(DenyReason::UnknownCredential);
+        };
+        Ok(Self {
+            identity: Identity { issuer: issuer.clone(), subject: subject.clone() },
+            workspace_claim: workspace_claim.as_deref(),
+            says: TokenView { audiences, issued_at: *issued_at, claims },
+            expires_at: Timestamp::from_seconds(*expires_at),
+        })
+    }
 }
 
 struct KnownCaller<'facts> {
     caller: Caller,
     workspace: &'facts Workspace,
     member: Option<&'facts Member>,
+    /// Whose member-level policy applies: the member's, or that of whoever made a service key.
+    bounded_by: Option<&'facts Member>,
     key: Option<&'facts ApiKeyRecord>,
     /// The credential is good for this very server only.
     only: Option<&'facts ServerId>,
@@ -159,7 +220,7 @@ fn by_key<'facts>(
     request: &LeaseRequest,
     now: Timestamp,
 ) -> Result<KnownCaller<'facts>, DenyReason> {
-    let KeyFacts { key, workspace, member } = facts.ok_or(DenyReason::UnknownCredential)?;
+    let KeyFacts { key, workspace, member, maker } = facts.ok_or(DenyReason::UnknownCredential)?;
     if !bool::from(key.digest.as_bytes().ct_eq(digest.as_bytes())) {
         return Err(DenyReason::UnknownCredential);
     }
@@ -190,16 +251,22 @@ fn by_key<'facts>(
         (KeyOwner::Member(_), _) => return Err(DenyReason::UnknownCredential),
     };
     let member = member.as_ref().filter(|_| key.owner != KeyOwner::Service);
-    if member.is_some_and(|member| member.disabled) {
+    if member.is_some_and(|member| !member.is_active()) {
+        return Err(DenyReason::DisabledCredential);
+    }
+    let maker = maker.as_ref().filter(|_| key.owner == KeyOwner::Service);
+    if maker.is_some_and(|maker| !maker.may_make_service_keys()) {
         return Err(DenyReason::DisabledCredential);
     }
     if request.workspace.as_ref().is_some_and(|named| *named != workspace.slug) {
         return Err(DenyReason::WrongWorkspace);
     }
+    let bounded_by = member.or_else(|| maker?.membership.as_ref());
     Ok(KnownCaller {
         caller,
         workspace,
         member,
+        bounded_by,
         key: Some(key),
         only: None,
         reads_only: false,
@@ -209,21 +276,23 @@ fn by_key<'facts>(
 
 fn by_token<'facts>(
     facts: &'facts TokenFacts,
-    identity: Identity,
-    claim: Option<&str>,
-    expires_at: Timestamp,
+    token: &VerifiedToken<'_>,
     request: &LeaseRequest,
+    resource: &str,
     now: Timestamp,
 ) -> Result<Standing<'facts>, DenyReason> {
+    let VerifiedToken { identity, workspace_claim: claim, says, expires_at } = token;
     let issuer = facts.issuer.as_ref().filter(|issuer| issuer.issuer == identity.issuer);
     let issuer = issuer.ok_or(DenyReason::UnknownCredential)?;
-    if expires_at <= now {
+    let not_after = expires_at.plus(issuer.clock_tolerance());
+    if not_after <= now {
         return Err(DenyReason::ExpiredCredential);
     }
+    issuer.judge(&request.server, *says, resource, now)?;
     let membership = match &issuer.workspaces {
         WorkspaceMapping::Membership => the_membership(facts, request)?,
         WorkspaceMapping::Fixed(_) | WorkspaceMapping::Claim(_) => {
-            let slug = issuer.mapped_workspace(claim).ok_or(DenyReason::UnknownCredential)?;
+            let slug = issuer.mapped_workspace(*claim).ok_or(DenyReason::UnknownCredential)?;
             if request.workspace.as_ref().is_some_and(|named| *named != slug) {
                 return Err(DenyReason::WrongWorkspace);
             }
@@ -232,7 +301,8 @@ fn by_token<'facts>(
                 let workspace = facts.mapped.as_ref().filter(|mapped| mapped.slug == slug);
                 return match workspace {
                     Some(workspace) if issuer.auto_provision_members => {
-                        Ok(Standing::Newcomer { workspace, identity })
+                        let name = issuer.first_name(*says).unwrap_or(&identity.subject).to_owned();
+                        Ok(Standing::Newcomer { workspace, identity: identity.clone(), name })
                     }
                     _ => Err(DenyReason::UnknownCredential),
                 };
@@ -241,10 +311,10 @@ fn by_token<'facts>(
         }
     };
     let Membership { workspace, member } = membership;
-    if member.identity != identity {
+    if member.identity != *identity {
         return Err(DenyReason::UnknownCredential);
     }
-    if member.disabled {
+    if !member.is_active() {
         return Err(DenyReason::DisabledCredential);
     }
     let caller = Caller {
@@ -259,52 +329,13 @@ fn by_token<'facts>(
         caller,
         workspace,
         member: Some(member),
+        bounded_by: Some(member),
         key: None,
         only: None,
         reads_only: false,
-        not_after: Some(expires_at),
+        not_after: Some(not_after),
     };
     Ok(Standing::Caller(known))
-}
-
-/// An access token of our own. The filter has verified that it was issued for the path that is called; whether the
-/// sign-in still holds, and for which server that path was, is judged here.
-fn by_session<'facts>(
-    facts: Option<&'facts SessionFacts>,
-    scopes: &[String],
-    expires_at: Timestamp,
-    request: &LeaseRequest,
-    now: Timestamp,
-) -> Result<KnownCaller<'facts>, DenyReason> {
-    let SessionFacts { session, workspace, member } = facts.ok_or(DenyReason::UnknownCredential)?;
-    if expires_at <= now || session.expires_at <= now {
-        return Err(DenyReason::ExpiredCredential);
-    }
-    let extent = Extent::of_scopes(scopes).ok_or(DenyReason::UnknownCredential)?.min(session.extent);
-    if member.disabled {
-        return Err(DenyReason::DisabledCredential);
-    }
-    let ResourcePath { workspace: named, server } = &session.resource;
-    if *named != request.workspace || *server != request.server {
-        return Err(DenyReason::NotForThisServer);
-    }
-    let caller = Caller {
-        id: member.id.to_string(),
-        name: member.name.clone(),
-        credential: CredentialKind::AccessToken,
-        key_id: None,
-        session_id: Some(session.id.to_string()),
-        client_id: Some(session.client.id.clone()),
-    };
-    Ok(KnownCaller {
-        caller,
-        workspace,
-        member: Some(member),
-        key: None,
-        only: Some(&session.server),
-        reads_only: extent == Extent::Reading,
-        not_after: Some(expires_at.min(session.expires_at)),
-    })
 }
 
 /// Without a mapping: the membership that the path names, or the only one. With several and none named it would be a
@@ -327,17 +358,17 @@ fn the_membership<'facts>(
 fn finish(standing: Standing<'_>, facts: &LeaseFacts) -> Result<Resolution, DenyReason> {
     let server = facts.server.as_ref().ok_or(DenyReason::UnknownServer)?;
     match standing {
-        Standing::Newcomer { workspace, identity } => {
+        Standing::Newcomer { workspace, identity, name } => {
             // Nobody becomes a member by asking for a server that the workspace does not have.
             effective_policy(server, workspace, None, None)?;
-            Ok(Resolution::Provision { workspace: workspace.id.clone(), identity })
+            Ok(Resolution::Provision { workspace: workspace.id.clone(), identity, name })
         }
         Standing::Caller(known) => {
             // Another server may have the path by now.
             if known.only.is_some_and(|only| *only != server.server.id) {
                 return Err(DenyReason::NotForThisServer);
             }
-            let policy = effective_policy(server, known.workspace, known.member, known.key)?;
+            let policy = effective_policy(server, known.workspace, known.bounded_by, known.key)?;
             // Nobody could consent, and whose account should it be?
             if known.member.is_none() && matches!(server.server.settings.auth, ServerAuth::OAuth(_)) {
                 return Err(DenyReason::MemberRequired);
@@ -348,10 +379,8 @@ fn finish(standing: Standing<'_>, facts: &LeaseFacts) -> Result<Resolution, Deny
                 workspace: known.workspace.reference(),
                 server: server.server.clone(),
                 policy,
-                limits: CredentialLimits {
-                    reading_tools: known.reads_only.then(|| server.reading_tools.clone()),
-                    ..CredentialLimits::default()
-                },
+                limits: limits(known.key, known.reads_only.then(|| server.reading_tools.clone())),
+                reads_only: known.reads_only || known.key.is_some_and(|key| key.settings.scope.read_only),
                 not_after: known.not_after,
                 revision: facts.revision,
             })))
@@ -362,7 +391,7 @@ fn finish(standing: Standing<'_>, facts: &LeaseFacts) -> Result<Resolution, Deny
 /// Whether a member may use a server, as far as no key of the member's narrows that down.
 pub fn may_use(facts: &ServerFacts, membership: &Membership) -> bool {
     let Membership { workspace, member } = membership;
-    !member.disabled && effective_policy(facts, workspace, Some(member), None).is_ok()
+    member.is_active() && effective_policy(facts, workspace, Some(member), None).is_ok()
 }
 
 /// The levels that concern this caller, outermost first; `UnknownServer` if any of them takes the server away.
@@ -388,7 +417,41 @@ fn effective_policy(
         return Err(DenyReason::UnknownServer);
     }
     entries.sort_by_key(|entry| entry.target.level());
-    Ok(Policy { levels: entries.into_iter().map(|entry| entry.rules.at(entry.target.level())).collect() })
+    let mut levels: Vec<LevelRules> =
+        entries.into_iter().map(|entry| entry.rules.at(entry.target.level())).collect();
+    if let Some(key) = key {
+        levels.extend(rules_of_scope(&key.settings.scope, facts)?);
+    }
+    Ok(Policy { levels })
+}
+
+/// What a key's own scope takes away, as rules of its level.
+fn rules_of_scope(scope: &KeyScope, facts: &ServerFacts) -> Result<Vec<LevelRules>, DenyReason> {
+    if scope.servers.as_ref().is_some_and(|servers| !servers.contains(&facts.server.id)) {
+        return Err(DenyReason::UnknownServer);
+    }
+    let mut tools = Vec::new();
+    if !scope.tools.is_empty() {
+        tools.push(scope.tools.clone());
+    }
+    if scope.read_only {
+        // A name with a `*` would stand for others as well.
+        let exact = facts.reading_tools.iter().filter(|name| !name.contains('*'));
+        let allow = exact.map(|name| Pattern(name.clone())).collect();
+        tools.push(NameRules { allow: Some(allow), deny: Vec::new() });
+    }
+    let level = |tools| LevelRules {
+        level: Level::Key,
+        tools,
+        prompts: NameRules::default(),
+        resources: NameRules::default(),
+    };
+    Ok(tools.into_iter().map(level).collect())
+}
+
+fn limits(key: Option<&ApiKeyRecord>, reading_tools: Option<Vec<String>>) -> CredentialLimits {
+    let sources = key.map(|key| key.settings.sources.iter().map(ToString::to_string).collect());
+    CredentialLimits { sources: sources.unwrap_or_default(), reading_tools }
 }
 
 #[cfg(test)]

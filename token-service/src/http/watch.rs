@@ -104,7 +104,7 @@ impl Service {
         Registry {
             servers: snapshot.servers.iter().map(Server::entry).collect(),
             issuers,
-            accepts_opaque_tokens: false,
+            accepts_opaque_tokens: snapshot.issuers.iter().any(Issuer::is_introspected),
         }
     }
 }

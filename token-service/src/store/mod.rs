@@ -28,6 +28,7 @@ mod conformance;
 pub mod connections;
 pub mod declaration;
 mod error;
+pub mod people;
 pub mod sqlite;
 
 use std::collections::BTreeSet;
@@ -37,7 +38,9 @@ use async_trait::async_trait;
 use portcullis_wire::digest::Digest;
 use portcullis_wire::lease::LeaseRequest;
 use portcullis_wire::names::Slug;
+use portcullis_wire::watch::VerificationKey;
 use tokio::sync::watch;
+use url::Url;
 
 pub use self::audit::{Actor, AuditEntry};
 pub use self::authorization::AuthorizationStore;
@@ -46,12 +49,13 @@ pub use self::changes::{ChangeSet, Since};
 pub use self::connections::ConnectionStore;
 pub use self::declaration::{Declaration, DeclaredPolicy, DeclaredServer, DeclaredWorkspaces};
 pub use self::error::StoreError;
+pub use self::people::{AdministratorChange, NewAdministrator, PeopleStore, SignInFacts};
 pub use self::sqlite::SqliteStore;
 use crate::clock::Timestamp;
 use crate::domain::Revision;
 use crate::domain::ids::{KeyId, MemberId, ServerId, WorkspaceId};
 use crate::domain::issuer::Issuer;
-use crate::domain::people::{ApiKeyRecord, Identity, KeyOwner, KeySettings, Member, Workspace};
+use crate::domain::people::{ApiKeyRecord, Identity, KeyOwner, KeySettings, Member, MemberRole, Workspace};
 use crate::domain::policy::{PolicyEntry, PolicyTarget, ServerRules};
 use crate::domain::resolve::LeaseFacts;
 use crate::domain::server::{Server, ServerSettings};
@@ -61,7 +65,9 @@ pub type Result<T> = std::result::Result<T, StoreError>;
 
 /// Whatever keeps the registry, the people, the policies and the sealed credentials.
 #[async_trait]
-pub trait Store: ConnectionStore + BrowserStore + AuthorizationStore + Send + Sync + 'static {
+pub trait Store:
+    ConnectionStore + BrowserStore + PeopleStore + AuthorizationStore + Send + Sync + 'static
+{
     // === Deciding ===
 
     /// All that is known about a lease request, from one snapshot. Unknown names are `None` inside the facts.
@@ -191,6 +197,15 @@ pub trait Store: ConnectionStore + BrowserStore + AuthorizationStore + Send + Sy
         settings: &KeySettings,
         expected: Option<Revision>,
     ) -> Result<Option<ApiKeyRecord>>;
+    /// Makes a key in place of another one: with the policies of the old one, which ends at `ends` if it does not end
+    /// before. `None` if there is no such key.
+    async fn rotate_key(
+        &self,
+        old: &KeyId,
+        new: &NewKey,
+        ends: Timestamp,
+        expected: Option<Revision>,
+    ) -> Result<Option<ApiKeyRecord>>;
     /// Notes when keys were last used, unless a later use is noted already. Unknown keys are passed over. Takes no
     /// revision, and is no change for the audit.
     async fn record_key_uses(&self, uses: &[(KeyId, Timestamp)]) -> Result<()>;
@@ -215,6 +230,18 @@ pub trait Store: ConnectionStore + BrowserStore + AuthorizationStore + Send + Sy
 
     /// All issuers, by issuer.
     async fn issuers(&self) -> Result<Vec<Issuer>>;
+    /// Keeps the keys that were fetched for an issuer at `now`, if its [`TokenSource::Jwks`] still is `address`. A commit
+    /// only if they differ from those before; it is not audited. [`Store::declare`] keeps them as long as the address
+    /// stays.
+    ///
+    /// [`TokenSource::Jwks`]: crate::domain::issuer::TokenSource::Jwks
+    async fn set_issuer_keys(
+        &self,
+        issuer: &str,
+        address: &Url,
+        keys: &[VerificationKey],
+        now: Timestamp,
+    ) -> Result<()>;
 
     // === What the service itself needs to start ===
 
@@ -274,12 +301,14 @@ pub struct NewMember {
     pub workspace: WorkspaceId,
     pub identity: Identity,
     pub name: String,
+    pub role: MemberRole,
 }
 
 /// What can be changed about a member.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MemberChange {
     pub name: String,
+    pub role: MemberRole,
     pub disabled: bool,
 }
 
@@ -290,6 +319,7 @@ pub struct NewKey {
     pub digest: Digest,
     pub workspace: WorkspaceId,
     pub owner: KeyOwner,
+    pub made_by: Option<Identity>,
     pub settings: KeySettings,
     pub created_at: Timestamp,
 }

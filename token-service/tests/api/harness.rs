@@ -11,6 +11,7 @@ use portcullis_token_service::clock::{Clock, Entropy, Timestamp};
 use portcullis_token_service::connect::{ConnectLinkError, ticket_digest};
 use portcullis_token_service::shutdown::Shutdown;
 use portcullis_token_service::state::Shared;
+use portcullis_token_service::store::Store;
 use portcullis_token_service::telemetry;
 use portcullis_wire::api_key::ApiKey;
 use portcullis_wire::digest::Digest;
@@ -141,6 +142,15 @@ impl Service {
 
     pub(crate) fn directory(&self) -> &Directory {
         &self.directory
+    }
+
+    pub(crate) fn store(&self) -> &dyn Store {
+        &*self.shared.store
+    }
+
+    /// What its handlers share, for what otherwise happens by itself.
+    pub(crate) fn shared(&self) -> Shared {
+        Arc::clone(&self.shared)
     }
 
     pub(crate) fn token(&self) -> &str {
@@ -288,8 +298,7 @@ pub(crate) fn key_proof(key: &str) -> Value {
 /// What the filter sends for a token that it has verified; `expires_in` in seconds.
 pub(crate) fn token_proof(issuer: &str, subject: &str, claim: Option<&str>, expires_in: i64) -> Value {
     let now = i64::try_from(START.0 / 1000).expect("a time");
-    let mut proof =
-        json!({"kind": "jwt", "issuer": issuer, "subject": subject, "expires_at": now + expires_in});
+    let mut proof = json!({"kind": "jwt", "issuer": issuer, "subject": subject, "audiences": ["gateway"], "expires_at": now + expires_in});
     if let Some(claim) = claim {
         proof["workspace_claim"] = claim.into();
     }

@@ -4,16 +4,21 @@
 
 mod access;
 mod admin_api;
+mod admin_side;
 mod audit;
 mod authorization;
+mod authorization_server;
 mod browser;
 mod callback;
 mod command_line;
+mod company;
 mod configuration;
 mod connect_link;
 mod connections;
 mod connections_page;
 mod harness;
+mod identity_provider;
+mod key_limits;
 mod lease_connections;
 mod lease_identity;
 mod leases;

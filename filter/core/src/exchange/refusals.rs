@@ -66,10 +66,11 @@ pub(super) fn denied(reason: DenyReason, metadata: &str) -> LocalReply {
         DenyReason::UnknownCredential => unauthenticated(CredentialFault::Unknown, metadata),
         DenyReason::ExpiredCredential => unauthenticated(CredentialFault::Expired, metadata),
         DenyReason::DisabledCredential => unauthenticated(CredentialFault::Disabled, metadata),
+        DenyReason::WrongAudience => unauthenticated(CredentialFault::WrongAudience, metadata),
         DenyReason::NotForThisServer => LocalReply::error(
             403,
             code::POLICY_DENIED,
-            "This token is not accepted for this server. Ask the gateway's operator which audience and claims it has to have.",
+            "This token is not accepted for this server. Ask the gateway's operator which claims it has to have.",
             "not_for_this_server",
         ),
         DenyReason::WrongWorkspace => LocalReply::error(

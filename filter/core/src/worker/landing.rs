@@ -78,7 +78,13 @@ impl Worker {
         if access.ttl_ms() == 0 && !for_the_waiting {
             return self.wake(&pending.flight, &Landing::Lease(unavailable));
         }
+        let is_new = !pending.was_refused(&access);
         let landing = match self.leases.grant(pending.key.clone(), access, now_ms) {
+            // What is held was decided later, by somebody who did not know that the credential was refused.
+            Ok(held) if is_new && pending.was_refused(&held) && !pending.repeated => {
+                self.ask_again(pending);
+                return Vec::new();
+            }
             Ok(access) => LeaseState::Known(access),
             Err(Refused::Outdated) if !pending.repeated => {
                 self.ask_again(pending);
@@ -97,7 +103,7 @@ impl Worker {
         self.wake(&pending.flight, &Landing::Lease(landing))
     }
 
-    /// An invalidation overtook the answer: what was decided before it does not count.
+    /// Something overtook the answer: what was decided before it does not count.
     fn ask_again(&mut self, pending: PendingLease) {
         let invalidated = self.leases.invalidated();
         let again = PendingLease { repeated: true, invalidated, ..pending };

@@ -7,15 +7,19 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::domain::Origin;
-use crate::domain::client_session::ClientName;
+use crate::domain::client_session::{ClientName, ClientSession, Extent};
 use crate::domain::ids::ServerId;
-use crate::domain::people::KeySettings;
+use crate::domain::issuer::{IssuerSettings, TokenSource};
+use crate::domain::people::{KeyScope, KeySettings};
 use crate::domain::policy::ServerRules;
+use crate::domain::resource::ResourcePath;
 use crate::domain::server::{OAuthSettings, ServerSettings};
+use crate::domain::token_rules::TokenRules;
 use crate::domain::url::{PlainHttp, ServerUrl};
 
 const NOW: Timestamp = Timestamp(100_000);
 const ISSUER: &str = "https://idp.example";
+const RESOURCE: &str = "https://gateway.example/linear/mcp";
 
 fn slug(text: &str) -> Slug {
     Slug::parse(text).expect("a slug")
@@ -41,7 +45,9 @@ fn member(id: &str, workspace: &str) -> Member {
         workspace: workspace.into(),
         identity: identity("ada"),
         name: "Ada".into(),
+        role: MemberRole::Member,
         disabled: false,
+        lapsed: false,
         origin: Origin::Api,
         revision: Revision(1),
     }
@@ -57,7 +63,15 @@ fn key(owner: KeyOwner) -> ApiKeyRecord {
         digest: digest(),
         workspace: "core".into(),
         owner,
-        settings: KeySettings { name: "CI".into(), expires_at: None, disabled: false },
+        made_by: None,
+        settings: KeySettings {
+            name: "CI".into(),
+            expires_at: None,
+            disabled: false,
+            scope: KeyScope::default(),
+            sources: Vec::new(),
+        },
+        replaces: None,
         created_at: Timestamp(0),
         revision: Revision(1),
         last_used_at: None,
@@ -88,6 +102,7 @@ fn key_facts() -> KeyFacts {
         key: key(KeyOwner::Member("ada".into())),
         workspace: workspace("core"),
         member: Some(member("ada", "core")),
+        maker: None,
     }
 }
 
@@ -107,8 +122,11 @@ fn key_request() -> LeaseRequest {
 fn issuer(workspaces: WorkspaceMapping) -> Issuer {
     Issuer {
         issuer: ISSUER.into(),
-        audiences: Vec::new(),
+        rules: TokenRules::default(),
+        settings: IssuerSettings::default(),
         require_at_jwt: false,
+        source: TokenSource::Given,
+        keys_fetched_at: None,
         keys: Vec::new(),
         workspaces,
         auto_provision_members: false,
@@ -135,7 +153,7 @@ fn token_request(claim: Option<&str>, path: Option<&str>) -> LeaseRequest {
         issuer: ISSUER.into(),
         subject: "ada".into(),
         workspace_claim: claim.map(str::to_owned),
-        audiences: Vec::new(),
+        audiences: vec![RESOURCE.into()],
         issued_at: None,
         claims: BTreeMap::new(),
         expires_at: 101,
@@ -144,14 +162,14 @@ fn token_request(claim: Option<&str>, path: Option<&str>) -> LeaseRequest {
 }
 
 fn granted(request: &LeaseRequest, facts: &LeaseFacts) -> Grant {
-    match resolve(request, facts, NOW) {
+    match resolve(request, facts, RESOURCE, NOW) {
         Resolution::Granted(grant) => *grant,
         other => panic!("granted, not {other:?}"),
     }
 }
 
 fn denied(request: &LeaseRequest, facts: &LeaseFacts) -> DenyReason {
-    match resolve(request, facts, NOW) {
+    match resolve(request, facts, RESOURCE, NOW) {
         Resolution::Denied(reason) => reason,
         other => panic!("denied, not {other:?}"),
     }
@@ -181,20 +199,23 @@ fn a_service_key_cannot_use_accounts_of_members() {
     {
         let mut facts = of_key(service.clone());
         facts.server.as_mut().expect("a server").server.settings.auth = auth.clone();
-        let Resolution::Denied(reason) = resolve(&key_request(), &facts, NOW) else {
+        let Resolution::Denied(reason) = resolve(&key_request(), &facts, RESOURCE, NOW) else {
             assert_eq!(outcome, None);
             continue;
         };
         assert_eq!(Some(reason), outcome);
         // Where the workspace does not have the server, the reason tells nothing about it.
         facts.server.as_mut().expect("a server").provisioned.clear();
-        let resolution = resolve(&key_request(), &facts, NOW);
+        let resolution = resolve(&key_request(), &facts, RESOURCE, NOW);
         assert_eq!(resolution, Resolution::Denied(DenyReason::UnknownServer));
     }
     let mut facts = of_key(key_facts());
     facts.server.as_mut().expect("a server").server.settings.auth =
         ServerAuth::OAuth(Box::<OAuthSettings>::default());
-    assert!(matches!(resolve(&key_request(), &facts, NOW), Resolution::Granted(_)), "a member's key may");
+    assert!(
+        matches!(resolve(&key_request(), &facts, RESOURCE, NOW), Resolution::Granted(_)),
+        "a member's key may"
+    );
 }
 
 #[test]
@@ -232,6 +253,10 @@ fn bad_keys_are_refused() {
             change(&|facts| facts.member = Some(Member { disabled: true, ..member("ada", "core") })),
             DenyReason::DisabledCredential,
         ),
+        (
+            change(&|facts| facts.member = Some(Member { lapsed: true, ..member("ada", "core") })),
+            DenyReason::DisabledCredential,
+        ),
         (change(&|facts| facts.key.settings.expires_at = Some(NOW)), DenyReason::ExpiredCredential),
     ] {
         assert_eq!(denied(&request, &facts), reason, "{facts:?}");
@@ -245,12 +270,53 @@ fn bad_keys_are_refused() {
 }
 
 #[test]
+fn a_service_key_can_do_what_its_maker_can_now() {
+    let manager = Member { role: MemberRole::Manager, ..member("mia", "core") };
+    let made_by = |administers, membership| KeyFacts {
+        key: key(KeyOwner::Service),
+        member: None,
+        maker: Some(MakerFacts { administers, membership }),
+        ..key_facts()
+    };
+    let request = key_request();
+    for maker in [
+        made_by(false, Some(manager.clone())),
+        made_by(true, None),
+        made_by(true, Some(member("mia", "core"))),
+        KeyFacts { maker: None, ..made_by(false, None) },
+    ] {
+        assert!(granted(&request, &of_key(maker)).member.is_none());
+    }
+    for maker in [
+        made_by(false, None),
+        made_by(false, Some(member("mia", "core"))),
+        made_by(false, Some(Member { disabled: true, ..manager.clone() })),
+        made_by(false, Some(Member { lapsed: true, ..manager.clone() })),
+    ] {
+        assert_eq!(denied(&request, &of_key(maker)), DenyReason::DisabledCredential);
+    }
+    // A member's key is the member's, whoever has made it.
+    let stranger = Some(MakerFacts { administers: false, membership: None });
+    granted(&request, &of_key(KeyFacts { maker: stranger, ..key_facts() }));
+
+    // What the maker may not do, the key may not either.
+    let mut facts = of_key(made_by(false, Some(manager)));
+    let narrow = entry(PolicyTarget::Member("mia".into()), ServerRules::default());
+    facts.server = Some(server_facts(vec![narrow.clone()]));
+    let levels = granted(&request, &facts).policy.levels;
+    assert_eq!(levels.iter().map(|level| level.level).collect::<Vec<_>>(), [Level::Member]);
+    let removed = ServerRules { enabled: Some(false), ..ServerRules::default() };
+    facts.server = Some(server_facts(vec![entry(PolicyTarget::Member("mia".into()), removed)]));
+    assert_eq!(denied(&request, &facts), DenyReason::UnknownServer);
+}
+
+#[test]
 fn the_mapping_decides_on_the_workspace_of_a_token() {
     let fixed = || WorkspaceMapping::Fixed(slug("core"));
     let claim = || WorkspaceMapping::Claim("team".into());
     let both = || vec![membership("sales"), membership("core")];
     let grant = granted(&token_request(None, None), &of_token(fixed(), both()));
-    assert_eq!((grant.workspace.slug, grant.not_after), (slug("core"), Some(Timestamp(101_000))));
+    assert_eq!((grant.workspace.slug, grant.not_after), (slug("core"), Some(Timestamp(131_000))));
     assert_eq!((grant.caller.credential, grant.caller.key_id), (CredentialKind::Jwt, None));
     let grant = granted(&token_request(Some("core"), Some("core")), &of_token(claim(), both()));
     assert_eq!(grant.workspace.slug, slug("core"));
@@ -302,10 +368,11 @@ fn bad_tokens_are_refused() {
             DenyReason::UnknownCredential,
         ),
         (change(&|token| token.memberships[0].member.disabled = true), DenyReason::DisabledCredential),
+        (change(&|token| token.memberships[0].member.lapsed = true), DenyReason::DisabledCredential),
     ] {
         assert_eq!(denied(&request, &facts), reason, "{facts:?}");
     }
-    let late = resolve(&request, &good(), Timestamp(101_000));
+    let late = resolve(&request, &good(), RESOURCE, Timestamp(131_000));
     assert_eq!(late, Resolution::Denied(DenyReason::ExpiredCredential));
 }
 
@@ -316,8 +383,9 @@ fn newcomers_are_provisioned_only_for_what_they_may_use() {
     assert_eq!(denied(&request, &facts), DenyReason::UnknownCredential);
     let CallerFacts::Token(token) = &mut facts.caller else { unreachable!() };
     token.issuer.as_mut().expect("set").auto_provision_members = true;
-    let newcomer = Resolution::Provision { workspace: "core".into(), identity: identity("ada") };
-    assert_eq!(resolve(&request, &facts, NOW), newcomer);
+    let newcomer =
+        Resolution::Provision { workspace: "core".into(), identity: identity("ada"), name: "ada".into() };
+    assert_eq!(resolve(&request, &facts, RESOURCE, NOW), newcomer);
 
     let removed = ServerRules { enabled: Some(false), ..ServerRules::default() };
     let removed = entry(PolicyTarget::Organization, removed);
@@ -352,6 +420,76 @@ fn entry(target: PolicyTarget, rules: ServerRules) -> PolicyEntry {
     PolicyEntry { target, server: "server".into(), rules, origin: Origin::Api, revision: Revision(1) }
 }
 
+#[test]
+fn a_keys_scope_takes_away_on_every_server() {
+    let names = |names: &[&str]| names.iter().map(|name| Pattern((*name).to_owned())).collect();
+    let with = |scope: KeyScope, sources: &[&str]| {
+        let mut facts = of_key(key_facts());
+        let CallerFacts::ApiKey(Some(key)) = &mut facts.caller else { unreachable!() };
+        key.key.settings.scope = scope;
+        key.key.settings.sources = sources.iter().map(|text| text.parse().expect("a network")).collect();
+        facts.server.as_mut().expect("set").reading_tools = vec!["read".into(), "list*".into()];
+        facts
+    };
+    let elsewhere = KeyScope { servers: Some(BTreeSet::from(["other".into()])), ..KeyScope::default() };
+    assert_eq!(denied(&key_request(), &with(elsewhere, &[])), DenyReason::UnknownServer);
+    let here = KeyScope { servers: Some(BTreeSet::from(["server".into()])), ..KeyScope::default() };
+    let grant = granted(&key_request(), &with(here, &["10.0.0.0/8", "2001:db8::/32"]));
+    assert_eq!((grant.policy.levels.len(), grant.reads_only), (0, false));
+    assert_eq!(grant.limits.sources, ["10.0.0.0/8", "2001:db8::/32"]);
+
+    let scope = KeyScope {
+        servers: None,
+        tools: NameRules { allow: None, deny: names(&["secret_*"]) },
+        read_only: true,
+    };
+    let grant = granted(&key_request(), &with(scope, &[]));
+    assert!(grant.reads_only && grant.limits.is_empty());
+    let allows = |kind, name| grant.policy.decide(kind, name).is_allowed();
+    assert!(allows(Kind::Tool, "read") && allows(Kind::Prompt, "any") && allows(Kind::Resource, "file:///x"));
+    for name in ["write", "list*", "listing", "secret_read", ""] {
+        assert!(!allows(Kind::Tool, name), "{name}");
+    }
+    assert!(grant.policy.levels.iter().all(|rules| rules.level == Level::Key));
+}
+
+#[test]
+fn the_rules_of_a_server_judge_its_tokens() {
+    let with = |settings: IssuerSettings, rules: TokenRules| {
+        let mut facts = of_token(WorkspaceMapping::Membership, vec![membership("core")]);
+        let CallerFacts::Token(token) = &mut facts.caller else { unreachable!() };
+        let issuer = token.issuer.as_mut().expect("set");
+        (issuer.settings, issuer.rules) = (settings, rules);
+        facts
+    };
+    let request = token_request(None, None);
+    let here =
+        |rules| IssuerSettings { servers: [(slug("linear"), rules)].into(), ..IssuerSettings::default() };
+    let for_audience =
+        |audience: &str| TokenRules { audiences: vec![audience.to_owned()], ..TokenRules::default() };
+    let only = |name| IssuerSettings { only: Some([slug(name)].into()), ..IssuerSettings::default() };
+    for (settings, rules, expected) in [
+        (IssuerSettings::default(), TokenRules::default(), None),
+        (IssuerSettings::default(), for_audience(RESOURCE), None),
+        (IssuerSettings::default(), for_audience("gateway"), Some(DenyReason::WrongAudience)),
+        (here(TokenRules::default()), for_audience("gateway"), None),
+        (here(for_audience("gateway")), TokenRules::default(), Some(DenyReason::WrongAudience)),
+        (only("linear"), TokenRules::default(), None),
+        (only("notion"), TokenRules::default(), Some(DenyReason::NotForThisServer)),
+        (
+            IssuerSettings::default(),
+            TokenRules { max_age: Some(60), ..TokenRules::default() },
+            Some(DenyReason::ExpiredCredential),
+        ),
+    ] {
+        let facts = with(settings, rules);
+        match expected {
+            None => drop(granted(&request, &facts)),
+            Some(reason) => assert_eq!(denied(&request, &facts), reason, "{facts:?}"),
+        }
+    }
+}
+
 fn my_targets() -> [PolicyTarget; 4] {
     [
         PolicyTarget::Organization,
@@ -367,7 +505,7 @@ fn with_policies(policies: Vec<PolicyEntry>) -> LeaseFacts {
 
 /// What a caller may do, as a set that can be compared: `None` without a lease.
 fn allowed(facts: &LeaseFacts) -> Option<BTreeSet<String>> {
-    match resolve(&key_request(), facts, NOW) {
+    match resolve(&key_request(), facts, RESOURCE, NOW) {
         Resolution::Granted(grant) => {
             let names = ["", "a", "b", "aa", "ab", "ba", "bb", "aba"].into_iter();
             let kinds = [Kind::Tool, Kind::Prompt, Kind::Resource];
@@ -376,7 +514,7 @@ fn allowed(facts: &LeaseFacts) -> Option<BTreeSet<String>> {
             Some(kept.map(|(kind, name)| format!("{} {name}", kind.as_str())).collect())
         }
         Resolution::Denied(_) => None,
-        Resolution::Provision { .. } => unreachable!("the member is there"),
+        other => unreachable!("the member is there: {other:?}"),
     }
 }
 
@@ -443,12 +581,12 @@ proptest! {
         crowded.extend(elsewhere);
         let middle = rotation % crowded.len();
         crowded.rotate_left(middle);
-        prop_assert_eq!(resolve(&key_request(), &with_policies(crowded), NOW), resolve(&key_request(), &with_policies(policies), NOW));
+        prop_assert_eq!(resolve(&key_request(), &with_policies(crowded), RESOURCE, NOW), resolve(&key_request(), &with_policies(policies), RESOURCE, NOW));
     }
 
     #[test]
     fn levels_come_outermost_first(policies in any_policies()) {
-        if let Resolution::Granted(grant) = resolve(&key_request(), &with_policies(policies.clone()), NOW) {
+        if let Resolution::Granted(grant) = resolve(&key_request(), &with_policies(policies.clone()), RESOURCE, NOW) {
             let levels: Vec<Level> = grant.policy.levels.iter().map(|rules| rules.level).collect();
             prop_assert!(levels.is_sorted());
             prop_assert_eq!(levels.len(), policies.len());

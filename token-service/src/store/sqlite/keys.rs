@@ -4,11 +4,11 @@ use portcullis_wire::watch::Invalidation;
 use sqlx::sqlite::SqliteConnection;
 
 use super::connection::Write;
-use super::convert::{RowName, constraint, from_database, revision, to_database};
+use super::convert::{RowName, constraint, from_database, revision, to_database, to_json};
 use crate::clock::Timestamp;
 use crate::domain::Revision;
 use crate::domain::ids::{KeyId, MemberId, WorkspaceId};
-use crate::domain::people::{ApiKeyRecord, KeyOwner, KeySettings};
+use crate::domain::people::{ApiKeyRecord, Identity, KeyOwner, KeySettings};
 use crate::store::{NewKey, Result, StoreError};
 
 #[derive(sqlx::FromRow)]
@@ -17,11 +17,16 @@ struct KeyRow {
     digest: String,
     workspace_id: String,
     member_id: Option<String>,
+    made_by_issuer: Option<String>,
+    made_by_subject: Option<String>,
     name: String,
     expires_at: Option<i64>,
     disabled: bool,
     created_at: i64,
     last_used_at: Option<i64>,
+    scope: String,
+    sources: String,
+    replaces: Option<String>,
     revision: i64,
 }
 
@@ -31,12 +36,19 @@ impl KeyRow {
         Ok(ApiKeyRecord {
             digest: row.digest(&self.digest)?,
             workspace: self.workspace_id.into(),
+            made_by: self
+                .made_by_issuer
+                .zip(self.made_by_subject)
+                .map(|(issuer, subject)| Identity { issuer, subject }),
             owner: self.member_id.map_or(KeyOwner::Service, |id| KeyOwner::Member(id.into())),
             settings: KeySettings {
                 name: self.name,
                 expires_at: self.expires_at.map(|time| Timestamp(from_database(time))),
                 disabled: self.disabled,
+                scope: row.json(&self.scope)?,
+                sources: row.json(&self.sources)?,
             },
+            replaces: self.replaces.map(KeyId::from),
             created_at: Timestamp(from_database(self.created_at)),
             last_used_at: self.last_used_at.map(|time| Timestamp(from_database(time))),
             revision: revision(self.revision),
@@ -61,6 +73,38 @@ pub(super) async fn page(
     rows.into_iter().map(KeyRow::read).collect()
 }
 
+/// The keys of one member in the order of their ids.
+pub(super) async fn of_member(
+    connection: &mut SqliteConnection,
+    member: &MemberId,
+    after: Option<&KeyId>,
+    limit: u32,
+) -> Result<Vec<ApiKeyRecord>> {
+    let rows: Vec<KeyRow> =
+        sqlx::query_as("SELECT * FROM api_keys WHERE member_id = ? AND id > ? ORDER BY id LIMIT ?")
+            .bind(member.as_str())
+            .bind(after.map_or("", KeyId::as_str))
+            .bind(limit)
+            .fetch_all(connection)
+            .await?;
+    rows.into_iter().map(KeyRow::read).collect()
+}
+
+/// Service keys can do no more than their maker, so what changes for the maker changes for them.
+pub(super) async fn forget_made_by(write: &mut Write, maker: &Identity) -> Result<()> {
+    let ids: Vec<String> = sqlx::query_scalar(
+        "SELECT id FROM api_keys WHERE made_by_issuer = ? AND made_by_subject = ? AND member_id IS NULL ORDER BY id",
+    )
+    .bind(&maker.issuer)
+    .bind(&maker.subject)
+    .fetch_all(write.connection())
+    .await?;
+    for id in ids {
+        write.invalidate(Invalidation::Key(id));
+    }
+    Ok(())
+}
+
 pub(super) async fn by_id(connection: &mut SqliteConnection, id: &KeyId) -> Result<Option<ApiKeyRecord>> {
     let row: Option<KeyRow> = sqlx::query_as("SELECT * FROM api_keys WHERE id = ?")
         .bind(id.as_str())
@@ -70,31 +114,76 @@ pub(super) async fn by_id(connection: &mut SqliteConnection, id: &KeyId) -> Resu
 }
 
 pub(super) async fn create(write: &mut Write, new: &NewKey) -> Result<ApiKeyRecord> {
+    insert(write, new, None).await?;
+    write.record("key.create", &new.id);
+    reread(write, &new.id).await
+}
+
+async fn insert(write: &mut Write, new: &NewKey, replaces: Option<&KeyId>) -> Result<()> {
     let (member, refers_to) = match &new.owner {
         KeyOwner::Member(id) => (Some(MemberId::as_str(id)), "workspace or member of it"),
         KeyOwner::Service => (None, "workspace"),
     };
     sqlx::query(
         "INSERT INTO api_keys
-             (id, digest, workspace_id, member_id, name, expires_at, disabled, created_at, revision)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+             (id, digest, workspace_id, member_id, made_by_issuer, made_by_subject, name, expires_at, disabled,
+              scope, sources, replaces, created_at, revision)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
     )
     .bind(new.id.as_str())
     .bind(new.digest.to_string())
     .bind(new.workspace.as_str())
     .bind(member)
+    .bind(new.made_by.as_ref().map(|maker| maker.issuer.as_str()))
+    .bind(new.made_by.as_ref().map(|maker| maker.subject.as_str()))
     .bind(&new.settings.name)
     .bind(new.settings.expires_at.map(|time| to_database(time.0)))
     .bind(new.settings.disabled)
+    .bind(to_json(&new.settings.scope))
+    .bind(to_json(&new.settings.sources))
+    .bind(replaces.map(KeyId::as_str))
     .bind(to_database(new.created_at.0))
     .bind(to_database(write.revision.0))
     .execute(write.connection())
     .await
     .map_err(|error| constraint(error, "API key", new.id.as_str(), refers_to))?;
-    write.record("key.create", &new.id);
     // A filter may remember that this key was unknown.
     write.invalidate(Invalidation::Key(new.id.to_string()));
-    reread(write, &new.id).await
+    Ok(())
+}
+
+/// Puts a key in the place of another one, with its policies; the old one ends at `ends`, if not before.
+pub(super) async fn rotate(
+    write: &mut Write,
+    old: &KeyId,
+    new: &NewKey,
+    ends: Timestamp,
+    expected: Option<Revision>,
+) -> Result<Option<ApiKeyRecord>> {
+    let Some(key) = by_id(write.connection(), old).await? else { return Ok(None) };
+    if expected.is_some_and(|expected| expected != key.revision) {
+        return Err(StoreError::Stale);
+    }
+    insert(write, new, Some(old)).await?;
+    sqlx::query(
+        "INSERT INTO policies (server_id, key_id, rules, origin, revision)
+         SELECT server_id, ?, rules, origin, ? FROM policies WHERE key_id = ?",
+    )
+    .bind(new.id.as_str())
+    .bind(to_database(write.revision.0))
+    .bind(old.as_str())
+    .execute(write.connection())
+    .await?;
+    let ends = key.settings.expires_at.map_or(ends, |end| end.min(ends));
+    sqlx::query("UPDATE api_keys SET expires_at = ?, revision = ? WHERE id = ?")
+        .bind(to_database(ends.0))
+        .bind(to_database(write.revision.0))
+        .bind(old.as_str())
+        .execute(write.connection())
+        .await?;
+    write.record("key.rotate", old);
+    write.invalidate(Invalidation::Key(old.to_string()));
+    reread(write, &new.id).await.map(Some)
 }
 
 pub(super) async fn change(
@@ -110,14 +199,19 @@ pub(super) async fn change(
     if key.settings == *settings {
         return Ok(Some(key));
     }
-    sqlx::query("UPDATE api_keys SET name = ?, expires_at = ?, disabled = ?, revision = ? WHERE id = ?")
-        .bind(&settings.name)
-        .bind(settings.expires_at.map(|time| to_database(time.0)))
-        .bind(settings.disabled)
-        .bind(to_database(write.revision.0))
-        .bind(id.as_str())
-        .execute(write.connection())
-        .await?;
+    sqlx::query(
+        "UPDATE api_keys SET name = ?, expires_at = ?, disabled = ?, scope = ?, sources = ?, revision = ?
+         WHERE id = ?",
+    )
+    .bind(&settings.name)
+    .bind(settings.expires_at.map(|time| to_database(time.0)))
+    .bind(settings.disabled)
+    .bind(to_json(&settings.scope))
+    .bind(to_json(&settings.sources))
+    .bind(to_database(write.revision.0))
+    .bind(id.as_str())
+    .execute(write.connection())
+    .await?;
     write.record("key.change", id);
     write.invalidate(Invalidation::Key(id.to_string()));
     reread(write, id).await.map(Some)
@@ -146,6 +240,10 @@ pub(super) async fn record_uses(
 }
 
 pub(super) async fn delete(write: &mut Write, id: &KeyId) -> Result<Option<Revision>> {
+    sqlx::query("UPDATE api_keys SET replaces = NULL WHERE replaces = ?")
+        .bind(id.as_str())
+        .execute(write.connection())
+        .await?;
     let deleted = sqlx::query("DELETE FROM api_keys WHERE id = ?")
         .bind(id.as_str())
         .execute(write.connection())
