@@ -3,6 +3,7 @@
 use portcullis_tests::http;
 use portcullis_tests::mcp::{Agent, Era};
 use portcullis_tests::stack::SAMPLE;
+use portcullis_wire::api_key::ApiKey;
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -56,15 +57,14 @@ async fn seen(agent: &Agent, method: Method, path: &str) -> String {
 #[tokio::test]
 async fn strangers_see_no_difference_between_names() {
     let setting = Setting::start().await;
-    let unknown_key = setting.stack.seeded.key.text.replace("pcl_local", "pcl_local");
-    let expired = "pcl_local_cut-off".to_owned();
-    for credential in [None, Some(expired), Some("opaque".to_owned()), Some(spoilt(&unknown_key))] {
+    let misspelt = "pcl_local_cut-off".to_owned();
+    for credential in [None, Some(misspelt), Some("opaque".to_owned()), Some(unheard_of())] {
         for method in [Method::POST, Method::GET, Method::DELETE] {
             let mut answers = Vec::new();
             for path in
                 [format!("/{SAMPLE}/mcp"), "/unheard-of/mcp".to_owned(), format!("/other/{SAMPLE}/mcp")]
             {
-                let agent = Agent::new(setting.url(&path), credential.as_deref(), Era::Legacy);
+                let agent = Agent::new(setting.url(&path), credential.as_deref(), Era::Modern);
                 answers.push(seen(&agent, method.clone(), &path).await);
             }
             assert!(answers[0].starts_with("401"), "{answers:?}");
@@ -74,7 +74,7 @@ async fn strangers_see_no_difference_between_names() {
 }
 
 /// A key that is spelt right and that nobody has.
-fn spoilt(_like: &str) -> String {
+fn unheard_of() -> String {
     let entropy: Vec<u8> = (0..=127).collect();
-    portcullis_wire::api_key::ApiKey::spell("local", &entropy).expect("enough entropy").0.expose().to_owned()
+    ApiKey::spell("local", &entropy).expect("enough entropy").0.expose().to_owned()
 }

@@ -3,6 +3,7 @@
 mod browsers;
 mod cells;
 mod configuration;
+mod conformance;
 mod discovery;
 mod in_browser;
 mod sdks;
@@ -23,6 +24,9 @@ use crate::accounts::{ADA, sign_in};
 /// What Ada is called at the provider of the server for which she connects an account.
 const ADA_THERE: &str = "ada@sample";
 
+/// A client that an administrator has registered.
+const SUITE: &str = "suite";
+
 /// A gateway with a server of each kind: fixed headers, an account of each member, the gateway's own client. It knows a
 /// company's identity provider, and clients may register themselves.
 struct Setting {
@@ -36,11 +40,12 @@ impl Setting {
         let demo = Demo::start().await.unwrap_or_else(|error| panic!("no servers: {error:#}"));
         demo.provider.approve_as(Some(ADA_THERE));
         let idp = IdentityProvider::default();
+        let suite = json!({"id": SUITE, "name": "The suite", "redirect_uris": ["http://127.0.0.1/callback"]});
         let builder = Builder {
             servers: demo.servers(),
             members: vec![GRACE],
             issuers: idp.issuers(),
-            oauth: json!({"dynamic_registration": true}),
+            oauth: json!({"dynamic_registration": true, "clients": [suite]}),
             scripted: false,
             ..Builder::default()
         };
@@ -91,7 +96,7 @@ async fn allow(url: &str, member: &str) -> Page {
         Ok(form) => person.submit(form).await.expect("a way through the provider"),
         Err(_) => page,
     };
-    assert!(page.text().contains("Signed in"), "{} {}", page.url, page.text());
+    assert!(page.text().contains("You can close this page."), "{} {}", page.url, page.text());
     page
 }
 
