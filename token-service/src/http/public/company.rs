@@ -131,14 +131,11 @@ async fn take_over(app: &Service, company: &Company, arrival: &Arrival) -> Resul
         administrator: administration.map(|role| (AdministratorId::new(&*app.entropy), role)),
     };
     for (slug, role) in memberships {
-        match app.store.workspace_by_slug(&slug).await? {
-            Some(workspace) => {
-                facts.memberships.insert(workspace.id, (MemberId::new(&*app.entropy), role));
-            }
-            None => tracing::warn!(
-                workspace = slug.as_str(),
-                "sign_in.oidc.memberships names a workspace that is gone"
-            ),
+        if let Some(workspace) = app.store.workspace_by_slug(&slug).await? {
+            facts.memberships.insert(workspace.id, (MemberId::new(&*app.entropy), role));
+        } else {
+            let workspace = slug.as_str();
+            tracing::warn!(workspace, "sign_in.oidc.memberships names a workspace that is gone");
         }
     }
     app.store.on_behalf_of(Actor::SignIn, app.clock.now()).sign_in(&facts).await.map(drop)

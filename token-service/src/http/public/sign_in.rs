@@ -159,13 +159,12 @@ async fn chosen(
         return Err(PageError::NoSignIn);
     }
     let member = app.store.member(&form.member.as_str().into()).await?.filter(Member::is_active);
-    let (identity, name) = match member {
-        Some(member) => (member.identity, member.name),
-        None => {
-            let administrator = app.store.administrator(&form.member.as_str().into()).await?;
-            let administrator = administrator.ok_or(PageError::NoAccess)?;
-            (administrator.identity, administrator.name)
-        }
+    let (identity, name) = if let Some(member) = member {
+        (member.identity, member.name)
+    } else {
+        let administrator = app.store.administrator(&form.member.as_str().into()).await?;
+        let administrator = administrator.ok_or(PageError::NoAccess)?;
+        (administrator.identity, administrator.name)
     };
     finish(app, realm, headers, identity, name, &Next::read(&form.next)).await
 }
