@@ -93,7 +93,7 @@ async fn signed_in(store: &dyn Store, small: &Small, name: &str) -> ClientSessio
     let code = digest(&format!("code of {name}"));
     let request = Authorization { request: code, ..authorization(small, name) };
     assert!(store.agree(&request).await.expect("agrees"));
-    assert!(store.show_code(&code, &code, NOW.plus(Duration::from_secs(60))).await.expect("shows"));
+    assert!(store.show_code(&code, &code, NOW.plus(Duration::from_mins(1))).await.expect("shows"));
     let session = session(small, name);
     assert!(store.redeem_code(&code, &session, &digest(name)).await.expect("redeems"));
     session
@@ -188,7 +188,7 @@ pub(in crate::store) async fn a_request_is_agreed_to_once(database: &dyn Databas
     let nobodys = Authorization { member: "mem_none".into(), ..authorization(&small, "c") };
     assert!(matches!(store.agree(&nobodys).await, Err(StoreError::Missing { .. })));
 
-    let expires_at = NOW.plus(Duration::from_secs(60));
+    let expires_at = NOW.plus(Duration::from_mins(1));
     assert!(store.show_code(&agreed.request, &digest("code"), expires_at).await.expect("shows"));
     assert!(!store.show_code(&agreed.request, &digest("other"), expires_at).await.expect("answers"));
     assert_eq!(store.agreed(&agreed.request).await.expect("reads"), None, "its code was shown");
@@ -242,7 +242,7 @@ pub(in crate::store) async fn of_many_redemptions_one_counts(database: &dyn Data
     let store = database.open().await;
     let small = small(store.as_ref()).await;
     assert!(store.agree(&authorization(&small, "a")).await.expect("agrees"));
-    let later = NOW.plus(Duration::from_secs(60));
+    let later = NOW.plus(Duration::from_mins(1));
     assert!(store.show_code(&digest("a"), &digest("a"), later).await.expect("shows"));
     let mut tasks = tokio::task::JoinSet::new();
     for number in 0..AT_ONCE {

@@ -13,6 +13,9 @@ use crate::upstream_oauth::stand::Canary;
 const URI: &str = "https://app.example/cb";
 const RESOURCE: &str = "http://127.0.0.1:10000/open/mcp";
 
+/// Makes something wrong with a document.
+type Change = fn(&mut Value);
+
 struct Stand {
     service: Service,
     site: Site,
@@ -132,14 +135,13 @@ async fn documents_that_are_not_in_order_are_refused_and_errors_forgotten() {
         headers: vec![("content-type", media_type.to_owned())],
         body: body.to_owned(),
     };
-    type Change = fn(&mut Value);
     let changes: [(&str, Change); 10] = [
         ("another id", |document| document["client_id"] = "https://localhost/other".into()),
         ("no id", |document| document["client_id"] = Value::Null),
         ("a secret", |document| document["client_secret"] = "x".into()),
         ("a secret's end", |document| document["client_secret_expires_at"] = 0.into()),
         ("a method with a secret", |document| {
-            document["token_endpoint_auth_method"] = "client_secret_basic".into()
+            document["token_endpoint_auth_method"] = "client_secret_basic".into();
         }),
         ("a method with a key", |document| document["token_endpoint_auth_method"] = "private_key_jwt".into()),
         ("no redirect URIs", |document| document["redirect_uris"] = json!([])),

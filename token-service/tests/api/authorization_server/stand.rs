@@ -190,6 +190,7 @@ impl Stand {
     }
 
     /// The token request for a code, by the desktop client.
+    #[expect(clippy::unused_self, reason = "it is the client of this stand that asks")]
     pub(super) fn exchange<'a>(&self, code: &'a str) -> Vec<(&'static str, &'a str)> {
         vec![
             ("grant_type", "authorization_code"),
@@ -225,6 +226,7 @@ impl Stand {
         reply["reason"].as_str().or(reply["result"].as_str()).expect("a result").to_owned()
     }
 
+    #[expect(clippy::unused_self, reason = "the log is that of the stand's service")]
     pub(super) fn no_secret_was_logged(&self, secrets: &[&str]) {
         let log = LOG.text();
         assert!(log.contains("\"TRACE\""), "the log is not talkative");
