@@ -1,13 +1,17 @@
 // npm `oidc-provider`, a certified authorization server, set up as one for MCP: clients register themselves, PKCE,
 // opaque access tokens for the one resource that a request names (RFC 8707), refresh tokens that rotate.
 //
+// It is the company's identity provider besides, with a client for the gateway and groups (OpenID Connect).
+//
 // Its own pages ask for a login (any name, any password) and for consent. Each grant is one JSON line on standard
 // output.
 import { createServer } from "node:http";
 import { Provider } from "oidc-provider";
 
-const { PORT, INTROSPECTION_SECRET, ACCESS_TOKEN_SECONDS } = process.env;
+const { PORT, INTROSPECTION_SECRET, ACCESS_TOKEN_SECONDS, COMPANY_SECRET, COMPANY_REDIRECTS, COMPANY_PEOPLE } = process.env;
 const SCOPES = ["read", "write", "export"];
+/** Name and groups by login. */
+const PEOPLE = JSON.parse(COMPANY_PEOPLE ?? "{}");
 
 const provider = new Provider(`http://127.0.0.1:${PORT}`, {
   clients: [
@@ -18,8 +22,23 @@ const provider = new Provider(`http://127.0.0.1:${PORT}`, {
       response_types: [],
       grant_types: [],
     },
+    ...(COMPANY_REDIRECTS
+      ? [
+          {
+            client_id: "portcullis",
+            client_secret: COMPANY_SECRET,
+            redirect_uris: COMPANY_REDIRECTS.split(" "),
+            response_types: ["code"],
+            grant_types: ["authorization_code"],
+            token_endpoint_auth_method: "client_secret_basic",
+          },
+        ]
+      : []),
   ],
   scopes: ["openid", "offline_access", ...SCOPES],
+  claims: { openid: ["sub"], profile: ["name"], groups: ["groups"] },
+  // As most companies' providers have it: what a scope gives is in the ID token.
+  conformIdTokenClaims: false,
   features: {
     devInteractions: { enabled: true },
     registration: { enabled: true },
@@ -40,7 +59,7 @@ const provider = new Provider(`http://127.0.0.1:${PORT}`, {
   rotateRefreshToken: true,
   // MCP clients ask for `offline_access` only where it is offered; what they registered for is what counts here.
   issueRefreshToken: async (_context, client) => client.grantTypeAllowed("refresh_token"),
-  findAccount: (_context, id) => ({ accountId: id, claims: () => ({ sub: id }) }),
+  findAccount: (_context, id) => ({ accountId: id, claims: () => ({ sub: id, ...PEOPLE[id] }) }),
 });
 
 for (const name of ["grant.success", "grant.error", "grant.revoked", "registration_create.success"]) {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use anyhow::bail;
 use serde::Deserialize;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::artifacts::repository;
@@ -16,6 +17,17 @@ use crate::upstream::protected::Introspection;
 
 /// What the protected server shows when it asks about tokens.
 const INTROSPECTION_SECRET: &str = "introspection-secret-41c9";
+
+/// The secret of the gateway's client.
+const COMPANY_SECRET: &str = "company-client-secret-77a0";
+
+/// What the company's provider has to know: where the gateway's sign-ins come back to, and its people.
+#[derive(Clone, Debug)]
+pub struct Company {
+    pub redirect_uris: Vec<String>,
+    /// By login: `name` and `groups`.
+    pub people: Value,
+}
 
 /// A running server.
 #[derive(Debug)]
@@ -39,6 +51,31 @@ pub struct Event {
 impl Oidc {
     /// Starts it. `None` if it is not on this machine, which has then been reported.
     pub async fn start(access_lifetime: Duration) -> anyhow::Result<Option<Self>> {
+        Self::launch(access_lifetime, Vec::new()).await
+    }
+
+    /// Starts it as the identity provider of a company.
+    pub async fn of_company(company: &Company) -> anyhow::Result<Option<Self>> {
+        let more = vec![
+            ("COMPANY_SECRET".into(), COMPANY_SECRET.into()),
+            ("COMPANY_REDIRECTS".into(), company.redirect_uris.join(" ")),
+            ("COMPANY_PEOPLE".into(), company.people.to_string()),
+        ];
+        Self::launch(Duration::from_mins(5), more).await
+    }
+
+    /// The section `sign_in` for a gateway of the company. Its secret lies in `secret`, a file that this makes.
+    pub fn sign_in(&self, secret: &std::path::Path, memberships: &Value) -> anyhow::Result<Value> {
+        std::fs::write(secret, COMPANY_SECRET)?;
+        Ok(json!({"oidc": {
+            "issuer": self.issuer(),
+            "client": {"id": "portcullis", "secret": {"file": secret}},
+            "scopes": ["profile", "groups"],
+            "memberships": memberships,
+        }}))
+    }
+
+    async fn launch(access_lifetime: Duration, more: Vec<(String, String)>) -> anyhow::Result<Option<Self>> {
         let Some(node) = fetched::node_with_packages() else { return Ok(None) };
         let directory = tempfile::tempdir()?;
         let reserved = Reserved::take(None)?;
@@ -48,11 +85,14 @@ impl Oidc {
             name: "oidc-provider",
             path: node,
             arguments: vec![repository().join("tests/oidc/server.mjs").into()],
-            environment: vec![
+            environment: [
                 ("PORT".into(), address.port().to_string()),
                 ("INTROSPECTION_SECRET".into(), INTROSPECTION_SECRET.into()),
                 ("ACCESS_TOKEN_SECONDS".into(), access_lifetime.as_secs().to_string()),
-            ],
+            ]
+            .into_iter()
+            .chain(more)
+            .collect(),
         };
         let mut process = Process::start(&program, directory.path())?;
         let answered = poll(async || {
@@ -101,7 +141,6 @@ impl Oidc {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::{Value, json};
     use tokio::net::TcpListener;
     use url::Url;
     use url::form_urlencoded::Serializer;

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use anyhow::{Context as _, bail};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::admin::Admin;
 use crate::artifacts::Artifacts;
@@ -25,6 +25,10 @@ pub struct Settings {
     pub public_url: String,
     /// The `issuers` section of the configuration.
     pub issuers: Value,
+    /// Sections in place of the usual ones.
+    pub sections: Map<String, Value>,
+    /// The `oauth` section.
+    pub oauth: Value,
     /// What is logged: `info`, or more.
     pub log: &'static str,
 }
@@ -96,7 +100,7 @@ fn program(artifacts: &Artifacts, settings: &Settings) -> Program {
 fn prepare(settings: &Settings) -> anyhow::Result<()> {
     let directory = &settings.directory;
     fs::create_dir_all(directory).with_context(|| format!("cannot make {}", directory.display()))?;
-    let configuration = json!({
+    let mut configuration = json!({
         "public_url": settings.public_url,
         "listeners": {
             "internal": settings.internal.to_string(),
@@ -108,10 +112,14 @@ fn prepare(settings: &Settings) -> anyhow::Result<()> {
         "admin_token_file": "admin-token",
         "api_key_environment": "local",
         "issuers": settings.issuers,
+        "oauth": settings.oauth,
         // Both are for machines like this one only, where everything is on loopback.
         "sign_in": {"development": true},
         "egress": {"development_loopback": true},
     });
+    for (name, section) in &settings.sections {
+        configuration[name] = section.clone();
+    }
     // JSON is YAML.
     fs::write(settings.configuration(), serde_json::to_string_pretty(&configuration)?)?;
     Ok(())

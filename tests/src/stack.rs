@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 
@@ -16,7 +16,7 @@ use crate::envoy::Envoy;
 use crate::mcp::{Agent, Era};
 use crate::patience::poll;
 use crate::seed::{self, IssuedKey, Member, Seeded, Server};
-use crate::service::TokenService;
+use crate::service::{Settings, TokenService};
 use crate::upstream::sample::SampleUpstream;
 use crate::upstream::scripted::ScriptedUpstream;
 
@@ -67,6 +67,10 @@ pub struct Builder {
     pub replicas: usize,
     /// The `issuers` section of `portcullis.yaml`.
     pub issuers: Value,
+    /// Sections of `portcullis.yaml` in place of the usual ones.
+    pub sections: Map<String, Value>,
+    /// The `oauth` section of `portcullis.yaml`.
+    pub oauth: Value,
     /// Whether everything of ours logs all that it can.
     pub talkative: bool,
 }
@@ -82,6 +86,8 @@ impl Default for Builder {
             members: Vec::new(),
             replicas: 0,
             issuers: json!([]),
+            sections: Map::new(),
+            oauth: json!({}),
             talkative: false,
         }
     }
@@ -125,7 +131,9 @@ impl Stack {
 
         let places = Places::take(builder.ports)?;
         let gateway = places.gateway.address()?;
-        let service_settings = places.service(&directory, builder.issuers, builder.talkative)?;
+        let service_settings =
+            places.service(&directory, builder.issuers, builder.oauth, builder.talkative)?;
+        let service_settings = Settings { sections: builder.sections, ..service_settings };
         let envoy_settings = places.envoy(&directory, builder.concurrency, builder.talkative)?;
         // Each is let go right before its program starts.
         let (gateway_port, envoy_admin) = places.keep_for_envoy();

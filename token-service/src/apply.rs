@@ -16,20 +16,20 @@ use secrecy::SecretString;
 use self::present::Present;
 use crate::clock::Entropy;
 use crate::config::{
-    AuthConfig, Config, Declared, HeaderConfig, PolicyTargetConfig, Problem, Problems, ServerConfig,
-    WorkspacesConfig,
+    AdministratorConfig, AuthConfig, Config, Declared, HeaderConfig, PolicyTargetConfig, Problem, Problems,
+    ServerConfig, WorkspacesConfig,
 };
 use crate::credentials::{self, ClientPlace};
 use crate::domain::auth_draft::CheckedAuth;
-use crate::domain::ids::{MemberId, ServerId, WorkspaceId};
+use crate::domain::ids::{AdministratorId, MemberId, ServerId, WorkspaceId};
 use crate::domain::people::Identity;
 use crate::domain::policy::PolicyTarget;
 use crate::domain::server::{ServerAuth, ServerSettings};
 use crate::domain::{Origin, Revision};
 use crate::state::Service;
 use crate::store::{
-    Actor, Declaration, DeclaredPolicy, DeclaredServer, DeclaredWorkspaces, NewMember, NewWorkspace,
-    StoreError,
+    Actor, Declaration, DeclaredPolicy, DeclaredServer, DeclaredWorkspaces, NewAdministrator, NewMember,
+    NewWorkspace, StoreError,
 };
 use crate::vault::Vault;
 
@@ -106,6 +106,7 @@ impl Work<'_> {
         let mut problems = self.taken();
         let mut declaration = Declaration {
             issuers: self.declared.issuers.iter().map(|config| config.issuer.clone()).collect(),
+            administrators: self.administrators(),
             servers: self.servers(&ids),
             policies: self.policies(&ids, &mut problems),
             ..Declaration::default()
@@ -125,10 +126,22 @@ impl Work<'_> {
                     workspace: id.clone(),
                     identity: member.identity.clone(),
                     name: member.name.clone(),
+                    role: member.role,
                 });
             }
         }
         if problems.is_empty() { Ok(declaration) } else { Err(problems) }
+    }
+
+    fn administrators(&self) -> Vec<NewAdministrator> {
+        let administrators = self.declared.administrators.iter();
+        let new = |config: &AdministratorConfig| NewAdministrator {
+            id: AdministratorId::new(self.entropy),
+            identity: config.identity.clone(),
+            name: config.name.clone(),
+            role: config.role,
+        };
+        administrators.map(new).collect()
     }
 
     fn ids(&self) -> Ids {

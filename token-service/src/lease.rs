@@ -8,6 +8,7 @@ use crate::broker::{Credential, NoCredential};
 use crate::clock::Timestamp;
 use crate::domain::connection::{ConnectionId, ReauthReason};
 use crate::domain::ids::MemberId;
+use crate::domain::people::MemberRole;
 use crate::domain::resolve::{Grant, Resolution, resolve};
 use crate::domain::resource::ResourcePath;
 use crate::http::error::error_chain;
@@ -41,7 +42,13 @@ impl Service {
         let now = self.clock.now();
         let resolution = match self.resolve(request, now).await? {
             Resolution::Provision { workspace, identity, name } => {
-                let member = NewMember { id: MemberId::new(&*self.entropy), workspace, name, identity };
+                let member = NewMember {
+                    id: MemberId::new(&*self.entropy),
+                    workspace,
+                    name,
+                    identity,
+                    role: MemberRole::Member,
+                };
                 let store = self.store.on_behalf_of(Actor::SignIn, now);
                 match store.provision_member(&member).await {
                     Ok(_) => self.resolve(request, now).await?,

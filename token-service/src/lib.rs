@@ -13,6 +13,7 @@
 //! - [`oauth`]: being an OAuth client of upstream servers.
 //! - [`broker`]: a usable credential for a caller and a server, whatever it takes.
 //! - [`connect`]: how a member gets a connection: the link, and the way through the provider.
+//! - [`company`]: signing in at the company's OpenID Connect provider.
 //! - [`authorization_server`]: signing MCP clients in.
 //! - [`watch_hub`], [`key_use`], [`shutdown`]: what a running service keeps in memory.
 //! - [`state`]: all of these together, as handlers share them.
@@ -31,6 +32,7 @@ pub mod authorization_server;
 pub mod broker;
 pub mod check_server;
 pub mod clock;
+pub mod company;
 pub mod config;
 pub mod connect;
 pub mod credentials;

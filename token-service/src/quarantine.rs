@@ -40,6 +40,7 @@ impl Service {
         &self,
         server: &Server,
         decision: Decision,
+        actor: &Actor,
     ) -> Result<Outcome, StoreError> {
         let filter = ConnectionFilter { server: Some(server.id.clone()), ..ConnectionFilter::default() };
         let mut outcome = Outcome::default();
@@ -49,9 +50,9 @@ impl Service {
             let Some(last) = page.last().map(|connection| connection.id.clone()) else { return Ok(outcome) };
             for connection in page.iter().filter(|it| it.state == ConnectionState::Quarantined) {
                 match decision {
-                    Decision::Release => self.release(server, connection, &mut outcome).await?,
+                    Decision::Release => self.release(server, connection, actor, &mut outcome).await?,
                     Decision::Discard => {
-                        let ended = self.disconnect(&connection.id, Actor::AdminToken).await?;
+                        let ended = self.disconnect(&connection.id, actor.clone()).await?;
                         outcome.decided += u64::from(ended);
                     }
                 }
@@ -64,6 +65,7 @@ impl Service {
         &self,
         server: &Server,
         connection: &Connection,
+        actor: &Actor,
         outcome: &mut Outcome,
     ) -> Result<(), StoreError> {
         let Some(tokens) = &connection.tokens else { return Ok(()) };
@@ -71,7 +73,8 @@ impl Service {
         let generation = connection.generation.saturating_add(1);
         match resealed(&self.vault, connection, tokens, &binding, generation) {
             Ok(tokens) => {
-                match self.as_admin().release(&connection.id, generation, &binding, &tokens).await {
+                let store = self.store.on_behalf_of(actor.clone(), self.clock.now());
+                match store.release(&connection.id, generation, &binding, &tokens).await {
                     Ok(released) => outcome.decided += u64::from(released.is_some()),
                     Err(StoreError::Stale) => outcome.busy.push(connection.id.clone()),
                     Err(error) => return Err(error),

@@ -6,13 +6,14 @@ use std::time::Duration;
 use crate::authorization_server::{AuthorizationSettings, ClientDocuments};
 use crate::broker::Broker;
 use crate::clock::{Clock, Entropy};
+use crate::company::Company;
 use crate::connect::ConnectLinks;
 use crate::egress::EgressClient;
 use crate::http::error::ApiError;
 use crate::identity_provider::IdentityProviders;
 use crate::key_use::{KeyUse, SessionUse};
 use crate::shutdown::Shutdown;
-use crate::store::{Actor, Store, StoreError};
+use crate::store::{Store, StoreError};
 use crate::unconnected::Work;
 use crate::vault::{AdminToken, Vault};
 use crate::watch_hub::WatchHub;
@@ -36,6 +37,8 @@ pub struct Service {
     pub identity_providers: IdentityProviders,
     pub links: ConnectLinks,
     pub unconnected: Work,
+    /// Where people sign in, if it is at the company's provider.
+    pub company: Option<Company>,
     pub client_documents: ClientDocuments,
     pub settings: Settings,
 }
@@ -55,6 +58,10 @@ pub struct Settings {
     pub public_url: String,
     /// Whether people sign in by choosing who they are; for a laptop only.
     pub development_sign_in: bool,
+    /// The admin side's own origin, as browsers know it.
+    pub admin_url: String,
+    /// The admin token is good also when there is an owner who can sign in.
+    pub admin_token_always: bool,
     /// How MCP clients sign in.
     pub authorization: AuthorizationSettings,
     /// The second part of new API keys, such as `live`.
@@ -64,11 +71,6 @@ pub struct Settings {
 }
 
 impl Service {
-    /// The store, for changes that an administrator makes: each is recorded in the audit log.
-    pub fn as_admin(&self) -> Arc<dyn Store> {
-        self.store.on_behalf_of(Actor::AdminToken, self.clock.now())
-    }
-
     /// What the admin API answers when the store refuses.
     pub fn refusal(&self, error: StoreError) -> ApiError {
         match error {

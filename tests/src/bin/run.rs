@@ -11,6 +11,7 @@ use anyhow::{Context as _, bail};
 use portcullis_tests::artifacts::target_directory;
 use portcullis_tests::demo::{self, Demo};
 use portcullis_tests::mcp::MODERN;
+use portcullis_tests::seed::{ISSUER, SUBJECT};
 use portcullis_tests::stack::{Builder, Ports, Stack};
 use serde::Serialize;
 use serde_json::json;
@@ -78,6 +79,8 @@ async fn run() -> anyhow::Result<()> {
         ..Builder::default()
     };
     let mut stack = Stack::build(builder).await?;
+    let owner = json!({"issuer": ISSUER, "subject": SUBJECT, "name": "Ada Lovelace", "role": "owner"});
+    stack.admin().post("/v1/administrators", owner).await?;
     let _announcement = Announcement::write(&directory, &stack)?;
     print_guide(&stack, &directory);
     tokio::select! {
@@ -163,6 +166,7 @@ fn print_guide(stack: &Stack, directory: &Path) {
     println!("\nAll addresses:    {}", directory.join("ready.json").display());
     println!("What was called:  tail -f {}", stack.envoy.access_log.path().display());
     println!("The admin API:    {}/openapi.json", stack.admin().url());
+    println!("The admin side:   {}/sign-in (Ada Lovelace is an owner)", stack.admin().url());
     let (Some(server), key) = (stack.servers.first(), &stack.seeded.key.text) else { return };
     let url = stack.url(server.slug);
     println!("\nList the tools that the key may use, call one, and be refused another:");

@@ -40,6 +40,7 @@ impl Places {
         &self,
         directory: &Path,
         issuers: Value,
+        oauth: Value,
         talkative: bool,
     ) -> io::Result<service::Settings> {
         Ok(service::Settings {
@@ -50,6 +51,8 @@ impl Places {
             public: self.public.address()?,
             public_url: self.public_url()?,
             issuers,
+            sections: serde_json::Map::new(),
+            oauth,
             log: if talkative { "trace" } else { "info" },
         })
     }

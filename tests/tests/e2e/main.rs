@@ -3,11 +3,13 @@
 mod accounts;
 mod bad_input;
 mod canaries;
+mod company;
 mod connect;
 mod denied;
 mod disconnect;
 mod first_call;
 mod harmless;
+mod identity;
 mod isolation;
 mod lists;
 mod log;

@@ -1,4 +1,4 @@
-//! The sections that say what the service may reach, and how people sign in.
+//! The section that says what the service may reach.
 
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
@@ -49,10 +49,4 @@ fn allowed(at: &At<'_>) -> Option<AllowedPrivate> {
         }
     };
     allowed.map_err(report).ok()
-}
-
-/// `sign_in: {development: …}`.
-pub(super) fn sign_in(sections: &Fields<'_>) -> Option<bool> {
-    let Some(at) = sections.get("sign_in") else { return Some(false) };
-    at.fields(&["development"])?.get("development").map_or(Some(false), At::boolean)
 }

@@ -13,6 +13,7 @@ mod reader;
 mod registry;
 mod secret;
 mod service;
+mod sign_in;
 mod yaml;
 
 use std::net::SocketAddr;
@@ -20,6 +21,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use portcullis_wire::names::Slug;
+use portcullis_wire::secret::SecretText;
 use portcullis_wire::watch::PayloadPolicy;
 use secrecy::SecretString;
 
@@ -28,10 +30,11 @@ pub use self::problems::{Problem, Problems};
 use self::reader::{At, Context};
 use self::registry::Names;
 use crate::authorization_server::AuthorizationSettings;
-use crate::domain::auth_draft::CheckedAuth;
+use crate::domain::auth_draft::{CheckedAuth, ClientMethod};
 use crate::domain::header::HeaderName;
-use crate::domain::people::Identity;
+use crate::domain::people::{Identity, MemberRole, OrganizationRole};
 use crate::domain::policy::ServerRules;
+use crate::domain::sign_in::MappingRule;
 use crate::domain::url::ServerUrl;
 use crate::egress::EgressPolicy;
 
@@ -63,8 +66,30 @@ pub struct ServiceConfig {
     pub egress: EgressPolicy,
     /// People sign in by choosing who they are. Only with a loopback `public_url`.
     pub development_sign_in: bool,
+    /// People sign in at the company's provider; excludes the other.
+    pub company_sign_in: Option<CompanySignIn>,
+    /// Where browsers reach the admin listener; its own address if that is a loopback one.
+    pub admin_url: Option<String>,
+    /// The admin token is good also when there is an owner who can sign in.
+    pub admin_token_always: bool,
     /// How MCP clients sign in.
     pub authorization: AuthorizationSettings,
+}
+
+/// The company's OpenID Connect provider, and what its groups mean here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CompanySignIn {
+    /// Byte for byte.
+    pub issuer: String,
+    pub client_id: String,
+    pub secret: Option<SecretText>,
+    /// None, basic or post.
+    pub method: ClientMethod,
+    /// Asked for besides `openid`.
+    pub scopes: Vec<String>,
+    pub name_claim: String,
+    pub groups_claim: String,
+    pub rules: Vec<MappingRule>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -111,6 +136,7 @@ pub enum RootKeyConfig {
 pub struct Declared {
     pub workspaces: Vec<WorkspaceConfig>,
     pub servers: Vec<ServerConfig>,
+    pub administrators: Vec<AdministratorConfig>,
     pub issuers: Vec<IssuerConfig>,
     pub policies: Vec<PolicyConfig>,
 }
@@ -126,6 +152,14 @@ pub struct WorkspaceConfig {
 pub struct MemberConfig {
     pub identity: Identity,
     pub name: String,
+    pub role: MemberRole,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AdministratorConfig {
+    pub identity: Identity,
+    pub name: String,
+    pub role: OrganizationRole,
 }
 
 #[derive(Clone, Debug)]
@@ -209,18 +243,21 @@ impl Config {
     }
 }
 
-const SECTIONS: [&str; 16] = [
+const SECTIONS: [&str; 19] = [
     "public_url",
     "listeners",
     "store",
     "root_key",
     "admin_token_file",
+    "admin_token",
+    "admin_url",
     "api_key_environment",
     "lease_ttl",
     "watch_hold",
     "connect_wait",
     "egress",
     "sign_in",
+    "administrators",
     "oauth",
     "workspaces",
     "servers",
@@ -233,12 +270,16 @@ const SECTIONS: [&str; 16] = [
 fn read(root: &At<'_>) -> Option<Config> {
     let sections = root.fields(&SECTIONS)?;
     let mut names = Names::default();
-    let service = service::read(&sections);
     let workspaces = registry::workspaces(&sections, &mut names);
+    let service = service::read(&sections, &names);
+    let company = service.as_ref().and_then(|service| service.company_sign_in.as_ref());
+    let company = company.map(|company| company.issuer.clone());
+    let administrators = sign_in::administrators(&sections, company.as_deref());
     let servers = registry::servers(&sections, &mut names);
     let issuers = issuers::read(&sections, &names);
     let policies = policies::read(&sections, &names);
-    Some(Config { service: service?, declared: Declared { workspaces, servers, issuers, policies } })
+    let declared = Declared { workspaces, servers, administrators, issuers, policies };
+    Some(Config { service: service?, declared })
 }
 
 #[cfg(test)]

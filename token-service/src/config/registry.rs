@@ -5,10 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use portcullis_wire::names::Slug;
 use portcullis_wire::watch::PayloadPolicy;
 
-use super::auth;
 use super::reader::{At, Fields};
 use super::{MemberConfig, ServerConfig, WorkspaceConfig, WorkspacesConfig};
-use crate::domain::people::Identity;
+use super::{auth, sign_in};
+use crate::domain::people::{Identity, MemberRole};
 use crate::domain::url::{PlainHttp, ServerUrl};
 use crate::text::did_you_mean;
 
@@ -87,7 +87,7 @@ fn workspace(at: &At<'_>, names: &mut Names) -> Option<WorkspaceConfig> {
 }
 
 fn member(at: &At<'_>, identities: &mut BTreeSet<Identity>) -> Option<MemberConfig> {
-    let fields = at.fields(&["issuer", "subject", "name"])?;
+    let fields = at.fields(&["issuer", "subject", "name", "role"])?;
     let identity = identity(&fields);
     if let Some(identity) = &identity
         && !identities.insert(identity.clone())
@@ -98,19 +98,22 @@ fn member(at: &At<'_>, identities: &mut BTreeSet<Identity>) -> Option<MemberConf
         Some(at) => at.name(),
         None => identity.as_ref().map(|identity| identity.subject.clone()),
     };
-    Some(MemberConfig { identity: identity?, name: name? })
+    let role = fields.get("role").map_or(Some(MemberRole::Member), sign_in::member_role);
+    Some(MemberConfig { identity: identity?, name: name?, role: role? })
 }
 
 /// The `issuer` and `subject` of a member.
 pub(super) fn identity(fields: &Fields<'_>) -> Option<Identity> {
-    let text = |name: &str| {
-        fields.require(name)?.parsed("write it exactly as the issuer's tokens have it", |text| {
-            let good = !text.is_empty() && text.len() <= 1024 && !text.chars().any(char::is_control);
-            if good { Ok(text.to_owned()) } else { Err("1 to 1024 bytes without control characters") }
-        })
-    };
-    let (issuer, subject) = (text("issuer"), text("subject"));
+    let (issuer, subject) = (identity_text(fields, "issuer"), identity_text(fields, "subject"));
     Some(Identity { issuer: issuer?, subject: subject? })
+}
+
+/// One of the two.
+pub(super) fn identity_text(fields: &Fields<'_>, name: &str) -> Option<String> {
+    fields.require(name)?.parsed("write it exactly as the issuer's tokens have it", |text| {
+        let good = !text.is_empty() && text.len() <= 1024 && !text.chars().any(char::is_control);
+        if good { Ok(text.to_owned()) } else { Err("1 to 1024 bytes without control characters") }
+    })
 }
 
 pub(super) fn servers(sections: &Fields<'_>, names: &mut Names) -> Vec<ServerConfig> {

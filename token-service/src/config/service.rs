@@ -9,14 +9,16 @@ use crate::domain::auth_draft::Field;
 use crate::domain::auth_text::is_loopback;
 
 use super::reader::{At, Fields};
+use super::registry::Names;
+use super::sign_in::SignIn;
 use super::{InternalListener, InternalTls, Listeners, RootKeyConfig, ServiceConfig, StoreConfig};
-use super::{egress, oauth};
+use super::{egress, oauth, sign_in};
 
 const DEFAULT_LEASE_TTL: Duration = Duration::from_mins(1);
 const DEFAULT_WATCH_HOLD: Duration = Duration::from_secs(1);
 const DEFAULT_CONNECT_WAIT: Duration = Duration::from_secs(20);
 
-pub(super) fn read(sections: &Fields<'_>) -> Option<ServiceConfig> {
+pub(super) fn read(sections: &Fields<'_>, names: &Names) -> Option<ServiceConfig> {
     let public_url = sections.require("public_url").and_then(public_url);
     let listeners = sections.require("listeners").and_then(listeners);
     let store = sections.require("store").and_then(|at| {
@@ -44,9 +46,23 @@ pub(super) fn read(sections: &Fields<'_>) -> Option<ServiceConfig> {
         Some(at) => at.duration(Duration::from_millis(100), Duration::from_secs(25)),
         None => Some(DEFAULT_CONNECT_WAIT),
     };
-    let (egress, development_sign_in) = (egress::read(sections), egress::sign_in(sections));
+    let (egress, sign_in) = (egress::read(sections), sign_in::read(sections, names));
+    let admin_token_always = sign_in::admin_token_always(sections);
     let authorization = oauth::read(sections);
     development_only(sections, public_url.as_deref());
+    let admin_url = match sections.get("admin_url") {
+        Some(at) => Some(admin_url(at, public_url.as_deref())?),
+        None => None,
+    };
+    if let (Some(listeners), Some(SignIn { company: Some(_), .. }), None) = (&listeners, &sign_in, &admin_url)
+        && !listeners.admin.ip().is_loopback()
+    {
+        sections.at().report(
+            "the admin listener is not on loopback, so nobody knows where people sign in there",
+            "add admin_url, with the scheme, host and port that browsers reach it by",
+        );
+    }
+    let sign_in = sign_in?;
     Some(ServiceConfig {
         public_url: public_url?,
         listeners: listeners?,
@@ -58,7 +74,10 @@ pub(super) fn read(sections: &Fields<'_>) -> Option<ServiceConfig> {
         watch_hold: watch_hold?,
         connect_wait: connect_wait?,
         egress: egress?,
-        development_sign_in: development_sign_in?,
+        development_sign_in: sign_in.development,
+        company_sign_in: sign_in.company,
+        admin_url,
+        admin_token_always: admin_token_always?,
         authorization: authorization?,
     })
 }
@@ -80,6 +99,18 @@ fn public_url(at: &At<'_>) -> Option<String> {
         }
         Ok(origin)
     })
+}
+
+/// Where people sign in to administer: not where everybody connects accounts.
+fn admin_url(at: &At<'_>, gateway: Option<&str>) -> Option<String> {
+    let url = public_url(at)?;
+    if gateway == Some(url.as_str()) {
+        at.report(
+            "admin_url and public_url are the same",
+            "give the admin listener a host or port of its own",
+        );
+    }
+    Some(url)
 }
 
 /// What makes a laptop convenient would open a gateway that others can reach: anybody could sign in as anybody, and

@@ -40,13 +40,15 @@ fn the_example_loads() {
     std::fs::create_dir(directory.path().join("secrets")).expect("makes");
     std::fs::write(directory.path().join("secrets/linear-authorization"), "Bearer hunter2\n")
         .expect("writes");
-    std::fs::write(directory.path().join("secrets/crm-client"), "hunter2\n").expect("writes");
+    for client in ["secrets/crm-client", "secrets/login-client"] {
+        std::fs::write(directory.path().join(client), "hunter2\n").expect("writes");
+    }
     let config = parse_in(directory.path(), EXAMPLE).unwrap_or_else(|problems| panic!("{problems}"));
 
     assert_eq!(config.service.public_url, "https://mcp.example.com");
     assert_eq!(config.service.store, StoreConfig::Sqlite(directory.path().join("portcullis.db")));
     assert_eq!(config.service.lease_ttl, Duration::from_mins(1));
-    let oauth = &config.service.authorization;
+    let oauth = config.service.authorization;
     assert_eq!(
         oauth.clients[0].authentication,
         SecretCheck::Basic(secret_digest("assistant", "hunter2-hunter2-hunter2-hunter2-hunter2"))
@@ -57,7 +59,16 @@ fn the_example_loads() {
     );
     assert_eq!(oauth.browser_origins, ["https://inspector.example"]);
     assert!(!format!("{oauth:?}").contains("hunter2"));
+    assert_eq!(config.service.admin_url.as_deref(), Some("https://portcullis-admin.example.com"));
+    assert!(!config.service.admin_token_always && !config.service.development_sign_in);
+    let company = config.service.company_sign_in.expect("a sign-in");
+    assert_eq!((company.issuer.as_str(), company.rules.len()), ("https://login.example.com", 4));
+    assert_eq!(company.secret.as_ref().map(SecretText::expose), Some("hunter2"));
+    assert!(!format!("{company:?}").contains("hunter2"));
     let declared = config.declared;
+    assert_eq!(declared.administrators[0].identity.issuer, "https://login.example.com");
+    assert_eq!(declared.administrators[0].role, OrganizationRole::Owner);
+    assert_eq!(declared.workspaces[0].members[0].role, MemberRole::Manager);
     let sizes =
         [declared.workspaces.len(), declared.servers.len(), declared.issuers.len(), declared.policies.len()];
     assert_eq!(sizes, [2, 5, 1, 3]);
@@ -321,6 +332,92 @@ fn every_problem_of_an_authorization_is_named() {
         remove it, or write type: oauth
     20 problems
     "#);
+}
+
+/// `sign_in.oidc` with these lines.
+fn company(lines: &str) -> String {
+    let client = "issuer: https://login.example, client: {id: p}";
+    minimal(&format!("workspaces: [{{slug: core}}]\nsign_in:\n  oidc: {{{client}{lines}}}\n"))
+}
+
+#[test]
+fn little_is_needed_to_sign_in() {
+    let config = parse_in(Path::new(""), &company("")).expect("loads");
+    let company = config.service.company_sign_in.expect("a sign-in");
+    assert_eq!((company.method, company.secret), (ClientMethod::None, None));
+    assert_eq!((company.name_claim.as_str(), company.groups_claim.as_str()), ("name", "groups"));
+    assert_eq!((company.scopes, company.rules), (vec!["profile".to_owned()], Vec::new()));
+}
+
+#[test]
+fn rules_of_the_sign_in_are_checked_whole() {
+    assert_snapshot!(problems(&company(", memberships: [
+      {group: a, workspace: nowhere},
+      {group: a},
+      {workspace: core},
+      {group: a, everyone: true, workspace: core},
+      {everyone: false, workspace: core},
+      {everyone: true, organization_role: owner},
+      {group: a, organization_role: manager},
+      {group: a, organization_role: admin, role: member},
+      {group: a, workspace: core, role: owner},
+      {group: '', workspace: core}]")), @r#"
+    portcullis.yaml:9: sign_in.oidc.memberships[0].workspace: there is no workspace "nowhere" in this file
+        declare it under workspaces:
+    portcullis.yaml:10: sign_in.oidc.memberships[1]: a rule gives either a workspace or an organization_role
+        write workspace: <slug>, or organization_role: owner or admin
+    portcullis.yaml:11: sign_in.oidc.memberships[2]: a rule is about either a group or everyone
+        write group: <name>, or everyone: true
+    portcullis.yaml:12: sign_in.oidc.memberships[3]: a rule is about either a group or everyone
+        write group: <name>, or everyone: true
+    portcullis.yaml:13: sign_in.oidc.memberships[4]: a rule is about either a group or everyone
+        write group: <name>, or everyone: true
+    portcullis.yaml:14: sign_in.oidc.memberships[5].organization_role: everyone would administer the gateway
+        name a group
+    portcullis.yaml:15: sign_in.oidc.memberships[6].organization_role: "manager": not a role in the organization
+        write owner or admin
+    portcullis.yaml:16: sign_in.oidc.memberships[7].organization_role: role is that of a member of a workspace
+        remove role
+    portcullis.yaml:17: sign_in.oidc.memberships[8].role: "owner": not a role in a workspace
+        write member or manager
+    portcullis.yaml:18: sign_in.oidc.memberships[9].group: "": not the name of a group
+        write the group exactly as the ID tokens have it
+    10 problems
+    "#);
+}
+
+#[test]
+fn signing_in_is_one_provider_for_one_company() {
+    for (text, expected) in [
+        (
+            company("").replace("https://login.example", "'https://login.example/{tenantid}/v2.0'"),
+            "a template is no issuer",
+        ),
+        (company("").replace("https://login.example", "http://login.example"), "an https URL"),
+        (company("").replace("https://login.example", "'https://login.example?x=1'"), "an https URL"),
+        (company("").replace("sign_in:\n", "sign_in:\n  development: true\n"), "exclude each other"),
+        (company("").replace("{id: p}", "{id: p, secret: hunter2}"), "cannot be written here"),
+        (company("").replace("{id: p}", "{id: p, method: client_secret_post}"), "do not go together"),
+        (company("").replace("{id: p}", "{id: p, method: private_key_jwt}"), "not a method"),
+        (company(", scopes: ['a b']"), "scopes[0]"),
+        (company("").replace("admin: '127.0.0.1:2'", "admin: '0.0.0.0:2'"), "add admin_url"),
+        (format!("{}admin_url: http://127.0.0.1:10000\n", company("")), "are the same"),
+        (format!("{}admin_url: http://admin.example\n", company("")), "it must be https"),
+        (format!("{}admin_token: never\n", company("")), "write always or until_owner"),
+        (minimal("administrators: [{subject: x, role: owner}]\n"), "`issuer` is missing"),
+        (format!("{}administrators: [{{subject: x, role: manager}}]\n", company("")), "write owner or admin"),
+        (
+            format!(
+                "{}administrators: [{{subject: x, role: owner}}, {{subject: x, role: admin}}]\n",
+                company("")
+            ),
+            "listed twice",
+        ),
+    ] {
+        let found = problems(&text);
+        assert!(found.contains(expected) && found.ends_with("1 problem"), "{expected}: {found}");
+        assert!(!found.contains("hunter2"), "{found}");
+    }
 }
 
 #[test]

@@ -187,7 +187,7 @@ impl Service {
     ) -> Result<Connection, StoreError> {
         let owner = ConnectionOwner::Member(access.member.id.clone());
         let id = ConnectionId::of(&access.server.id, &owner);
-        let store = self.store.on_behalf_of(Actor::Member, self.clock.now());
+        let store = self.store.on_behalf_of(Actor::Person(access.member.identity.clone()), self.clock.now());
         let mut tries = 0;
         loop {
             tries += 1;

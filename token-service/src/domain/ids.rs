@@ -66,6 +66,11 @@ id!(
 );
 
 id!(
+    /// An administrator's id: `adm_` and 32 hexadecimal digits.
+    AdministratorId
+);
+
+id!(
     /// The id of a client's sign-in: `ses_` and 32 hexadecimal digits; the claim `sid` of its access tokens.
     ClientSessionId
 );
@@ -91,6 +96,12 @@ impl WorkspaceId {
 impl MemberId {
     pub fn new(entropy: &dyn Entropy) -> Self {
         Self(with_prefix("mem_", entropy))
+    }
+}
+
+impl AdministratorId {
+    pub fn new(entropy: &dyn Entropy) -> Self {
+        Self(with_prefix("adm_", entropy))
     }
 }
 

@@ -4,14 +4,17 @@
 //! - [`server`], [`url`], [`header`]: a registered MCP server, where it is, and the credential headers it gets.
 //! - [`auth_draft`], [`auth_text`]: what somebody writes about a server's authorization, checked.
 //! - [`connection`], [`connecting`]: upstream credentials that come and go, and how a member gets one.
-//! - [`people`]: workspaces, members and API keys.
+//! - [`people`]: workspaces, members, API keys and administrators.
+//! - [`access`]: who may do what on the admin side.
 //! - [`policy`]: what each level takes away.
+//! - [`sign_in`]: what the company's groups mean here.
 //! - [`issuer`], [`jwks`]: whose tokens are accepted, and their keys.
 //! - [`oauth_client`], [`redirect_uri`]: MCP clients that sign in with OAuth, and where they may be sent back to.
 //! - [`client_session`], [`resource`], [`signing`]: what a member has allowed a client, on which server, and the keys
 //!   that sign the tokens for it.
 //! - [`resolve`]: all of it together, turned into a lease or a reason why not.
 
+pub mod access;
 pub mod auth_draft;
 pub mod auth_text;
 pub mod client_session;
@@ -28,6 +31,7 @@ pub mod redirect_uri;
 pub mod resolve;
 pub mod resource;
 pub mod server;
+pub mod sign_in;
 pub mod signing;
 pub mod token_rules;
 pub mod url;
@@ -40,8 +44,10 @@ use serde::{Deserialize, Serialize};
 pub enum Origin {
     /// Declared in `portcullis.yaml`: the admin API and the console show it but cannot change it.
     Config,
-    /// Made by the admin API or the console, or by a member's first sign-in.
+    /// Made by the admin API or the console, or by a member's first token.
     Api,
+    /// Made by somebody's sign-in at the company's provider, and kept up to date by the next.
+    SignIn,
 }
 
 impl Origin {
@@ -49,6 +55,7 @@ impl Origin {
         match self {
             Self::Config => "config",
             Self::Api => "api",
+            Self::SignIn => "sign_in",
         }
     }
 }

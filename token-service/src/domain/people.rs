@@ -1,4 +1,4 @@
-//! Workspaces, the members in them, and the API keys they use.
+//! Workspaces, the members in them, the API keys they use, and who administers all of it.
 
 use std::collections::BTreeSet;
 
@@ -8,8 +8,9 @@ use portcullis_wire::lease::WorkspaceRef;
 use portcullis_wire::names::Slug;
 use portcullis_wire::policy::NameRules;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
-use super::ids::{KeyId, MemberId, ServerId, WorkspaceId};
+use super::ids::{AdministratorId, KeyId, MemberId, ServerId, WorkspaceId};
 use super::{Origin, Revision};
 use crate::clock::Timestamp;
 
@@ -47,10 +48,79 @@ pub struct Member {
     pub identity: Identity,
     /// What people call this member; shown and logged, never compared.
     pub name: String,
+    pub role: MemberRole,
     pub disabled: bool,
+    /// The company's sign-in has made it, and has not said so again at the last one. Refused like a disabled one.
+    pub lapsed: bool,
     pub origin: Origin,
     /// The commit that last changed it.
     pub revision: Revision,
+}
+
+impl Member {
+    /// Whether this member is one at present.
+    pub fn is_active(&self) -> bool {
+        !self.disabled && !self.lapsed
+    }
+}
+
+/// What a member may do in the workspace.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum MemberRole {
+    /// Uses what the workspace has.
+    #[default]
+    Member,
+    /// Looks after the workspace's members, keys, policies and connections besides.
+    Manager,
+}
+
+impl MemberRole {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Member => "member",
+            Self::Manager => "manager",
+        }
+    }
+
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::Member, Self::Manager].into_iter().find(|role| role.as_str() == text)
+    }
+}
+
+/// Somebody who looks after the organization as a whole, whether a member of a workspace or not.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Administrator {
+    pub id: AdministratorId,
+    pub identity: Identity,
+    /// For people; never compared.
+    pub name: String,
+    pub role: OrganizationRole,
+    pub origin: Origin,
+    /// The commit that last changed it.
+    pub revision: Revision,
+}
+
+/// What an administrator may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum OrganizationRole {
+    /// Everything but saying who administers.
+    Admin,
+    Owner,
+}
+
+impl OrganizationRole {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Admin => "admin",
+            Self::Owner => "owner",
+        }
+    }
+
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::Admin, Self::Owner].into_iter().find(|role| role.as_str() == text)
+    }
 }
 
 /// An API key as it is kept: whatever is needed to recognise it, nothing to make it again.
@@ -62,6 +132,8 @@ pub struct ApiKeyRecord {
     pub digest: Digest,
     pub workspace: WorkspaceId,
     pub owner: KeyOwner,
+    /// A service key can do no more than its maker may at present. `None`: the admin token has made it.
+    pub made_by: Option<Identity>,
     pub settings: KeySettings,
     pub created_at: Timestamp,
     /// Written now and then, so it may be a minute old; `None` if it was never used.

@@ -18,7 +18,7 @@ use self::session::by_session;
 use super::Revision;
 use super::ids::{ServerId, WorkspaceId};
 use super::issuer::{Issuer, WorkspaceMapping};
-use super::people::{ApiKeyRecord, Identity, KeyOwner, KeyScope, Member, Workspace};
+use super::people::{ApiKeyRecord, Identity, KeyOwner, KeyScope, Member, MemberRole, Workspace};
 use super::policy::{PolicyEntry, PolicyTarget};
 use super::server::{Server, ServerAuth};
 use super::token_rules::TokenView;
@@ -48,6 +48,25 @@ pub struct KeyFacts {
     pub workspace: Workspace,
     /// The member who owns it; `None` for a service key.
     pub member: Option<Member>,
+    /// Who made it; `None` if that was the admin token.
+    pub maker: Option<MakerFacts>,
+}
+
+/// What whoever made a key may do at present.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MakerFacts {
+    /// Whether the maker administers the organization.
+    pub administers: bool,
+    /// The maker's membership in the key's workspace.
+    pub membership: Option<Member>,
+}
+
+impl MakerFacts {
+    /// Whether the maker could make a service key now.
+    fn may_make_service_keys(&self) -> bool {
+        let manages = |member: &Member| member.is_active() && member.role == MemberRole::Manager;
+        self.administers || self.membership.as_ref().is_some_and(manages)
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -185,6 +204,8 @@ struct KnownCaller<'facts> {
     caller: Caller,
     workspace: &'facts Workspace,
     member: Option<&'facts Member>,
+    /// Whose member-level policy applies: the member's, or that of whoever made a service key.
+    bounded_by: Option<&'facts Member>,
     key: Option<&'facts ApiKeyRecord>,
     /// The credential is good for this very server only.
     only: Option<&'facts ServerId>,
@@ -199,7 +220,7 @@ fn by_key<'facts>(
     request: &LeaseRequest,
     now: Timestamp,
 ) -> Result<KnownCaller<'facts>, DenyReason> {
-    let KeyFacts { key, workspace, member } = facts.ok_or(DenyReason::UnknownCredential)?;
+    let KeyFacts { key, workspace, member, maker } = facts.ok_or(DenyReason::UnknownCredential)?;
     if !bool::from(key.digest.as_bytes().ct_eq(digest.as_bytes())) {
         return Err(DenyReason::UnknownCredential);
     }
@@ -230,16 +251,22 @@ fn by_key<'facts>(
         (KeyOwner::Member(_), _) => return Err(DenyReason::UnknownCredential),
     };
     let member = member.as_ref().filter(|_| key.owner != KeyOwner::Service);
-    if member.is_some_and(|member| member.disabled) {
+    if member.is_some_and(|member| !member.is_active()) {
+        return Err(DenyReason::DisabledCredential);
+    }
+    let maker = maker.as_ref().filter(|_| key.owner == KeyOwner::Service);
+    if maker.is_some_and(|maker| !maker.may_make_service_keys()) {
         return Err(DenyReason::DisabledCredential);
     }
     if request.workspace.as_ref().is_some_and(|named| *named != workspace.slug) {
         return Err(DenyReason::WrongWorkspace);
     }
+    let bounded_by = member.or_else(|| maker?.membership.as_ref());
     Ok(KnownCaller {
         caller,
         workspace,
         member,
+        bounded_by,
         key: Some(key),
         only: None,
         reads_only: false,
@@ -287,7 +314,7 @@ fn by_token<'facts>(
     if member.identity != *identity {
         return Err(DenyReason::UnknownCredential);
     }
-    if member.disabled {
+    if !member.is_active() {
         return Err(DenyReason::DisabledCredential);
     }
     let caller = Caller {
@@ -302,6 +329,7 @@ fn by_token<'facts>(
         caller,
         workspace,
         member: Some(member),
+        bounded_by: Some(member),
         key: None,
         only: None,
         reads_only: false,
@@ -340,7 +368,7 @@ fn finish(standing: Standing<'_>, facts: &LeaseFacts) -> Result<Resolution, Deny
             if known.only.is_some_and(|only| *only != server.server.id) {
                 return Err(DenyReason::NotForThisServer);
             }
-            let policy = effective_policy(server, known.workspace, known.member, known.key)?;
+            let policy = effective_policy(server, known.workspace, known.bounded_by, known.key)?;
             // Nobody could consent, and whose account should it be?
             if known.member.is_none() && matches!(server.server.settings.auth, ServerAuth::OAuth(_)) {
                 return Err(DenyReason::MemberRequired);
@@ -363,7 +391,7 @@ fn finish(standing: Standing<'_>, facts: &LeaseFacts) -> Result<Resolution, Deny
 /// Whether a member may use a server, as far as no key of the member's narrows that down.
 pub fn may_use(facts: &ServerFacts, membership: &Membership) -> bool {
     let Membership { workspace, member } = membership;
-    !member.disabled && effective_policy(facts, workspace, Some(member), None).is_ok()
+    member.is_active() && effective_policy(facts, workspace, Some(member), None).is_ok()
 }
 
 /// The levels that concern this caller, outermost first; `UnknownServer` if any of them takes the server away.

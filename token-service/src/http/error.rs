@@ -17,8 +17,17 @@ use crate::store::StoreError;
 /// Why a request is refused.
 #[derive(Debug)]
 pub enum ApiError {
-    /// No admin token, or a wrong one.
-    Unauthorized,
+    /// Nobody is signed in, and there is no admin token, or a wrong one.
+    Unauthorized {
+        /// Where people sign in, if they can.
+        sign_in: Option<String>,
+    },
+    /// The admin token is right, and has done its service.
+    AdminTokenOver { admin_url: String },
+    /// The caller can see the object, and may not do this with it.
+    Forbidden,
+    /// A change by somebody signed in that no page of ours has made.
+    Forged,
     /// The path names nothing; `what` is the kind of object.
     NotFound { what: &'static str },
     /// The path exists, the method does not.
@@ -93,9 +102,20 @@ impl ApiError {
         }])
     }
 
+    /// The role of somebody whose sign-in says it.
+    pub fn role_of_sign_in() -> Self {
+        Self::Conflict {
+            detail: "the company's groups say what this person is, and would say so again".to_owned(),
+            remedy:
+                "change the groups at the provider, or sign_in.oidc.memberships in the configuration file"
+                    .to_owned(),
+        }
+    }
+
     fn status(&self) -> StatusCode {
         match self {
-            Self::Unauthorized => StatusCode::UNAUTHORIZED,
+            Self::Unauthorized { .. } => StatusCode::UNAUTHORIZED,
+            Self::AdminTokenOver { .. } | Self::Forbidden | Self::Forged => StatusCode::FORBIDDEN,
             Self::NotFound { .. } => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::Malformed { .. } => StatusCode::BAD_REQUEST,
@@ -112,7 +132,10 @@ impl ApiError {
 
     fn name(&self) -> &'static str {
         match self {
-            Self::Unauthorized => "unauthorized",
+            Self::Unauthorized { .. } => "unauthorized",
+            Self::AdminTokenOver { .. } => "admin-token-over",
+            Self::Forbidden => "forbidden",
+            Self::Forged => "forged-request",
             Self::NotFound { .. } => "not-found",
             Self::MethodNotAllowed => "method-not-allowed",
             Self::Malformed { .. } => "malformed-request",
@@ -130,7 +153,10 @@ impl ApiError {
 
     fn title(&self) -> &'static str {
         match self {
-            Self::Unauthorized => "The admin token is missing or wrong",
+            Self::Unauthorized { .. } => "Nobody is signed in, and the admin token is missing or wrong",
+            Self::AdminTokenOver { .. } => "The admin token is no longer taken",
+            Self::Forbidden => "You may not do this",
+            Self::Forged => "The change does not come from a page of the admin side",
             Self::NotFound { .. } => "There is no such thing",
             Self::MethodNotAllowed => "This path does not take this method",
             Self::Malformed { .. } => "The request cannot be read",
@@ -148,11 +174,24 @@ impl ApiError {
 
     fn detail(&self) -> String {
         match self {
-            Self::Unauthorized => {
-                "send `Authorization: Bearer <token>` with the content of the admin token file; the log of \
-                 `portcullis serve` says where that is"
-                    .to_owned()
+            Self::Unauthorized { sign_in } => {
+                let token = "send `Authorization: Bearer <token>` with the content of the admin token file; the log of \
+                             `portcullis serve` says where that is";
+                match sign_in {
+                    Some(sign_in) => format!("sign in at {sign_in}, or {token}"),
+                    None => token.to_owned(),
+                }
             }
+            Self::AdminTokenOver { admin_url } => format!(
+                "there is an owner who can sign in at {admin_url}/sign-in; where programs need the token, write \
+                 `admin_token: always` into the configuration file and start again"
+            ),
+            Self::Forbidden => {
+                "GET /v1/me shows what you are here; ask an administrator for what you need".to_owned()
+            }
+            Self::Forged => "send `Content-Type: application/json`, the `Origin` of the admin side, and in \
+                             `x-portcullis-csrf` what `GET /v1/me` shows"
+                .to_owned(),
             Self::NotFound { what } => format!("no {what} under this path"),
             Self::MethodNotAllowed => "the `Allow` header and /openapi.json say which it takes".to_owned(),
             Self::Malformed { detail } => detail.clone(),
@@ -211,6 +250,10 @@ impl From<StoreError> for ApiError {
                 remedy: "choose another, or change the one that is there".to_owned(),
             },
             StoreError::Stale => Self::Stale,
+            StoreError::LastOwner => Self::Conflict {
+                detail: "this is the last owner".to_owned(),
+                remedy: "make somebody else an owner first".to_owned(),
+            },
             StoreError::Missing { what } => Self::NotFound { what },
             StoreError::ReadOnly { what } => {
                 Self::OwnedByConfig { what, file: "the configuration file".to_owned() }

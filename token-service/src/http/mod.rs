@@ -3,7 +3,8 @@
 //! Three listeners for three audiences, so that none can reach what is meant for another:
 //!
 //! - *internal*, for filters: leases, the watch, and what unconnected members are answered. Every reply carries the marker header.
-//! - *admin*, for administrators and their programs: the admin API, behind the admin token.
+//! - *admin*, for administrators and their programs: the admin API, behind a session or the admin token, and the pages
+//!   for signing in there.
 //! - *public*, through Envoy for anybody: the pages for connecting accounts, see [`mod@public`].
 
 pub mod admin;
@@ -12,7 +13,7 @@ pub mod error;
 pub mod health;
 pub mod leases;
 pub mod listen;
-mod public;
+pub mod public;
 pub mod read;
 mod request_log;
 pub mod sessions;
@@ -36,10 +37,11 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use self::admin::{
-    audit, connections, description, issuers, keys, members, oauth_clients, policies, presets, provisions,
-    servers, sessions as client_sessions, signing_keys, start, status, workspaces,
+    administrators, audit, connections, description, issuers, keys, me, members, oauth_clients, policies,
+    presets, provisions, servers, sessions as client_sessions, signing_keys, start, status, workspaces,
 };
 use self::error::ApiError;
+use self::public::realm::Realm;
 use self::request_log::Audience;
 use crate::state::Shared;
 
@@ -61,18 +63,16 @@ pub fn internal(shared: Shared) -> Router {
 pub fn admin(shared: Shared) -> Router {
     let (routes, document) = admin_api(&shared).split_for_parts();
     let document = Arc::new(description::complete(document));
-    let routes = routes.with_state(shared).layer(Extension(document)).layer(map_response(harden));
-    finish(routes, Audience::Admin)
+    let routes =
+        routes.with_state(Arc::clone(&shared)).layer(Extension(document)).layer(map_response(harden));
+    let pages = public::admin_routes().with_state(Arc::clone(&shared));
+    finish(routes.merge(public::dress(pages, Realm::Admin, shared)), Audience::Admin)
 }
 
 /// For anybody.
 pub fn public(shared: Shared) -> Router {
-    let routes = Router::new()
-        .route("/livez", get(health::live))
-        .route("/readyz", get(health::ready))
-        .merge(public::routes(&shared))
-        .with_state(Arc::clone(&shared));
-    public::dress(finish(routes, Audience::Public), shared)
+    let routes = public::routes().merge(public::oauth_routes(&shared)).with_state(Arc::clone(&shared));
+    public::dress(finish(routes, Audience::Public), Realm::Public, shared)
 }
 
 /// The admin API and its description, made from the same list. `routes!` is the one way to add a route here.
@@ -80,13 +80,17 @@ fn admin_api(shared: &Shared) -> OpenApiRouter<Shared> {
     let open = OpenApiRouter::with_openapi(description::frame())
         .routes(routes!(start::page))
         .routes(routes!(start::description));
-    let behind_the_token = OpenApiRouter::new()
+    let behind_the_door = OpenApiRouter::new()
         .routes(routes!(servers::list, servers::create))
         .routes(routes!(servers::show, servers::change, servers::delete))
         .routes(routes!(provisions::list))
         .routes(routes!(provisions::add, provisions::remove))
         .routes(routes!(workspaces::list, workspaces::create))
         .routes(routes!(workspaces::show, workspaces::change, workspaces::delete))
+        .routes(routes!(me::show))
+        .routes(routes!(me::sign_out))
+        .routes(routes!(administrators::list, administrators::create))
+        .routes(routes!(administrators::show, administrators::change, administrators::delete))
         .routes(routes!(members::list, members::create))
         .routes(routes!(members::show, members::change, members::delete))
         .routes(routes!(keys::list, keys::create))
@@ -108,8 +112,8 @@ fn admin_api(shared: &Shared) -> OpenApiRouter<Shared> {
         .routes(routes!(issuers::list))
         .routes(routes!(audit::list))
         .routes(routes!(status::show))
-        .route_layer(from_fn_with_state(Arc::clone(shared), auth::require_admin_token));
-    open.merge(behind_the_token)
+        .route_layer(from_fn_with_state(Arc::clone(shared), auth::authenticate));
+    open.merge(behind_the_door)
 }
 
 /// What all listeners have in common. The last layer is the outermost: the log sees what the others made of it.

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use portcullis_wire::names::Slug;
 
-use super::{NewMember, NewWorkspace};
+use super::{NewAdministrator, NewMember, NewWorkspace};
 use crate::domain::ids::{ServerId, WorkspaceId};
 use crate::domain::issuer::Issuer;
 use crate::domain::policy::{PolicyTarget, ServerRules};
@@ -18,6 +18,8 @@ use crate::domain::server::ServerSettings;
 pub struct Declaration {
     pub workspaces: Vec<NewWorkspace>,
     pub members: Vec<NewMember>,
+    /// One who is there already, by identity, keeps its id.
+    pub administrators: Vec<NewAdministrator>,
     pub servers: Vec<DeclaredServer>,
     pub issuers: Vec<Issuer>,
     pub policies: Vec<DeclaredPolicy>,

@@ -15,6 +15,9 @@ pub enum StoreError {
     /// An object that the new one refers to is not there.
     #[error("there is no such {what}")]
     Missing { what: &'static str },
+    /// There would be no owner any more.
+    #[error("this is the last owner")]
+    LastOwner,
     /// A row holds what this program never writes.
     #[error("the {table} row {row} is corrupt: {problem}")]
     Corrupt { table: &'static str, row: String, problem: String },

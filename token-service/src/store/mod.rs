@@ -28,6 +28,7 @@ mod conformance;
 pub mod connections;
 pub mod declaration;
 mod error;
+pub mod people;
 pub mod sqlite;
 
 use std::collections::BTreeSet;
@@ -48,12 +49,13 @@ pub use self::changes::{ChangeSet, Since};
 pub use self::connections::ConnectionStore;
 pub use self::declaration::{Declaration, DeclaredPolicy, DeclaredServer, DeclaredWorkspaces};
 pub use self::error::StoreError;
+pub use self::people::{AdministratorChange, NewAdministrator, PeopleStore, SignInFacts};
 pub use self::sqlite::SqliteStore;
 use crate::clock::Timestamp;
 use crate::domain::Revision;
 use crate::domain::ids::{KeyId, MemberId, ServerId, WorkspaceId};
 use crate::domain::issuer::Issuer;
-use crate::domain::people::{ApiKeyRecord, Identity, KeyOwner, KeySettings, Member, Workspace};
+use crate::domain::people::{ApiKeyRecord, Identity, KeyOwner, KeySettings, Member, MemberRole, Workspace};
 use crate::domain::policy::{PolicyEntry, PolicyTarget, ServerRules};
 use crate::domain::resolve::LeaseFacts;
 use crate::domain::server::{Server, ServerSettings};
@@ -63,7 +65,9 @@ pub type Result<T> = std::result::Result<T, StoreError>;
 
 /// Whatever keeps the registry, the people, the policies and the sealed credentials.
 #[async_trait]
-pub trait Store: ConnectionStore + BrowserStore + AuthorizationStore + Send + Sync + 'static {
+pub trait Store:
+    ConnectionStore + BrowserStore + PeopleStore + AuthorizationStore + Send + Sync + 'static
+{
     // === Deciding ===
 
     /// All that is known about a lease request, from one snapshot. Unknown names are `None` inside the facts.
@@ -297,12 +301,14 @@ pub struct NewMember {
     pub workspace: WorkspaceId,
     pub identity: Identity,
     pub name: String,
+    pub role: MemberRole,
 }
 
 /// What can be changed about a member.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MemberChange {
     pub name: String,
+    pub role: MemberRole,
     pub disabled: bool,
 }
 
@@ -313,6 +319,7 @@ pub struct NewKey {
     pub digest: Digest,
     pub workspace: WorkspaceId,
     pub owner: KeyOwner,
+    pub made_by: Option<Identity>,
     pub settings: KeySettings,
     pub created_at: Timestamp,
 }

@@ -10,6 +10,7 @@ use super::upstream::Upstream;
 use super::work::Wanted;
 use crate::domain::connection::{Connection, ConnectionOwner};
 use crate::domain::ids::{MemberId, ServerId};
+use crate::domain::people::Member;
 use crate::domain::resolve::Grant;
 use crate::domain::server::{Server, ServerAuth};
 use crate::http::error::error_chain;
@@ -100,7 +101,7 @@ impl Service {
     /// What a member is granted, for what the service does by itself. It says nothing about policy: that is for what
     /// the member asks for.
     pub(super) async fn grant_of(&self, id: &MemberId, server: &Server) -> Result<Option<Grant>, StoreError> {
-        let Some(member) = self.store.member(id).await?.filter(|member| !member.disabled) else {
+        let Some(member) = self.store.member(id).await?.filter(Member::is_active) else {
             return Ok(None);
         };
         let Some(workspace) = self.store.workspace(&member.workspace).await? else { return Ok(None) };

@@ -100,6 +100,11 @@ impl Place {
         Self::new("unconnected", "request_state", vec![request.to_string()], pair(member, server), 1)
     }
 
+    /// What has to come back from a sign-in at the company's provider, in a cookie. `realm`: where it was begun.
+    pub fn sign_in(realm: &'static str) -> Self {
+        Self::new("sign_in", "flow", Vec::new(), realm.to_owned(), 1)
+    }
+
     /// A session id that the token-service gave out itself.
     pub fn session(member: &MemberId, server: &ServerId) -> Self {
         Self::new("unconnected", "session", Vec::new(), pair(member, server), 1)

@@ -261,9 +261,11 @@ async fn workspaces_members_and_provisions() {
       "disabled": false,
       "id": "mem_1",
       "issuer": "https://idp.example",
+      "lapsed": false,
       "name": "bob",
       "origin": "api",
       "revision": 7,
+      "role": "member",
       "subject": "bob",
       "workspace": "wsp_1"
     }
@@ -339,12 +341,19 @@ async fn a_key_is_shown_once() {
     assert_eq!(other.status, StatusCode::CREATED);
     let foreign = service.post("/v1/workspaces/other/keys", json!({"name": "x", "member": member})).await;
     assert_snapshot!(foreign.shown(), @r#"
-    404 Not Found
+    422 Unprocessable Entity
     {
-      "detail": "no workspace or member of it under this path",
-      "status": 404,
-      "title": "There is no such thing",
-      "type": "urn:portcullis:problem:not-found"
+      "detail": "one fault; see `problems`",
+      "problems": [
+        {
+          "field": "member",
+          "problem": "is not a member of this workspace",
+          "remedy": "GET /v1/me shows your own id, and GET /v1/workspaces/{workspace}/members those of others"
+        }
+      ],
+      "status": 422,
+      "title": "The request has faults",
+      "type": "urn:portcullis:problem:invalid-request"
     }
     "#);
     let late = json!({"name": "x", "expires_at": "2020-01-01T00:00:00Z"});

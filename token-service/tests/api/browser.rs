@@ -34,6 +34,11 @@ impl Browser {
         Self { client, address: service.addresses.public.clone(), cookies: BTreeMap::new() }
     }
 
+    /// One that goes to the admin listener.
+    pub(crate) fn of_admin(service: &Service) -> Self {
+        Self { address: service.addresses.admin.clone(), ..Self::new(service) }
+    }
+
     /// A browser in which the member of this name has signed in.
     pub(crate) async fn signed_in(service: &Service, name: &str) -> Self {
         let mut browser = Self::new(service);
@@ -44,13 +49,23 @@ impl Browser {
 
     /// Chooses somebody on the sign-in page.
     pub(crate) async fn sign_in(&mut self, name: &str, next: &str) -> Reply {
+        self.sign_in_to(name, next, GATEWAY).await
+    }
+
+    /// The same where pages are at `origin`, and it works.
+    pub(crate) async fn sign_in_at(&mut self, name: &str, origin: &str) {
+        let reply = self.sign_in_to(name, "", origin).await;
+        assert_eq!(reply.status, StatusCode::SEE_OTHER, "{}", reply.text);
+    }
+
+    pub(crate) async fn sign_in_to(&mut self, name: &str, next: &str, origin: &str) -> Reply {
         let page = self.get(&format!("/sign-in?next={next}")).await;
         let (before, _) =
             page.text.split_once(&format!("<span class=\"name\">{name}</span>")).expect("the name");
         let member = attribute_at_end(before, "value").to_owned();
         let form =
             [("csrf", field(&page.text, "csrf")), ("next", field(&page.text, "next")), ("member", member)];
-        self.post("/sign-in", &form).await
+        self.post_from(origin, "/sign-in", &form).await
     }
 
     pub(crate) async fn get(&mut self, path: &str) -> Reply {
@@ -58,7 +73,16 @@ impl Browser {
     }
 
     pub(crate) async fn post<Value: AsRef<str>>(&mut self, path: &str, form: &[(&str, Value)]) -> Reply {
-        let request = self.request(Method::POST, path).header("origin", GATEWAY);
+        self.post_from(GATEWAY, path, form).await
+    }
+
+    async fn post_from<Value: AsRef<str>>(
+        &mut self,
+        origin: &str,
+        path: &str,
+        form: &[(&str, Value)],
+    ) -> Reply {
+        let request = self.request(Method::POST, path).header("origin", origin);
         self.send(
             request.header("sec-fetch-site", "same-origin").header("content-type", FORM).body(encoded(form)),
         )

@@ -70,7 +70,7 @@ async fn a_code_becomes_a_connection() {
     let challenge = away.departure.parameter("code_challenge").expect("a challenge");
     assert_eq!(s256(&requests[0]["code_verifier"]), challenge);
     let entry = away.service.get("/v1/audit").await;
-    assert!(entry.text.contains("connection.connect") && entry.text.contains("\"member\""), "{}", entry.text);
+    assert!(entry.text.contains("connection.connect") && entry.text.contains("\"person\""), "{}", entry.text);
 }
 
 /// RFC 7636, section 4.2.

@@ -11,6 +11,7 @@ use portcullis_token_service::clock::{Clock, Entropy, Timestamp};
 use portcullis_token_service::connect::{ConnectLinkError, ticket_digest};
 use portcullis_token_service::shutdown::Shutdown;
 use portcullis_token_service::state::Shared;
+use portcullis_token_service::store::Store;
 use portcullis_token_service::telemetry;
 use portcullis_wire::api_key::ApiKey;
 use portcullis_wire::digest::Digest;
@@ -141,6 +142,10 @@ impl Service {
 
     pub(crate) fn directory(&self) -> &Directory {
         &self.directory
+    }
+
+    pub(crate) fn store(&self) -> &dyn Store {
+        &*self.shared.store
     }
 
     /// What its handlers share, for what otherwise happens by itself.

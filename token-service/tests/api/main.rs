@@ -4,12 +4,14 @@
 
 mod access;
 mod admin_api;
+mod admin_side;
 mod audit;
 mod authorization;
 mod authorization_server;
 mod browser;
 mod callback;
 mod command_line;
+mod company;
 mod configuration;
 mod connect_link;
 mod connections;

@@ -158,7 +158,7 @@ async fn every_reply_is_hardened_and_failures_tell_nothing() {
         ("/connect/%3Cscript%3E", StatusCode::NOT_FOUND),
         ("/callback/srv_unknown?code=a&state=b", StatusCode::NOT_FOUND),
         ("/oauth/client/srv_unknown", StatusCode::NOT_FOUND),
-        ("/sign-out", StatusCode::METHOD_NOT_ALLOWED),
+        ("/connections/srv_unknown/keep", StatusCode::METHOD_NOT_ALLOWED),
         ("/livez", StatusCode::OK),
     ] {
         let reply = browser.get(path).await;

@@ -222,7 +222,7 @@ async fn disconnecting_discards_a_renewal_and_revokes_what_it_brings() {
     assert_eq!(stage.provider.ledger().revoked.len(), 4);
     assert!(!broker.disconnect(&connection.id, Actor::Member).await.expect("there is nothing to end"));
     let audit = stage.store.audit(None, 1).await.expect("reads");
-    assert_eq!((audit[0].action.as_str(), audit[0].actor), ("connection.disconnect", Actor::Member));
+    assert_eq!((audit[0].action.as_str(), &audit[0].actor), ("connection.disconnect", &Actor::Member));
 }
 
 /// Commits fail until they are told not to.

@@ -14,7 +14,7 @@ use portcullis_token_service::domain::connection::{
     Binding, Connection, ConnectionId, ConnectionOwner, ReauthReason,
 };
 use portcullis_token_service::domain::ids::{MemberId, ServerId};
-use portcullis_token_service::domain::people::Identity;
+use portcullis_token_service::domain::people::{Identity, MemberRole};
 use portcullis_token_service::domain::resolve::Grant;
 use portcullis_token_service::domain::server::{
     AuthorizationServerSettings, ClientAuthentication, ClientCredentialsSettings, ClientSettings,
@@ -171,6 +171,7 @@ impl Stage {
             workspace: "wsp_1".into(),
             identity: Identity { issuer: "https://idp.example".into(), subject: name.to_owned() },
             name: name.to_owned(),
+            role: MemberRole::Member,
         };
         self.store.create_member(&member).await.expect("makes");
     }

@@ -19,8 +19,11 @@ fn showing(names: &[&str]) -> Vec<IssuerEntry> {
     all
 }
 
-/// Audiences, `iat` and claims as they are shown, once when the token is new and once when it is remembered.
-fn shown(names: &[&str], token: &str) -> Result<(Vec<String>, Option<u64>, BTreeMap<String, Value>), Fault> {
+/// Audiences, `iat` and claims.
+type Shown = (Vec<String>, Option<u64>, BTreeMap<String, Value>);
+
+/// All that is shown, once when the token is new and once when it is remembered.
+fn shown(names: &[&str], token: &str) -> Result<Shown, Fault> {
     let mut worker = Worker::trusting(showing(names));
     let mut parts = [(); 2].map(|()| {
         let proof = worker.verify(token)?.proof(&SecretText::new(token.to_owned()));

@@ -125,7 +125,7 @@ pub(super) const ROWS: [Row; 25] = [
         id: "T11",
         input: "the gateway's own refresh tokens, codes, cookies, tickets, admin tokens and ID tokens",
         expected: "401",
-        never: "one of them is shown to an issuer",
+        never: "one that bears the gateway's mark is shown to an issuer",
         tests: &[
             "filter/core/tests/identity/access_tokens.rs::nothing_else_that_the_gateway_signs_or_hands_out_is_an_access_token",
             "filter/core/tests/identity/issuers.rs::token_types",

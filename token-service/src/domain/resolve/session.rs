@@ -29,7 +29,7 @@ pub(super) fn by_session<'facts>(
         return Err(DenyReason::ExpiredCredential);
     }
     let extent = Extent::of_scopes(scopes).ok_or(DenyReason::UnknownCredential)?.min(session.extent);
-    if member.disabled {
+    if !member.is_active() {
         return Err(DenyReason::DisabledCredential);
     }
     let ResourcePath { workspace: named, server } = &session.resource;
@@ -48,6 +48,7 @@ pub(super) fn by_session<'facts>(
         caller,
         workspace,
         member: Some(member),
+        bounded_by: Some(member),
         key: None,
         only: Some(&session.server),
         reads_only: extent == Extent::Reading,

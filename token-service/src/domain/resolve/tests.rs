@@ -45,7 +45,9 @@ fn member(id: &str, workspace: &str) -> Member {
         workspace: workspace.into(),
         identity: identity("ada"),
         name: "Ada".into(),
+        role: MemberRole::Member,
         disabled: false,
+        lapsed: false,
         origin: Origin::Api,
         revision: Revision(1),
     }
@@ -61,6 +63,7 @@ fn key(owner: KeyOwner) -> ApiKeyRecord {
         digest: digest(),
         workspace: "core".into(),
         owner,
+        made_by: None,
         settings: KeySettings {
             name: "CI".into(),
             expires_at: None,
@@ -99,6 +102,7 @@ fn key_facts() -> KeyFacts {
         key: key(KeyOwner::Member("ada".into())),
         workspace: workspace("core"),
         member: Some(member("ada", "core")),
+        maker: None,
     }
 }
 
@@ -249,6 +253,10 @@ fn bad_keys_are_refused() {
             change(&|facts| facts.member = Some(Member { disabled: true, ..member("ada", "core") })),
             DenyReason::DisabledCredential,
         ),
+        (
+            change(&|facts| facts.member = Some(Member { lapsed: true, ..member("ada", "core") })),
+            DenyReason::DisabledCredential,
+        ),
         (change(&|facts| facts.key.settings.expires_at = Some(NOW)), DenyReason::ExpiredCredential),
     ] {
         assert_eq!(denied(&request, &facts), reason, "{facts:?}");
@@ -259,6 +267,47 @@ fn bad_keys_are_refused() {
     assert_eq!(granted(&here, &of_key(key_facts())).workspace.slug, slug("core"));
     // Facts and proof that do not belong together are worth nothing.
     assert_eq!(denied(&token_request(None, None), &of_key(key_facts())), DenyReason::UnknownCredential);
+}
+
+#[test]
+fn a_service_key_can_do_what_its_maker_can_now() {
+    let manager = Member { role: MemberRole::Manager, ..member("mia", "core") };
+    let made_by = |administers, membership| KeyFacts {
+        key: key(KeyOwner::Service),
+        member: None,
+        maker: Some(MakerFacts { administers, membership }),
+        ..key_facts()
+    };
+    let request = key_request();
+    for maker in [
+        made_by(false, Some(manager.clone())),
+        made_by(true, None),
+        made_by(true, Some(member("mia", "core"))),
+        KeyFacts { maker: None, ..made_by(false, None) },
+    ] {
+        assert!(granted(&request, &of_key(maker)).member.is_none());
+    }
+    for maker in [
+        made_by(false, None),
+        made_by(false, Some(member("mia", "core"))),
+        made_by(false, Some(Member { disabled: true, ..manager.clone() })),
+        made_by(false, Some(Member { lapsed: true, ..manager.clone() })),
+    ] {
+        assert_eq!(denied(&request, &of_key(maker)), DenyReason::DisabledCredential);
+    }
+    // A member's key is the member's, whoever has made it.
+    let stranger = Some(MakerFacts { administers: false, membership: None });
+    granted(&request, &of_key(KeyFacts { maker: stranger, ..key_facts() }));
+
+    // What the maker may not do, the key may not either.
+    let mut facts = of_key(made_by(false, Some(manager)));
+    let narrow = entry(PolicyTarget::Member("mia".into()), ServerRules::default());
+    facts.server = Some(server_facts(vec![narrow.clone()]));
+    let levels = granted(&request, &facts).policy.levels;
+    assert_eq!(levels.iter().map(|level| level.level).collect::<Vec<_>>(), [Level::Member]);
+    let removed = ServerRules { enabled: Some(false), ..ServerRules::default() };
+    facts.server = Some(server_facts(vec![entry(PolicyTarget::Member("mia".into()), removed)]));
+    assert_eq!(denied(&request, &facts), DenyReason::UnknownServer);
 }
 
 #[test]
@@ -319,6 +368,7 @@ fn bad_tokens_are_refused() {
             DenyReason::UnknownCredential,
         ),
         (change(&|token| token.memberships[0].member.disabled = true), DenyReason::DisabledCredential),
+        (change(&|token| token.memberships[0].member.lapsed = true), DenyReason::DisabledCredential),
     ] {
         assert_eq!(denied(&request, &facts), reason, "{facts:?}");
     }

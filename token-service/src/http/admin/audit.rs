@@ -1,14 +1,15 @@
 //! The audit log: who changed what, and when. It can only grow.
 
 use axum::Json;
-use axum::extract::State;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
+use super::acting::Acting;
 use super::time;
+use crate::domain::access::Operation;
+use crate::domain::people::Identity;
 use crate::http::error::ApiError;
 use crate::http::read::StrictQuery;
-use crate::state::Shared;
 use crate::store::AuditEntry;
 
 const MOST_ENTRIES: u32 = 1_000;
@@ -21,14 +22,30 @@ pub struct AuditView {
     pub sequence: u64,
     /// RFC 3339.
     pub at: String,
-    /// `admin_token`, `configuration` or `sign_in`.
+    /// `person`, `admin_token`, `configuration`, `sign_in`, `member` or `system`.
     pub who: &'static str,
+    /// Who it was, if it was a person.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub person: Option<PersonView>,
     /// Such as `server.create`.
     pub action: String,
     /// The id of what was changed.
     pub object: String,
     /// The commit that made the change.
     pub revision: u64,
+}
+
+/// Somebody, by what issuer and subject they are.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct PersonView {
+    pub issuer: String,
+    pub subject: String,
+}
+
+impl From<Identity> for PersonView {
+    fn from(identity: Identity) -> Self {
+        Self { issuer: identity.issuer, subject: identity.subject }
+    }
 }
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -54,6 +71,7 @@ impl From<AuditEntry> for AuditView {
             sequence: entry.sequence,
             at: time::spell(entry.at),
             who: entry.actor.as_str(),
+            person: entry.actor.person().cloned().map(Into::into),
             action: entry.action,
             object: entry.object,
             revision: entry.revision.0,
@@ -66,9 +84,10 @@ impl From<AuditEntry> for AuditView {
     get, path = "/v1/audit", tag = "audit", params(AuditQuery), responses((status = OK, body = AuditList))
 )]
 pub async fn list(
-    State(app): State<Shared>,
+    app: Acting,
     StrictQuery(query): StrictQuery<AuditQuery>,
 ) -> Result<Json<AuditList>, ApiError> {
+    app.may_in_organization(Operation::See)?;
     let limit = match query.limit {
         None => DEFAULT_ENTRIES,
         Some(limit @ 1..=MOST_ENTRIES) => limit,

@@ -7,6 +7,7 @@ use portcullis_wire::names::Slug;
 use crate::http::error::{ApiError, FieldProblem};
 
 const LONGEST_NAME: usize = 100;
+const LONGEST_IDENTITY: usize = 1024;
 
 /// Collects the faults of a request.
 #[derive(Debug, Default)]
@@ -30,6 +31,17 @@ impl Problems {
 
     pub fn slug(&mut self, field: &str, text: &str) -> Option<Slug> {
         self.take(field, Slug::parse(text), "choose a slug of that form, such as `linear`")
+    }
+
+    /// Whether a text can be an issuer or a subject. They are compared byte for byte, so they are bounded but not
+    /// otherwise judged.
+    pub fn identity_part(&mut self, field: &str, text: &str) -> bool {
+        let holds = (1..=LONGEST_IDENTITY).contains(&text.len()) && !text.chars().any(char::is_control);
+        if !holds {
+            let problem = "is empty, longer than 1024 bytes, or has a control character";
+            self.add(field, problem, "give it exactly as the issuer's tokens have it");
+        }
+        holds
     }
 
     /// A name for people: 1 to 100 characters on one line.

@@ -1,21 +1,21 @@
 //! Connections: who has connected an account to which server. Never a token.
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::Path;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
+use super::acting::Acting;
 use super::commit::{Wait, shown};
 use super::page::{Page, next};
 use super::time;
+use crate::domain::access::{Object, Operation};
 use crate::domain::connection::{Connection, ConnectionId, ConnectionOwner};
 use crate::http::error::ApiError;
 use crate::http::read::{StrictJson, StrictQuery};
 use crate::quarantine::{Decision, Outcome};
-use crate::state::{Service, Shared};
-use crate::store::Actor;
 use crate::store::connections::ConnectionFilter;
 
 /// The upstream credential of a member, or of everybody, on one server. Its tokens are never shown.
@@ -136,10 +136,39 @@ impl From<Connection> for ConnectionView {
     }
 }
 
-impl Service {
-    async fn find_connection(&self, id: &str) -> Result<Connection, ApiError> {
-        let id = ConnectionId::from(id.to_owned());
-        self.store.connection(&id).await?.ok_or(ApiError::NotFound { what: "connection" })
+impl Acting {
+    async fn find_connection(&self, id: &str, operation: Operation) -> Result<Connection, ApiError> {
+        let missing = || ApiError::NotFound { what: "connection" };
+        let found = self.store.connection(&ConnectionId::from(id.to_owned())).await?;
+        let found = found.ok_or_else(missing)?;
+        match &found.owner {
+            ConnectionOwner::Shared => self.may(operation, Object::Internal, "connection")?,
+            ConnectionOwner::Member(owner) => {
+                let owner = self.store.member(owner).await?.ok_or_else(missing)?;
+                self.may(operation, Object::Member(&owner), "connection")?;
+            }
+        }
+        Ok(found)
+    }
+
+    /// Whoever does not administer the organization says whose connections are meant.
+    async fn which(&self, which: &Which) -> Result<ConnectionFilter, ApiError> {
+        let mut filter = ConnectionFilter::default();
+        if let Some(server) = &which.server {
+            filter.server = Some(self.find_server(server, Operation::See).await?.id);
+        }
+        if let Some(workspace) = &which.workspace {
+            // With a member named besides, it takes no more than to be in the workspace.
+            let operation = if which.member.is_some() { Operation::See } else { Operation::Manage };
+            filter.workspace = Some(self.find_workspace(workspace, operation).await?.id);
+        }
+        if let Some(member) = &which.member {
+            filter.member = Some(self.find_member(member, Operation::See).await?.id);
+        }
+        if filter.workspace.is_none() && filter.member.is_none() && !self.principal().administers() {
+            return Err(ApiError::Forbidden);
+        }
+        Ok(filter)
     }
 
     async fn connection_page(
@@ -161,19 +190,10 @@ impl Service {
     responses((status = OK, body = ConnectionList))
 )]
 pub async fn list(
-    State(app): State<Shared>,
+    app: Acting,
     StrictQuery(which): StrictQuery<Which>,
 ) -> Result<Json<ConnectionList>, ApiError> {
-    let mut filter = ConnectionFilter::default();
-    if let Some(server) = &which.server {
-        filter.server = Some(app.find_server(server).await?.id);
-    }
-    if let Some(workspace) = &which.workspace {
-        filter.workspace = Some(app.find_workspace(workspace).await?.id);
-    }
-    if let Some(member) = &which.member {
-        filter.member = Some(app.find_member(member).await?.id);
-    }
+    let filter = app.which(&which).await?;
     app.connection_page(&filter, Page { after: which.after, limit: which.limit }).await
 }
 
@@ -183,11 +203,11 @@ pub async fn list(
     params(("member" = String, Path), Page), responses((status = OK, body = ConnectionList))
 )]
 pub async fn of_member(
-    State(app): State<Shared>,
+    app: Acting,
     Path(member): Path<String>,
     StrictQuery(page): StrictQuery<Page>,
 ) -> Result<Json<ConnectionList>, ApiError> {
-    let member = Some(app.find_member(&member).await?.id);
+    let member = Some(app.find_member(&member, Operation::See).await?.id);
     app.connection_page(&ConnectionFilter { member, ..ConnectionFilter::default() }, page).await
 }
 
@@ -196,8 +216,8 @@ pub async fn of_member(
     get, path = "/v1/connections/{connection}", tag = "connections", params(("connection" = String, Path)),
     responses((status = OK, body = ConnectionView))
 )]
-pub async fn show(State(app): State<Shared>, Path(id): Path<String>) -> Result<Response, ApiError> {
-    let connection = app.find_connection(&id).await?;
+pub async fn show(app: Acting, Path(id): Path<String>) -> Result<Response, ApiError> {
+    let connection = app.find_connection(&id, Operation::See).await?;
     Ok(shown(StatusCode::OK, connection.revision, ConnectionView::from(connection)))
 }
 
@@ -207,14 +227,14 @@ pub async fn show(State(app): State<Shared>, Path(id): Path<String>) -> Result<R
     params(("connection" = String, Path), Wait), responses((status = NO_CONTENT))
 )]
 pub async fn delete(
-    State(app): State<Shared>,
+    app: Acting,
     Path(id): Path<String>,
     StrictQuery(wait): StrictQuery<Wait>,
 ) -> Result<Response, ApiError> {
-    let connection = app.find_connection(&id).await?;
-    app.disconnect(&connection.id, Actor::AdminToken).await.map_err(|error| app.refusal(error))?;
+    let connection = app.find_connection(&id, Operation::Use).await?;
+    app.disconnect(&connection.id, app.caller().actor()).await.map_err(|error| app.refusal(error))?;
     // It is kept, without tokens, so that a late writer is told from a current one.
-    let revision = app.find_connection(&id).await?.revision;
+    let revision = app.find_connection(&id, Operation::Use).await?.revision;
     app.committed(revision, wait, StatusCode::NO_CONTENT.into_response()).await
 }
 
@@ -225,18 +245,20 @@ pub async fn delete(
     request_body = QuarantineDecision, responses((status = OK, body = QuarantineOutcome))
 )]
 pub async fn decide(
-    State(app): State<Shared>,
+    app: Acting,
     Path(name): Path<String>,
     StrictQuery(wait): StrictQuery<Wait>,
     StrictJson(body): StrictJson<QuarantineDecision>,
 ) -> Result<Response, ApiError> {
-    let server = app.find_server(&name).await?;
+    let server = app.find_server(&name, Operation::Administer).await?;
     let decision = match body.decision {
         DecisionBody::Release => Decision::Release,
         DecisionBody::Discard => Decision::Discard,
     };
-    let Outcome { decided, unreadable, busy } =
-        app.decide_quarantine(&server, decision).await.map_err(|error| app.refusal(error))?;
+    let Outcome { decided, unreadable, busy } = app
+        .decide_quarantine(&server, decision, &app.caller().actor())
+        .await
+        .map_err(|error| app.refusal(error))?;
     let ids = |ids: Vec<ConnectionId>| ids.iter().map(ToString::to_string).collect();
     let outcome = QuarantineOutcome { decided, unreadable: ids(unreadable), busy: ids(busy) };
     let revision = app.store.current_revision().await?;

@@ -1,26 +1,28 @@
 //! What `/openapi.json` says beside the operations: the frame, the token, and the one form of every error.
 
 use utoipa::openapi::path::Operation;
-use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
+use utoipa::openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityScheme};
 use utoipa::openapi::{Content, Ref, ResponseBuilder};
 use utoipa::{Modify, OpenApi as _, openapi};
 
 use crate::http::error::{PROBLEM_MEDIA_TYPE, ProblemDocument};
 
-/// The name of the security scheme, also in the attribute below.
+/// The names of the security schemes, also in the attribute below.
 const TOKEN: &str = "admin_token";
+const SESSION: &str = "session";
 
 #[derive(utoipa::OpenApi)]
 #[openapi(
     info(
         title = "Portcullis admin API",
-        description = "Servers, workspaces, members, API keys and policies of a Portcullis gateway.\n\n\
+        description = "Servers, workspaces, members, administrators, API keys and policies of a Portcullis gateway.\n\n\
+            What somebody may not see looks as if it did not exist.\n\n\
             Errors are problem documents (RFC 9457) that list every fault. A change names its revision in \
             `x-portcullis-revision`; with `?wait=applied` it is answered when every connected filter has it.",
     ),
     components(schemas(ProblemDocument)),
     modifiers(&Token),
-    security(("admin_token" = []))
+    security(("admin_token" = []), ("session" = []))
 )]
 struct Frame;
 
@@ -36,6 +38,12 @@ impl Modify for Token {
             .build();
         let components = document.components.get_or_insert_default();
         components.add_security_scheme(TOKEN, SecurityScheme::Http(scheme));
+        let cookie = ApiKeyValue::with_description(
+            "portcullis-admin-session",
+            "Of somebody who has signed in at /sign-in; on https its name begins with `__Host-`. Changes need \
+             `Content-Type: application/json`, our `Origin`, and `x-portcullis-csrf` as `GET /v1/me` shows it.",
+        );
+        components.add_security_scheme(SESSION, SecurityScheme::ApiKey(ApiKey::Cookie(cookie)));
     }
 }
 

@@ -1,15 +1,15 @@
 //! Issuers, for looking only: whose tokens are accepted is a matter of `portcullis.yaml`.
 
 use axum::Json;
-use axum::extract::State;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::acting::Acting;
 use super::time;
+use crate::domain::access::Operation;
 use crate::domain::issuer::{Issuer, IssuerSettings, TokenSource, WorkspaceMapping};
 use crate::domain::token_rules::ClaimRule;
 use crate::http::error::ApiError;
-use crate::state::Shared;
 
 /// An issuer whose tokens are accepted.
 #[derive(Debug, Serialize, ToSchema)]
@@ -95,7 +95,8 @@ impl From<Issuer> for IssuerView {
 
 /// Lists the issuers whose tokens are accepted.
 #[utoipa::path(get, path = "/v1/issuers", tag = "issuers", responses((status = OK, body = IssuerList)))]
-pub async fn list(State(app): State<Shared>) -> Result<Json<IssuerList>, ApiError> {
+pub async fn list(app: Acting) -> Result<Json<IssuerList>, ApiError> {
+    app.may_in_organization(Operation::See)?;
     let issuers = app.store.issuers().await?.into_iter().map(Into::into).collect();
     Ok(Json(IssuerList { issuers }))
 }

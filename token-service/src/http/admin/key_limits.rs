@@ -7,12 +7,13 @@ use portcullis_wire::policy::NameRules;
 use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::ToSchema;
 
+use super::acting::Acting;
 use super::check::Problems;
 use super::policies::{Names, check_patterns};
+use crate::domain::access::Operation;
 use crate::domain::ids::ServerId;
 use crate::domain::people::{KeyScope, KeySettings};
 use crate::http::error::ApiError;
-use crate::state::Service;
 
 const MOST_SERVERS: usize = 1_000;
 const MOST_SOURCES: usize = 100;
@@ -87,7 +88,7 @@ impl LimitsBody {
     /// Applies it to the limits that there are. Faults are noted, and what they concern stays as it is.
     pub(super) async fn apply(
         self,
-        app: &Service,
+        app: &Acting,
         problems: &mut Problems,
         mut scope: KeyScope,
         mut sources: Vec<IpNet>,
@@ -117,7 +118,7 @@ impl LimitsBody {
 }
 
 async fn find_servers(
-    app: &Service,
+    app: &Acting,
     problems: &mut Problems,
     names: &[String],
 ) -> Result<BTreeSet<ServerId>, ApiError> {
@@ -127,7 +128,7 @@ async fn find_servers(
     }
     let mut servers = BTreeSet::new();
     for (index, name) in names.iter().enumerate() {
-        match app.find_server(name).await {
+        match app.find_server(name, Operation::See).await {
             Ok(server) => drop(servers.insert(server.id)),
             Err(ApiError::NotFound { .. }) => {
                 let field = format!("limits.servers[{index}]");

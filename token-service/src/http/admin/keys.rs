@@ -3,25 +3,27 @@
 use std::time::Duration;
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::Path;
 use axum::http::StatusCode;
 use axum::response::Response;
 use portcullis_wire::secret::SecretText;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::acting::Acting;
+use super::audit::PersonView;
 use super::check::Problems;
 use super::commit::{IF_MATCH, IfMatch, Wait, shown};
 use super::key_limits::{Change, KeyLimits, LimitsBody};
 use super::page::{Page, next};
 use super::time;
 use crate::clock::Timestamp;
+use crate::domain::access::{Object, Operation};
 use crate::domain::ids::{KeyId, WorkspaceId};
 use crate::domain::people::{ApiKeyRecord, KeyOwner, KeyScope, KeySettings};
 use crate::http::error::ApiError;
 use crate::http::read::{StrictJson, StrictQuery};
-use crate::state::{Service, Shared};
-use crate::store::{NewKey, StoreError};
+use crate::store::NewKey;
 use crate::vault::api_key;
 
 /// An API key, without anything that could be used to call.
@@ -34,6 +36,9 @@ pub struct KeyView {
     /// The id of the member it acts as; absent for a service key.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub member: Option<String>,
+    /// A service key can do no more than this person may at present; absent if the admin token has made it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub made_by: Option<PersonView>,
     pub name: String,
     /// RFC 3339; absent if it never expires.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -121,6 +126,7 @@ impl From<ApiKeyRecord> for KeyView {
                 KeyOwner::Member(member) => Some(member.into()),
                 KeyOwner::Service => None,
             },
+            made_by: key.made_by.map(Into::into),
             name: key.settings.name,
             expires_at: key.settings.expires_at.map(time::spell),
             disabled: key.settings.disabled,
@@ -131,21 +137,25 @@ impl From<ApiKeyRecord> for KeyView {
     }
 }
 
-/// Lists the keys of a workspace by id.
+/// Lists the keys of a workspace by id: all of them for whoever manages it, otherwise the caller's own.
 #[utoipa::path(
     get, path = "/v1/workspaces/{workspace}/keys", tag = "keys",
     params(("workspace" = String, Path, description = "Id or slug"), Page),
     responses((status = OK, body = KeyList))
 )]
 pub async fn list(
-    State(app): State<Shared>,
+    app: Acting,
     Path(workspace): Path<String>,
     StrictQuery(page): StrictQuery<Page>,
 ) -> Result<Json<KeyList>, ApiError> {
+    let workspace = app.find_workspace(&workspace, Operation::Use).await?.id;
     let limit = page.limit()?;
-    let workspace = app.find_workspace(&workspace).await?.id;
     let after = page.after.map(KeyId::from);
-    let keys = app.store.keys(&workspace, after.as_ref(), limit).await?;
+    let manages = app.may(Operation::Manage, Object::Workspace(&workspace), "workspace").is_ok();
+    let keys = match app.principal().membership(&workspace) {
+        Some(own) if !manages => app.store.keys_of_member(&own.id, after.as_ref(), limit).await?,
+        _ => app.store.keys(&workspace, after.as_ref(), limit).await?,
+    };
     let next = next(&keys, limit, |key| key.id.to_string());
     Ok(Json(KeyList { keys: keys.into_iter().map(Into::into).collect(), next }))
 }
@@ -157,10 +167,11 @@ pub async fn list(
     request_body = CreateKey, responses((status = CREATED, body = CreatedKey))
 )]
 pub async fn create(
-    State(app): State<Shared>,
+    app: Acting,
     Path(workspace): Path<String>,
     StrictJson(body): StrictJson<CreateKey>,
 ) -> Result<Response, ApiError> {
+    let workspace = app.find_workspace(&workspace, Operation::Use).await?.id;
     let now = app.clock.now();
     let mut problems = Problems::default();
     let name = problems.name("name", body.name);
@@ -174,34 +185,13 @@ pub async fn create(
         sources,
     });
     let settings = problems.finish(settings)?;
-    let workspace = app.find_workspace(&workspace).await?.id;
-    let owner = body.member.map_or(KeyOwner::Service, |member| KeyOwner::Member(member.into()));
-    let (text, key) = new_key(&app, workspace, owner, settings)?;
-    let made = app.as_admin().create_key(&key).await.map_err(|error| match error {
-        StoreError::Missing { what: "member" } => ApiError::invalid(
-            "member",
-            "is not a member of this workspace",
-            "GET /v1/workspaces/{workspace}/members lists those who are",
-        ),
-        other => app.refusal(other),
-    })?;
+    let owner = app.owner(&workspace, body.member).await?;
+    let (text, key) = app.new_key(workspace, owner, settings)?;
+    let made = app.changing().create_key(&key).await.map_err(|error| app.refusal(error))?;
     let revision = made.revision;
     let created = CreatedKey { api_key: text, key: made.into() };
     // No waiting: nothing has to forget a key that did not exist, and a timeout would lose it.
     app.committed(revision, Wait::default(), shown(StatusCode::CREATED, revision, created)).await
-}
-
-/// A key that is yet to be kept, and its text.
-fn new_key(
-    app: &Service,
-    workspace: WorkspaceId,
-    owner: KeyOwner,
-    settings: KeySettings,
-) -> Result<(SecretText, NewKey), ApiError> {
-    let (text, key) = api_key::spell(&app.settings.key_environment, &*app.entropy)
-        .ok_or_else(|| ApiError::Internal("the environment of API keys is malformed".into()))?;
-    let created_at = app.clock.now();
-    Ok((text, NewKey { id: key.id.into(), digest: key.digest, workspace, owner, settings, created_at }))
 }
 
 /// Makes a key in place of this one, with its name, limits and policies, and shows it, this once. The old one can be used
@@ -211,19 +201,19 @@ fn new_key(
     request_body = RotateKey, responses((status = CREATED, body = CreatedKey))
 )]
 pub async fn rotate(
-    State(app): State<Shared>,
+    app: Acting,
     Path(id): Path<String>,
     StrictJson(body): StrictJson<RotateKey>,
 ) -> Result<Response, ApiError> {
+    let old = app.find_key(&id, Operation::Use).await?;
     if body.overlap_seconds > LONGEST_OVERLAP {
         let problem = "is longer than a week";
         return Err(ApiError::invalid("overlap_seconds", problem, "give at most 604800"));
     }
-    let old = app.find_key(&id).await?;
-    let (text, new) = new_key(&app, old.workspace, old.owner, old.settings)?;
+    let (text, new) = app.new_key(old.workspace, old.owner, old.settings)?;
     let ends = new.created_at.plus(Duration::from_secs(body.overlap_seconds));
     let made = app
-        .as_admin()
+        .changing()
         .rotate_key(&old.id, &new, ends, Some(old.revision))
         .await
         .map_err(|error| app.refusal(error))?
@@ -231,6 +221,41 @@ pub async fn rotate(
     let revision = made.revision;
     let created = CreatedKey { api_key: text, key: made.into() };
     app.committed(revision, Wait::default(), shown(StatusCode::CREATED, revision, created)).await
+}
+
+impl Acting {
+    /// A key that is yet to be kept, made by the caller, and its text.
+    fn new_key(
+        &self,
+        workspace: WorkspaceId,
+        owner: KeyOwner,
+        settings: KeySettings,
+    ) -> Result<(SecretText, NewKey), ApiError> {
+        let (text, key) = api_key::spell(&self.settings.key_environment, &*self.entropy)
+            .ok_or_else(|| ApiError::Internal("the environment of API keys is malformed".into()))?;
+        let (made_by, created_at) = (self.principal().identity().cloned(), self.clock.now());
+        let (id, digest) = (key.id.into(), key.digest);
+        Ok((text, NewKey { id, digest, workspace, owner, made_by, settings, created_at }))
+    }
+
+    /// Whose a new key may be: everybody's own, and for whoever manages the workspace also others' and nobody's. A
+    /// member whom the caller cannot see looks like one that does not exist.
+    async fn owner(&self, workspace: &WorkspaceId, member: Option<String>) -> Result<KeyOwner, ApiError> {
+        let Some(id) = member else {
+            self.may(Operation::Manage, Object::Workspace(workspace), "workspace")?;
+            return Ok(KeyOwner::Service);
+        };
+        let member = self.store.member(&id.into()).await?.filter(|member| member.workspace == *workspace);
+        let member =
+            member.filter(|member| self.may(Operation::Use, Object::Member(member), "member").is_ok());
+        member.map(|member| KeyOwner::Member(member.id)).ok_or_else(|| {
+            ApiError::invalid(
+                "member",
+                "is not a member of this workspace",
+                "GET /v1/me shows your own id, and GET /v1/workspaces/{workspace}/members those of others",
+            )
+        })
+    }
 }
 
 /// `Err` if a fault was noted.
@@ -249,8 +274,8 @@ fn expiry(problems: &mut Problems, text: &str, now: Timestamp) -> Result<Timesta
     get, path = "/v1/keys/{key}", tag = "keys", params(("key" = String, Path)),
     responses((status = OK, body = KeyView))
 )]
-pub async fn show(State(app): State<Shared>, Path(id): Path<String>) -> Result<Response, ApiError> {
-    let key = app.find_key(&id).await?;
+pub async fn show(app: Acting, Path(id): Path<String>) -> Result<Response, ApiError> {
+    let key = app.find_key(&id, Operation::Use).await?;
     Ok(shown(StatusCode::OK, key.revision, KeyView::from(key)))
 }
 
@@ -261,13 +286,13 @@ pub async fn show(State(app): State<Shared>, Path(id): Path<String>) -> Result<R
     request_body = ChangeKey, responses((status = OK, body = KeyView))
 )]
 pub async fn change(
-    State(app): State<Shared>,
+    app: Acting,
     Path(id): Path<String>,
     StrictQuery(wait): StrictQuery<Wait>,
     expected: IfMatch,
     StrictJson(body): StrictJson<ChangeKey>,
 ) -> Result<Response, ApiError> {
-    let key = app.find_key(&id).await?;
+    let key = app.find_key(&id, Operation::Use).await?;
     let now = app.clock.now();
     let mut problems = Problems::default();
     let name = problems.name("name", body.name.unwrap_or(key.settings.name));
@@ -288,7 +313,7 @@ pub async fn change(
     });
     let settings = problems.finish(settings)?;
     let changed = app
-        .as_admin()
+        .changing()
         .change_key(&key.id, &settings, expected.based_on(key.revision))
         .await
         .map_err(|error| app.refusal(error))?
@@ -303,11 +328,11 @@ pub async fn change(
     responses((status = NO_CONTENT))
 )]
 pub async fn delete(
-    State(app): State<Shared>,
+    app: Acting,
     Path(id): Path<String>,
     StrictQuery(wait): StrictQuery<Wait>,
 ) -> Result<Response, ApiError> {
-    let revision =
-        app.as_admin().delete_key(&id.as_str().into()).await.map_err(|error| app.refusal(error))?;
+    let id = app.find_key(&id, Operation::Use).await?.id;
+    let revision = app.changing().delete_key(&id).await.map_err(|error| app.refusal(error))?;
     app.deleted("key", revision, wait).await
 }

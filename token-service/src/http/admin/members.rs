@@ -1,24 +1,23 @@
 //! Members of a workspace.
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::Path;
 use axum::http::StatusCode;
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::acting::Acting;
 use super::check::Problems;
 use super::commit::{IF_MATCH, IfMatch, Wait, shown};
 use super::page::{Page, next};
+use crate::domain::Origin;
+use crate::domain::access::Operation;
 use crate::domain::ids::MemberId;
-use crate::domain::people::{Identity, Member};
+use crate::domain::people::{Identity, Member, MemberRole};
 use crate::http::error::ApiError;
 use crate::http::read::{StrictJson, StrictQuery};
-use crate::state::Shared;
 use crate::store::{MemberChange, NewMember};
-
-/// Issuers and subjects are compared byte for byte, so they are bounded but not otherwise judged.
-const LONGEST_IDENTITY: usize = 1024;
 
 /// A user in one workspace.
 #[derive(Debug, Serialize, ToSchema)]
@@ -29,8 +28,11 @@ pub struct MemberView {
     pub issuer: String,
     pub subject: String,
     pub name: String,
+    pub role: MemberRole,
     pub disabled: bool,
-    /// `config` if `portcullis.yaml` declares it, otherwise `api`.
+    /// The company's groups say so no longer: refused like a disabled one, until they do again.
+    pub lapsed: bool,
+    /// `config` if `portcullis.yaml` declares it, `sign_in` if the company's groups say so, otherwise `api`.
     pub origin: &'static str,
     /// The commit that last changed it.
     pub revision: u64,
@@ -53,6 +55,9 @@ pub struct CreateMember {
     pub subject: String,
     /// For people; the subject if absent.
     pub name: Option<String>,
+    /// `member` if absent.
+    #[serde(default)]
+    pub role: MemberRole,
 }
 
 /// What is absent stays as it is.
@@ -60,6 +65,8 @@ pub struct CreateMember {
 #[serde(deny_unknown_fields)]
 pub struct ChangeMember {
     pub name: Option<String>,
+    /// Where the company's groups say what somebody is, they say the role too.
+    pub role: Option<MemberRole>,
     /// A disabled member's tokens and keys are refused.
     pub disabled: Option<bool>,
 }
@@ -72,7 +79,9 @@ impl From<Member> for MemberView {
             issuer: member.identity.issuer,
             subject: member.identity.subject,
             name: member.name,
+            role: member.role,
             disabled: member.disabled,
+            lapsed: member.lapsed,
             origin: member.origin.as_str(),
             revision: member.revision.0,
         }
@@ -86,12 +95,12 @@ impl From<Member> for MemberView {
     responses((status = OK, body = MemberList))
 )]
 pub async fn list(
-    State(app): State<Shared>,
+    app: Acting,
     Path(workspace): Path<String>,
     StrictQuery(page): StrictQuery<Page>,
 ) -> Result<Json<MemberList>, ApiError> {
+    let workspace = app.find_workspace(&workspace, Operation::Manage).await?.id;
     let limit = page.limit()?;
-    let workspace = app.find_workspace(&workspace).await?.id;
     let after = page.after.map(MemberId::from);
     let members = app.store.members(&workspace, after.as_ref(), limit).await?;
     let next = next(&members, limit, |member| member.id.to_string());
@@ -105,31 +114,22 @@ pub async fn list(
     request_body = CreateMember, responses((status = CREATED, body = MemberView))
 )]
 pub async fn create(
-    State(app): State<Shared>,
+    app: Acting,
     Path(workspace): Path<String>,
     StrictQuery(wait): StrictQuery<Wait>,
     StrictJson(body): StrictJson<CreateMember>,
 ) -> Result<Response, ApiError> {
+    let workspace = app.find_workspace(&workspace, Operation::Manage).await?.id;
     let mut problems = Problems::default();
-    let issuer = identity_part(&mut problems, "issuer", &body.issuer);
-    let subject = identity_part(&mut problems, "subject", &body.subject);
+    let issuer = problems.identity_part("issuer", &body.issuer);
+    let subject = problems.identity_part("subject", &body.subject);
     let name = problems.name("name", body.name.unwrap_or_else(|| body.subject.clone()));
     let name = problems.finish(name.filter(|_| issuer && subject))?;
-    let workspace = app.find_workspace(&workspace).await?.id;
     let identity = Identity { issuer: body.issuer, subject: body.subject };
-    let member = NewMember { id: MemberId::new(&*app.entropy), workspace, identity, name };
-    let made = app.as_admin().create_member(&member).await.map_err(|error| app.refusal(error))?;
+    let member = NewMember { id: MemberId::new(&*app.entropy), workspace, identity, name, role: body.role };
+    let made = app.changing().create_member(&member).await.map_err(|error| app.refusal(error))?;
     let revision = made.revision;
     app.committed(revision, wait, shown(StatusCode::CREATED, revision, MemberView::from(made))).await
-}
-
-fn identity_part(problems: &mut Problems, field: &str, text: &str) -> bool {
-    let holds = (1..=LONGEST_IDENTITY).contains(&text.len()) && !text.chars().any(char::is_control);
-    if !holds {
-        let problem = "is empty, longer than 1024 bytes, or has a control character";
-        problems.add(field, problem, "give it exactly as the member's tokens have it");
-    }
-    holds
 }
 
 /// Shows a member.
@@ -137,31 +137,35 @@ fn identity_part(problems: &mut Problems, field: &str, text: &str) -> bool {
     get, path = "/v1/members/{member}", tag = "members", params(("member" = String, Path)),
     responses((status = OK, body = MemberView))
 )]
-pub async fn show(State(app): State<Shared>, Path(id): Path<String>) -> Result<Response, ApiError> {
-    let member = app.find_member(&id).await?;
+pub async fn show(app: Acting, Path(id): Path<String>) -> Result<Response, ApiError> {
+    let member = app.find_member(&id, Operation::See).await?;
     Ok(shown(StatusCode::OK, member.revision, MemberView::from(member)))
 }
 
-/// Renames, disables or enables a member.
+/// Renames, disables or enables a member, or changes the role.
 #[utoipa::path(
     patch, path = "/v1/members/{member}", tag = "members", params(("member" = String, Path), Wait,
         ("if-match" = Option<String>, Header, description = IF_MATCH)),
     request_body = ChangeMember, responses((status = OK, body = MemberView))
 )]
 pub async fn change(
-    State(app): State<Shared>,
+    app: Acting,
     Path(id): Path<String>,
     StrictQuery(wait): StrictQuery<Wait>,
     expected: IfMatch,
     StrictJson(body): StrictJson<ChangeMember>,
 ) -> Result<Response, ApiError> {
-    let member = app.find_member(&id).await?;
+    let member = app.find_member(&id, Operation::Manage).await?;
+    let role = body.role.unwrap_or(member.role);
+    if member.origin == Origin::SignIn && role != member.role {
+        return Err(ApiError::role_of_sign_in());
+    }
     let mut problems = Problems::default();
     let name = problems.name("name", body.name.unwrap_or(member.name));
     let name = problems.finish(name)?;
-    let change = MemberChange { name, disabled: body.disabled.unwrap_or(member.disabled) };
+    let change = MemberChange { name, role, disabled: body.disabled.unwrap_or(member.disabled) };
     let changed = app
-        .as_admin()
+        .changing()
         .change_member(&member.id, &change, expected.based_on(member.revision))
         .await
         .map_err(|error| app.refusal(error))?
@@ -176,11 +180,11 @@ pub async fn change(
     responses((status = NO_CONTENT))
 )]
 pub async fn delete(
-    State(app): State<Shared>,
+    app: Acting,
     Path(id): Path<String>,
     StrictQuery(wait): StrictQuery<Wait>,
 ) -> Result<Response, ApiError> {
-    let revision =
-        app.as_admin().delete_member(&id.as_str().into()).await.map_err(|error| app.refusal(error))?;
+    let id = app.find_member(&id, Operation::Manage).await?.id;
+    let revision = app.changing().delete_member(&id).await.map_err(|error| app.refusal(error))?;
     app.deleted("member", revision, wait).await
 }

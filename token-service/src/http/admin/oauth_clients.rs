@@ -2,18 +2,19 @@
 //! themselves. Clients with a metadata document are not: they are known by their sessions.
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::Path;
 use axum::response::Response;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::acting::Acting;
 use super::commit::Wait;
 use super::page::{Page, next};
 use super::time;
+use crate::domain::access::Operation;
 use crate::domain::oauth_client::{DynamicClient, OAuthClient, SecretCheck};
 use crate::http::error::ApiError;
 use crate::http::read::StrictQuery;
-use crate::state::Shared;
 
 #[derive(Debug, Serialize, ToSchema)]
 pub struct OAuthClientView {
@@ -81,9 +82,10 @@ impl From<&OAuthClient> for OAuthClientView {
     responses((status = OK, body = OAuthClientList))
 )]
 pub async fn list(
-    State(app): State<Shared>,
+    app: Acting,
     StrictQuery(page): StrictQuery<Page>,
 ) -> Result<Json<OAuthClientList>, ApiError> {
+    app.may_in_organization(Operation::See)?;
     let limit = page.limit()?;
     let dynamic = app.store.dynamic_clients(page.after.as_deref(), limit).await?;
     let next = next(&dynamic, limit, |client| client.id.clone());
@@ -101,14 +103,15 @@ pub async fn list(
     responses((status = NO_CONTENT))
 )]
 pub async fn delete(
-    State(app): State<Shared>,
+    app: Acting,
     Path(id): Path<String>,
     StrictQuery(wait): StrictQuery<Wait>,
 ) -> Result<Response, ApiError> {
+    app.may_in_organization(Operation::Administer)?;
     if app.configured_client(&id).is_some() {
         let file = app.settings.config_file.clone();
         return Err(ApiError::OwnedByConfig { what: "client", file });
     }
-    let revision = app.as_admin().delete_dynamic_client(&id).await?;
+    let revision = app.changing().delete_dynamic_client(&id).await?;
     app.deleted("client", revision, wait).await
 }

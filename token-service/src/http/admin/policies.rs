@@ -1,19 +1,20 @@
 //! Policies: what the organization, a workspace, a member or a key takes away on one server.
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::Path;
 use axum::http::StatusCode;
 use axum::response::Response;
 use portcullis_wire::policy::Pattern;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::acting::Acting;
 use super::check::Problems;
 use super::commit::{IF_MATCH, IfMatch, Wait, shown};
+use crate::domain::access::Operation;
 use crate::domain::policy::{PolicyEntry, PolicyTarget, ServerRules};
 use crate::http::error::ApiError;
 use crate::http::read::{StrictJson, StrictQuery};
-use crate::state::{Service, Shared};
 
 /// How a path names whose policy it is.
 const TARGET: &str = "`organization`, `workspace:<id or slug>`, `member:<id>` or `key:<id>`";
@@ -85,11 +86,8 @@ impl From<PolicyEntry> for PolicyView {
     get, path = "/v1/policies/{target}", tag = "policies",
     params(("target" = String, Path, description = TARGET)), responses((status = OK, body = PolicyList))
 )]
-pub async fn list(
-    State(app): State<Shared>,
-    Path(target): Path<String>,
-) -> Result<Json<PolicyList>, ApiError> {
-    let target = app.find_target(&target).await?;
+pub async fn list(app: Acting, Path(target): Path<String>) -> Result<Json<PolicyList>, ApiError> {
+    let target = app.find_target(&target, Operation::See).await?;
     let policies = app.store.policies(&target).await?.into_iter().map(Into::into).collect();
     Ok(Json(PolicyList { policies }))
 }
@@ -105,17 +103,17 @@ pub async fn list(
     request_body = Rules, responses((status = OK, body = PolicyView))
 )]
 pub async fn set(
-    State(app): State<Shared>,
+    app: Acting,
     Path((target, server)): Path<(String, String)>,
     StrictQuery(wait): StrictQuery<Wait>,
     expected: IfMatch,
     StrictJson(rules): StrictJson<ServerRules, RULES_LIMIT>,
 ) -> Result<Response, ApiError> {
+    let target = app.find_target(&target, Operation::Administer).await?;
+    let server = app.find_server(&server, Operation::See).await?.id;
     check(&rules)?;
-    let target = app.find_target(&target).await?;
-    let server = app.find_server(&server).await?.id;
     let entry = app
-        .as_admin()
+        .changing()
         .set_policy(&target, &server, &rules, expected.revision())
         .await
         .map_err(|error| app.refusal(error))?;
@@ -133,24 +131,31 @@ pub async fn set(
     responses((status = NO_CONTENT))
 )]
 pub async fn delete(
-    State(app): State<Shared>,
+    app: Acting,
     Path((target, server)): Path<(String, String)>,
     StrictQuery(wait): StrictQuery<Wait>,
 ) -> Result<Response, ApiError> {
-    let target = app.find_target(&target).await?;
-    let server = app.find_server(&server).await?.id;
+    let target = app.find_target(&target, Operation::Administer).await?;
+    let server = app.find_server(&server, Operation::See).await?.id;
     let revision =
-        app.as_admin().delete_policy(&target, &server).await.map_err(|error| app.refusal(error))?;
+        app.changing().delete_policy(&target, &server).await.map_err(|error| app.refusal(error))?;
     app.deleted("policy", revision, wait).await
 }
 
-impl Service {
-    async fn find_target(&self, text: &str) -> Result<PolicyTarget, ApiError> {
+impl Acting {
+    /// What is in a workspace is looked after by those who manage it; `operation` is for the organization's own.
+    async fn find_target(&self, text: &str, operation: Operation) -> Result<PolicyTarget, ApiError> {
+        let manage = Operation::Manage;
         match text.split_once(':') {
-            None if text == "organization" => Ok(PolicyTarget::Organization),
-            Some(("workspace", name)) => Ok(PolicyTarget::Workspace(self.find_workspace(name).await?.id)),
-            Some(("member", id)) => Ok(PolicyTarget::Member(self.find_member(id).await?.id)),
-            Some(("key", id)) => Ok(PolicyTarget::Key(self.find_key(id).await?.id)),
+            None if text == "organization" => {
+                self.may_in_organization(operation)?;
+                Ok(PolicyTarget::Organization)
+            }
+            Some(("workspace", name)) => {
+                Ok(PolicyTarget::Workspace(self.find_workspace(name, manage).await?.id))
+            }
+            Some(("member", id)) => Ok(PolicyTarget::Member(self.find_member(id, manage).await?.id)),
+            Some(("key", id)) => Ok(PolicyTarget::Key(self.find_key(id, manage).await?.id)),
             _ => Err(ApiError::NotFound { what: "policy target" }),
         }
     }

@@ -6,7 +6,10 @@ use axum::Json;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::acting::Acting;
 use super::auth_body::MethodBody;
+use crate::domain::access::Operation;
+use crate::http::error::ApiError;
 use crate::presets::{self, Preset, Registration};
 
 /// What is known of a server: `"auth": {"type": "oauth", "preset": "…"}` fills it in where nothing else is given.
@@ -82,6 +85,7 @@ impl From<&'static Preset> for PresetView {
 
 /// Lists what is known of well-known servers.
 #[utoipa::path(get, path = "/v1/presets", tag = "presets", responses((status = OK, body = PresetList)))]
-pub async fn list() -> Json<PresetList> {
-    Json(PresetList { presets: presets::all().iter().map(Into::into).collect() })
+pub async fn list(app: Acting) -> Result<Json<PresetList>, ApiError> {
+    app.may_in_organization(Operation::See)?;
+    Ok(Json(PresetList { presets: presets::all().iter().map(Into::into).collect() }))
 }

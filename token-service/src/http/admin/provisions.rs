@@ -1,17 +1,18 @@
 //! Which workspaces have which servers.
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::Path;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::acting::Acting;
 use super::commit::Wait;
 use super::workspaces::WorkspaceView;
+use crate::domain::access::Operation;
 use crate::http::error::ApiError;
 use crate::http::read::StrictQuery;
-use crate::state::{Service, Shared};
 
 /// The workspaces that have a server.
 #[derive(Debug, Serialize, ToSchema)]
@@ -24,11 +25,8 @@ pub struct ProvisionList {
     get, path = "/v1/servers/{server}/workspaces", tag = "provisions",
     params(("server" = String, Path, description = "Id or slug")), responses((status = OK, body = ProvisionList))
 )]
-pub async fn list(
-    State(app): State<Shared>,
-    Path(server): Path<String>,
-) -> Result<Json<ProvisionList>, ApiError> {
-    let id = app.find_server(&server).await?.id;
+pub async fn list(app: Acting, Path(server): Path<String>) -> Result<Json<ProvisionList>, ApiError> {
+    let id = app.find_server(&server, Operation::Administer).await?.id;
     let provisioned = app.store.provisions(&id).await?.ok_or(ApiError::NotFound { what: "server" })?;
     let workspaces = app.store.workspaces().await?;
     let workspaces = workspaces.into_iter().filter(|workspace| provisioned.contains(&workspace.id));
@@ -45,11 +43,11 @@ pub async fn list(
     responses((status = NO_CONTENT))
 )]
 pub async fn add(
-    State(app): State<Shared>,
+    app: Acting,
     Path((server, workspace)): Path<(String, String)>,
     StrictQuery(wait): StrictQuery<Wait>,
 ) -> Result<Response, ApiError> {
-    app.set_provision(&server, &workspace, true, wait).await
+    app.provision(&server, &workspace, true, wait).await
 }
 
 /// Takes a server away from a workspace. Doing it twice changes nothing.
@@ -62,25 +60,25 @@ pub async fn add(
     responses((status = NO_CONTENT))
 )]
 pub async fn remove(
-    State(app): State<Shared>,
+    app: Acting,
     Path((server, workspace)): Path<(String, String)>,
     StrictQuery(wait): StrictQuery<Wait>,
 ) -> Result<Response, ApiError> {
-    app.set_provision(&server, &workspace, false, wait).await
+    app.provision(&server, &workspace, false, wait).await
 }
 
-impl Service {
-    async fn set_provision(
+impl Acting {
+    async fn provision(
         &self,
         server: &str,
         workspace: &str,
         provisioned: bool,
         wait: Wait,
     ) -> Result<Response, ApiError> {
-        let server = self.find_server(server).await?.id;
-        let workspace = self.find_workspace(workspace).await?.id;
+        let server = self.find_server(server, Operation::Administer).await?.id;
+        let workspace = self.find_workspace(workspace, Operation::Administer).await?.id;
         let revision = self
-            .as_admin()
+            .changing()
             .set_provision(&server, &workspace, provisioned)
             .await
             .map_err(|error| self.refusal(error))?

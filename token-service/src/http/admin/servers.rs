@@ -1,21 +1,23 @@
 //! The registry: upstream MCP servers.
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::Path;
 use axum::http::StatusCode;
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::acting::Acting;
 use super::auth_body::AuthBody;
 use super::auth_view::AuthView;
 use super::commit::{IF_MATCH, IfMatch, Wait, shown};
 use super::server_body::{Body, PayloadBody, WorkspacesBody};
+use crate::domain::access::{Object, Operation};
 use crate::domain::ids::ServerId;
 use crate::domain::server::Server;
 use crate::http::error::ApiError;
 use crate::http::read::{StrictJson, StrictQuery};
-use crate::state::{Service, Shared};
+use crate::state::Service;
 
 /// A registry entry. Credentials are not shown.
 #[derive(Debug, Serialize, ToSchema)]
@@ -34,9 +36,29 @@ pub struct ServerView {
     pub revision: u64,
 }
 
+/// What members see of a server that their workspace has.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ServerSummary {
+    pub id: String,
+    pub slug: String,
+    pub name: String,
+    /// Where MCP clients call it.
+    pub mcp_url: String,
+    /// The commit that last changed it.
+    pub revision: u64,
+}
+
+/// As much of a server as the caller may see.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(untagged)]
+pub enum ServerShown {
+    Whole(Box<ServerView>),
+    Summary(ServerSummary),
+}
+
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ServerList {
-    pub servers: Vec<ServerView>,
+    pub servers: Vec<ServerShown>,
 }
 
 #[derive(Debug, Deserialize, ToSchema)]
@@ -74,6 +96,21 @@ pub struct ChangeServer {
     pub provision_new_workspaces: Option<bool>,
 }
 
+impl ServerShown {
+    fn of(server: Server, app: &Acting) -> Self {
+        if app.principal().administers() {
+            return Self::Whole(Box::new(ServerView::of(server, app)));
+        }
+        Self::Summary(ServerSummary {
+            mcp_url: format!("{}/{}/mcp", app.settings.public_url, server.slug),
+            id: server.id.into(),
+            slug: server.slug.into(),
+            name: server.settings.name,
+            revision: server.revision.0,
+        })
+    }
+}
+
 impl ServerView {
     fn of(server: Server, app: &Service) -> Self {
         Self {
@@ -90,10 +127,16 @@ impl ServerView {
     }
 }
 
-/// Lists all servers by slug.
+/// Lists the servers that the caller can see, by slug.
 #[utoipa::path(get, path = "/v1/servers", tag = "servers", responses((status = OK, body = ServerList)))]
-pub async fn list(State(app): State<Shared>) -> Result<Json<ServerList>, ApiError> {
-    let servers = app.store.servers().await?.into_iter().map(|server| ServerView::of(server, &app)).collect();
+pub async fn list(app: Acting) -> Result<Json<ServerList>, ApiError> {
+    let mut servers = Vec::new();
+    for server in app.store.servers().await? {
+        let workspaces = app.workspaces_of(&server).await?;
+        if app.may(Operation::See, Object::Server(&workspaces), "server").is_ok() {
+            servers.push(ServerShown::of(server, &app));
+        }
+    }
     Ok(Json(ServerList { servers }))
 }
 
@@ -103,14 +146,15 @@ pub async fn list(State(app): State<Shared>) -> Result<Json<ServerList>, ApiErro
     request_body = CreateServer, responses((status = CREATED, body = ServerView))
 )]
 pub async fn create(
-    State(app): State<Shared>,
+    app: Acting,
     StrictQuery(wait): StrictQuery<Wait>,
     StrictJson(body): StrictJson<CreateServer>,
 ) -> Result<Response, ApiError> {
+    app.may_in_organization(Operation::Administer)?;
     let id = ServerId::new(&*app.entropy);
     let workspaces = app.store.workspaces().await?;
     let server = Body { vault: &app.vault, id: &id, present: None }.new_server(body, &workspaces)?;
-    let made = app.as_admin().create_server(&server).await.map_err(|error| app.refusal(error))?;
+    let made = app.changing().create_server(&server).await.map_err(|error| app.refusal(error))?;
     let revision = made.revision;
     app.committed(revision, wait, shown(StatusCode::CREATED, revision, ServerView::of(made, &app))).await
 }
@@ -118,11 +162,11 @@ pub async fn create(
 /// Shows a server.
 #[utoipa::path(
     get, path = "/v1/servers/{server}", tag = "servers",
-    params(("server" = String, Path, description = "Id or slug")), responses((status = OK, body = ServerView))
+    params(("server" = String, Path, description = "Id or slug")), responses((status = OK, body = ServerShown))
 )]
-pub async fn show(State(app): State<Shared>, Path(name): Path<String>) -> Result<Response, ApiError> {
-    let server = app.find_server(&name).await?;
-    Ok(shown(StatusCode::OK, server.revision, ServerView::of(server, &app)))
+pub async fn show(app: Acting, Path(name): Path<String>) -> Result<Response, ApiError> {
+    let server = app.find_server(&name, Operation::See).await?;
+    Ok(shown(StatusCode::OK, server.revision, ServerShown::of(server, &app)))
 }
 
 /// Changes a server. Filters forget their leases for it.
@@ -133,18 +177,18 @@ pub async fn show(State(app): State<Shared>, Path(name): Path<String>) -> Result
     request_body = ChangeServer, responses((status = OK, body = ServerView))
 )]
 pub async fn change(
-    State(app): State<Shared>,
+    app: Acting,
     Path(name): Path<String>,
     StrictQuery(wait): StrictQuery<Wait>,
     expected: IfMatch,
     StrictJson(body): StrictJson<ChangeServer>,
 ) -> Result<Response, ApiError> {
-    let server = app.find_server(&name).await?;
+    let server = app.find_server(&name, Operation::Administer).await?;
     let read = server.revision;
     let settings =
         Body { vault: &app.vault, id: &server.id, present: Some(&server) }.changed_settings(body, &server)?;
     let changed = app
-        .as_admin()
+        .changing()
         .change_server(&server.id, &settings, expected.based_on(read))
         .await
         .map_err(|error| app.refusal(error))?
@@ -159,11 +203,11 @@ pub async fn change(
     params(("server" = String, Path, description = "Id or slug"), Wait), responses((status = NO_CONTENT))
 )]
 pub async fn delete(
-    State(app): State<Shared>,
+    app: Acting,
     Path(name): Path<String>,
     StrictQuery(wait): StrictQuery<Wait>,
 ) -> Result<Response, ApiError> {
-    let id = app.find_server(&name).await?.id;
-    let revision = app.as_admin().delete_server(&id).await.map_err(|error| app.refusal(error))?;
+    let id = app.find_server(&name, Operation::Administer).await?.id;
+    let revision = app.changing().delete_server(&id).await.map_err(|error| app.refusal(error))?;
     app.deleted("server", revision, wait).await
 }

@@ -1,19 +1,20 @@
 //! Clients that are signed in as a member.
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::Path;
 use axum::response::Response;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::acting::Acting;
 use super::commit::Wait;
 use super::page::{Page, next};
 use super::time;
+use crate::domain::access::{Object, Operation};
 use crate::domain::client_session::ClientSession;
 use crate::domain::ids::ClientSessionId;
 use crate::http::error::ApiError;
 use crate::http::read::StrictQuery;
-use crate::state::Shared;
 use crate::store::authorization::SessionsOf;
 
 /// A client that a member has allowed to use a server. Its tokens are never shown.
@@ -71,12 +72,12 @@ impl From<ClientSession> for SessionView {
     responses((status = OK, body = SessionList))
 )]
 pub async fn of_member(
-    State(app): State<Shared>,
+    app: Acting,
     Path(member): Path<String>,
     StrictQuery(page): StrictQuery<Page>,
 ) -> Result<Json<SessionList>, ApiError> {
     let limit = page.limit()?;
-    let of = SessionsOf::Member(app.find_member(&member).await?.id);
+    let of = SessionsOf::Member(app.find_member(&member, Operation::See).await?.id);
     let after = page.after.map(ClientSessionId::from);
     let sessions = app.store.client_sessions(&of, after.as_ref(), limit).await?;
     let next = next(&sessions, limit, |session| session.id.to_string());
@@ -89,10 +90,15 @@ pub async fn of_member(
     responses((status = NO_CONTENT))
 )]
 pub async fn delete(
-    State(app): State<Shared>,
+    app: Acting,
     Path(id): Path<String>,
     StrictQuery(wait): StrictQuery<Wait>,
 ) -> Result<Response, ApiError> {
-    let revision = app.as_admin().end_client_session(&id.into()).await?;
+    let id = ClientSessionId::from(id);
+    let missing = || ApiError::NotFound { what: "session" };
+    let session = app.store.client_session(&id).await?.ok_or_else(missing)?;
+    let member = app.store.member(&session.member).await?.ok_or_else(missing)?;
+    app.may(Operation::Use, Object::Member(&member), "session")?;
+    let revision = app.changing().end_client_session(&id).await?;
     app.deleted("session", revision, wait).await
 }

@@ -1,18 +1,19 @@
 //! The keys that sign access tokens. Never their private halves.
 
 use axum::Json;
-use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
+use super::acting::Acting;
 use super::commit::Wait;
 use super::time;
 use crate::authorization_server::RotationError;
+use crate::domain::access::Operation;
 use crate::domain::signing::states;
 use crate::http::error::ApiError;
 use crate::http::read::StrictQuery;
-use crate::state::{Service, Shared};
+use crate::state::Service;
 
 #[derive(Debug, Serialize, ToSchema)]
 pub struct SigningKeyView {
@@ -79,7 +80,8 @@ impl From<RotationError> for ApiError {
 #[utoipa::path(
     get, path = "/v1/signing-keys", tag = "signing_keys", responses((status = OK, body = SigningKeyList))
 )]
-pub async fn list(State(app): State<Shared>) -> Result<Json<SigningKeyList>, ApiError> {
+pub async fn list(app: Acting) -> Result<Json<SigningKeyList>, ApiError> {
+    app.may_in_organization(Operation::See)?;
     app.signing_key_list().await.map(Json)
 }
 
@@ -88,14 +90,12 @@ pub async fn list(State(app): State<Shared>) -> Result<Json<SigningKeyList>, Api
     post, path = "/v1/signing-keys/rotate", tag = "signing_keys", params(Rotate),
     responses((status = OK, body = SigningKeyList))
 )]
-pub async fn rotate(
-    State(app): State<Shared>,
-    StrictQuery(rotate): StrictQuery<Rotate>,
-) -> Result<Response, ApiError> {
+pub async fn rotate(app: Acting, StrictQuery(rotate): StrictQuery<Rotate>) -> Result<Response, ApiError> {
+    app.may_in_organization(Operation::Administer)?;
     if rotate.replace {
-        app.replace_signing_keys().await?;
+        app.replace_signing_keys(&*app.changing()).await?;
     } else {
-        app.rotate_signing_keys().await?;
+        app.rotate_signing_keys(&*app.changing()).await?;
     }
     let revision = app.store.current_revision().await?;
     let reply = Json(app.signing_key_list().await?).into_response();

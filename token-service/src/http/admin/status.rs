@@ -1,13 +1,13 @@
 //! How far the service and its filters have come.
 
 use axum::Json;
-use axum::extract::State;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::acting::Acting;
 use crate::domain::Revision;
+use crate::domain::access::Operation;
 use crate::http::error::ApiError;
-use crate::state::Shared;
 use crate::watch_hub::FilterStatus;
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -22,7 +22,8 @@ pub struct Status {
 
 /// Shows the newest commit, and which filters are connected and how far they have come.
 #[utoipa::path(get, path = "/v1/status", tag = "status", responses((status = OK, body = Status)))]
-pub async fn show(State(app): State<Shared>) -> Result<Json<Status>, ApiError> {
+pub async fn show(app: Acting) -> Result<Json<Status>, ApiError> {
+    app.may_in_organization(Operation::See)?;
     let revision = app.store.current_revision().await?;
     let filters = app.watch_hub.status(app.clock.now());
     Ok(Json(Status { version: env!("CARGO_PKG_VERSION"), revision, filters }))

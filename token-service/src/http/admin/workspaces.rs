@@ -1,19 +1,20 @@
 //! Workspaces.
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::Path;
 use axum::http::StatusCode;
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::acting::Acting;
 use super::check::Problems;
 use super::commit::{IF_MATCH, IfMatch, Wait, shown};
+use crate::domain::access::{Object, Operation};
 use crate::domain::ids::WorkspaceId;
 use crate::domain::people::Workspace;
 use crate::http::error::ApiError;
 use crate::http::read::{StrictJson, StrictQuery};
-use crate::state::Shared;
 use crate::store::NewWorkspace;
 
 /// A team; the unit of provisioning.
@@ -60,11 +61,12 @@ impl From<Workspace> for WorkspaceView {
     }
 }
 
-/// Lists all workspaces by slug.
+/// Lists the workspaces that the caller can see, by slug.
 #[utoipa::path(get, path = "/v1/workspaces", tag = "workspaces", responses((status = OK, body = WorkspaceList)))]
-pub async fn list(State(app): State<Shared>) -> Result<Json<WorkspaceList>, ApiError> {
-    let workspaces = app.store.workspaces().await?.into_iter().map(Into::into).collect();
-    Ok(Json(WorkspaceList { workspaces }))
+pub async fn list(app: Acting) -> Result<Json<WorkspaceList>, ApiError> {
+    let mut workspaces = app.store.workspaces().await?;
+    workspaces.retain(|it| app.may(Operation::See, Object::Workspace(&it.id), "workspace").is_ok());
+    Ok(Json(WorkspaceList { workspaces: workspaces.into_iter().map(Into::into).collect() }))
 }
 
 /// Makes a workspace. It gets every server that provisions new workspaces.
@@ -73,16 +75,17 @@ pub async fn list(State(app): State<Shared>) -> Result<Json<WorkspaceList>, ApiE
     request_body = CreateWorkspace, responses((status = CREATED, body = WorkspaceView))
 )]
 pub async fn create(
-    State(app): State<Shared>,
+    app: Acting,
     StrictQuery(wait): StrictQuery<Wait>,
     StrictJson(body): StrictJson<CreateWorkspace>,
 ) -> Result<Response, ApiError> {
+    app.may_in_organization(Operation::Administer)?;
     let mut problems = Problems::default();
     let slug = problems.slug("slug", &body.slug);
     let name = problems.name("name", body.name.unwrap_or(body.slug));
     let (slug, name) = problems.finish(slug.zip(name))?;
     let workspace = NewWorkspace { id: WorkspaceId::new(&*app.entropy), slug, name };
-    let made = app.as_admin().create_workspace(&workspace).await.map_err(|error| app.refusal(error))?;
+    let made = app.changing().create_workspace(&workspace).await.map_err(|error| app.refusal(error))?;
     let revision = made.revision;
     app.committed(revision, wait, shown(StatusCode::CREATED, revision, WorkspaceView::from(made))).await
 }
@@ -92,8 +95,8 @@ pub async fn create(
     get, path = "/v1/workspaces/{workspace}", tag = "workspaces",
     params(("workspace" = String, Path, description = "Id or slug")), responses((status = OK, body = WorkspaceView))
 )]
-pub async fn show(State(app): State<Shared>, Path(name): Path<String>) -> Result<Response, ApiError> {
-    let workspace = app.find_workspace(&name).await?;
+pub async fn show(app: Acting, Path(name): Path<String>) -> Result<Response, ApiError> {
+    let workspace = app.find_workspace(&name, Operation::See).await?;
     Ok(shown(StatusCode::OK, workspace.revision, WorkspaceView::from(workspace)))
 }
 
@@ -105,18 +108,18 @@ pub async fn show(State(app): State<Shared>, Path(name): Path<String>) -> Result
     request_body = ChangeWorkspace, responses((status = OK, body = WorkspaceView))
 )]
 pub async fn change(
-    State(app): State<Shared>,
+    app: Acting,
     Path(name): Path<String>,
     StrictQuery(wait): StrictQuery<Wait>,
     expected: IfMatch,
     StrictJson(body): StrictJson<ChangeWorkspace>,
 ) -> Result<Response, ApiError> {
+    let id = app.find_workspace(&name, Operation::Administer).await?.id;
     let mut problems = Problems::default();
     let new_name = problems.name("name", body.name);
     let new_name = problems.finish(new_name)?;
-    let id = app.find_workspace(&name).await?.id;
     let changed = app
-        .as_admin()
+        .changing()
         .rename_workspace(&id, &new_name, expected.revision())
         .await
         .map_err(|error| app.refusal(error))?
@@ -131,11 +134,11 @@ pub async fn change(
     params(("workspace" = String, Path, description = "Id or slug"), Wait), responses((status = NO_CONTENT))
 )]
 pub async fn delete(
-    State(app): State<Shared>,
+    app: Acting,
     Path(name): Path<String>,
     StrictQuery(wait): StrictQuery<Wait>,
 ) -> Result<Response, ApiError> {
-    let id = app.find_workspace(&name).await?.id;
-    let revision = app.as_admin().delete_workspace(&id).await.map_err(|error| app.refusal(error))?;
+    let id = app.find_workspace(&name, Operation::Administer).await?.id;
+    let revision = app.changing().delete_workspace(&id).await.map_err(|error| app.refusal(error))?;
     app.deleted("workspace", revision, wait).await
 }

@@ -66,8 +66,8 @@ async fn find(app: &Service, ticket: &str) -> Result<Ticket, PageError> {
 async fn opened_by(app: &Service, browser: &SignedIn, ticket: &Ticket) -> Result<Access, PageError> {
     let member = app.store.member(&ticket.member).await?;
     if member.is_none_or(|member| member.identity != browser.session.identity) {
-        let now = app.clock.now();
-        app.store.on_behalf_of(Actor::Member, now).burn_ticket(&ticket.digest, now).await?;
+        let (now, opener) = (app.clock.now(), Actor::Person(browser.session.identity.clone()));
+        app.store.on_behalf_of(opener, now).burn_ticket(&ticket.digest, now).await?;
         let (server, member) = (ticket.server.as_str(), ticket.member.as_str());
         tracing::warn!(
             server,

@@ -147,7 +147,7 @@ pub(super) async fn disconnect(
     Posted { from, form }: Posted<MemberForm>,
 ) -> Result<Response, PageError> {
     let id = own_connection(&app, &from, &form.member, &server).await?;
-    app.disconnect(&id, Actor::Member).await?;
+    app.disconnect(&id, Actor::Person(from.session.identity.clone())).await?;
     // So that no agent uses it any more, as the page says. It is disconnected in any case.
     let _ = app.filters_hear().await;
     Ok(page::see_other(&Next::Connections.path()))

@@ -3,23 +3,33 @@
 use axum::http::{HeaderMap, HeaderValue, header};
 use portcullis_wire::digest::Digest;
 
+use super::realm::Realm;
+use crate::state::Settings;
+
 /// Names and attributes. On https every name begins with `__Host-`: then no neighbouring host can plant one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Cookies {
     https: bool,
+    realm: Realm,
 }
 
 /// The session of a signed-in browser.
-const SESSION: &str = "portcullis-session";
+const SESSION: &str = "session";
 /// A browser that is about to sign in.
-const VISIT: &str = "portcullis-visit";
+const VISIT: &str = "visit";
 /// One for each flow, so that several tabs do not get in each other's way.
-const FLOW: &str = "portcullis-flow-";
+const FLOW: &str = "flow-";
+/// The same for a sign-in at the company's provider.
+const SIGN_IN: &str = "sign-in-";
 
 impl Cookies {
     /// `public_url`: the gateway's; plain http, for a loopback host, has neither `Secure` nor the prefix.
     pub(super) fn of(public_url: &str) -> Self {
-        Self { https: public_url.starts_with("https:") }
+        Self { https: public_url.starts_with("https:"), realm: Realm::Public }
+    }
+
+    pub(super) fn in_realm(realm: Realm, settings: &Settings) -> Self {
+        Self { https: realm.url(settings).starts_with("https:"), realm }
     }
 
     pub(super) fn session(self) -> String {
@@ -31,13 +41,21 @@ impl Cookies {
     }
 
     pub(super) fn flow(self, state: &Digest) -> String {
+        self.of_state(FLOW, state)
+    }
+
+    pub(super) fn sign_in(self, state: &Digest) -> String {
+        self.of_state(SIGN_IN, state)
+    }
+
+    fn of_state(self, name: &str, state: &Digest) -> String {
         let state = state.to_string();
-        self.name(&format!("{FLOW}{}", state.get(..16).unwrap_or_default()))
+        self.name(&format!("{name}{}", state.get(..16).unwrap_or_default()))
     }
 
     fn name(self, name: &str) -> String {
-        let prefix = if self.https { "__Host-" } else { "" };
-        format!("{prefix}{name}")
+        let host = if self.https { "__Host-" } else { "" };
+        format!("{host}{}{name}", self.realm.prefix())
     }
 
     /// A `Set-Cookie`. Values are Base64; `max_age` is in seconds, and 0 removes the cookie.

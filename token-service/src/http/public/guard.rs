@@ -15,6 +15,7 @@ use subtle::ConstantTimeEq as _;
 
 use super::cookies::{self, Cookies};
 use super::next::is_ticket;
+use super::realm::Realm;
 use super::trouble::PageError;
 use crate::clock::{Entropy, Timestamp, random};
 use crate::domain::connecting::BrowserSession;
@@ -33,8 +34,8 @@ const NOTED: Duration = Duration::from_mins(1);
 const FORM_LIMIT: usize = 16 * 1024;
 
 /// A browser that has a live session.
-pub(super) struct SignedIn {
-    pub(super) session: BrowserSession,
+pub(in crate::http) struct SignedIn {
+    pub(in crate::http) session: BrowserSession,
     cookie: SecretText,
 }
 
@@ -43,8 +44,13 @@ pub(super) struct Visitor {
     cookie: SecretText,
 }
 
+/// The same on the admin side.
+pub(super) struct AdminVisitor(Visitor);
+
 /// Somebody who sends a form.
 pub(super) trait Sender: Sized + Send {
+    /// Where the page of the form is.
+    const REALM: Realm = Realm::Public;
     /// The sender as the cookies tell.
     fn find(app: &Service, headers: &HeaderMap) -> impl Future<Output = Result<Self, PageError>> + Send;
     /// Whether `token` is what this sender's pages hold.
@@ -61,10 +67,19 @@ pub(super) struct Posted<T, Who = SignedIn> {
 impl SignedIn {
     /// The session of this browser, if it has a live one.
     pub(super) async fn of(app: &Service, headers: &HeaderMap) -> Result<Option<Self>, StoreError> {
-        let name = Cookies::of(&app.settings.public_url).session();
+        Self::in_realm(app, Realm::Public, headers).await
+    }
+
+    /// The same for the sessions of a realm.
+    pub(in crate::http) async fn in_realm(
+        app: &Service,
+        realm: Realm,
+        headers: &HeaderMap,
+    ) -> Result<Option<Self>, StoreError> {
+        let name = Cookies::in_realm(realm, &app.settings).session();
         let Some(cookie) = cookies::read(headers, &name) else { return Ok(None) };
         let now = app.clock.now();
-        let digest = session_digest(cookie);
+        let digest = realm.session_digest(cookie);
         let Some(session) = app.store.session(&digest, now).await? else { return Ok(None) };
         if session.last_seen_at.until(now) >= NOTED {
             app.store.touch_session(&digest, now, end(session.created_at, now)).await?;
@@ -75,17 +90,18 @@ impl SignedIn {
     /// Begins a session with a new id; an old one of the same browser ends.
     pub(super) async fn begin(
         app: &Service,
+        realm: Realm,
         headers: &HeaderMap,
         identity: Identity,
         name: String,
     ) -> Result<Self, StoreError> {
-        if let Some(old) = cookies::read(headers, &Cookies::of(&app.settings.public_url).session()) {
-            app.store.delete_session(&session_digest(old)).await?;
+        if let Some(old) = cookies::read(headers, &Cookies::in_realm(realm, &app.settings).session()) {
+            app.store.delete_session(&realm.session_digest(old)).await?;
         }
         let now = app.clock.now();
         let cookie = new_cookie(&*app.entropy);
         let session = BrowserSession {
-            digest: session_digest(cookie.expose()),
+            digest: realm.session_digest(cookie.expose()),
             identity,
             name,
             csrf: kept(&token(&cookie)),
@@ -98,8 +114,13 @@ impl SignedIn {
     }
 
     /// What the forms of this browser's pages hold.
-    pub(super) fn csrf(&self) -> String {
+    pub(in crate::http) fn csrf(&self) -> String {
         token(&self.cookie)
+    }
+
+    /// Whether `token` is what this browser's pages hold.
+    pub(in crate::http) fn holds(&self, token: &str) -> bool {
+        kept(token).as_bytes().ct_eq(self.session.csrf.as_bytes()).into()
     }
 
     pub(super) fn set_cookie(&self, cookies: Cookies) -> axum::http::HeaderValue {
@@ -113,19 +134,25 @@ impl Sender for SignedIn {
     }
 
     fn accepts(&self, token: &str) -> bool {
-        kept(token).as_bytes().ct_eq(self.session.csrf.as_bytes()).into()
+        self.holds(token)
     }
 }
 
 impl Visitor {
     /// The one that this browser is already, so that its tabs do not get in each other's way; or a new one.
-    pub(super) fn of(app: &Service, headers: &HeaderMap) -> Self {
-        let name = Cookies::of(&app.settings.public_url).visit();
+    pub(super) fn of(app: &Service, realm: Realm, headers: &HeaderMap) -> Self {
+        let name = Cookies::in_realm(realm, &app.settings).visit();
         let known = cookies::read(headers, &name).filter(|cookie| is_ticket(cookie));
         known.map_or_else(
             || Self::new(&*app.entropy),
             |cookie| Self { cookie: SecretText::new(cookie.to_owned()) },
         )
+    }
+
+    fn known(app: &Service, realm: Realm, headers: &HeaderMap) -> Result<Self, PageError> {
+        let name = Cookies::in_realm(realm, &app.settings).visit();
+        let cookie = cookies::read(headers, &name).ok_or(PageError::Forged)?;
+        Ok(Self { cookie: SecretText::new(cookie.to_owned()) })
     }
 
     fn new(entropy: &dyn Entropy) -> Self {
@@ -143,13 +170,23 @@ impl Visitor {
 
 impl Sender for Visitor {
     async fn find(app: &Service, headers: &HeaderMap) -> Result<Self, PageError> {
-        let name = Cookies::of(&app.settings.public_url).visit();
-        let cookie = cookies::read(headers, &name).ok_or(PageError::Forged)?;
-        Ok(Self { cookie: SecretText::new(cookie.to_owned()) })
+        Self::known(app, Realm::Public, headers)
     }
 
     fn accepts(&self, token: &str) -> bool {
         kept(token).as_bytes().ct_eq(kept(&self.csrf()).as_bytes()).into()
+    }
+}
+
+impl Sender for AdminVisitor {
+    const REALM: Realm = Realm::Admin;
+
+    async fn find(app: &Service, headers: &HeaderMap) -> Result<Self, PageError> {
+        Visitor::known(app, Realm::Admin, headers).map(Self)
+    }
+
+    fn accepts(&self, token: &str) -> bool {
+        self.0.accepts(token)
     }
 }
 
@@ -158,7 +195,7 @@ impl<T: DeserializeOwned, Who: Sender> FromRequest<Shared> for Posted<T, Who> {
 
     async fn from_request(request: Request, app: &Shared) -> Result<Self, PageError> {
         let (parts, body) = request.into_parts();
-        if !is_from_us(&parts.headers, &app.settings.public_url) {
+        if !is_from_us(&parts.headers, Who::REALM.url(&app.settings)) {
             return Err(PageError::Forged);
         }
         let from = Who::find(app, &parts.headers).await?;
@@ -174,7 +211,7 @@ impl<T: DeserializeOwned, Who: Sender> FromRequest<Shared> for Posted<T, Who> {
 }
 
 /// Whether a page of ours made the browser send this. `Sec-Fetch-Site` is missing in old browsers, `Origin` in none.
-fn is_from_us(headers: &HeaderMap, public_url: &str) -> bool {
+pub(in crate::http) fn is_from_us(headers: &HeaderMap, public_url: &str) -> bool {
     let one = |name: &str| {
         let mut values = headers.get_all(name).iter();
         (values.next(), values.next())
@@ -209,11 +246,6 @@ fn end(created_at: Timestamp, seen: Timestamp) -> Timestamp {
 
 fn new_cookie(entropy: &dyn Entropy) -> SecretText {
     SecretText::new(URL_SAFE_NO_PAD.encode(random::<32>(entropy)))
-}
-
-/// What the store knows a session by.
-pub(super) fn session_digest(cookie: &str) -> Digest {
-    Digest::of("portcullis-browser-session-v1", &[cookie.as_bytes()])
 }
 
 /// The synchroniser token of whoever has this cookie. The cookie itself is never in a page.

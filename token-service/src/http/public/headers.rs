@@ -5,6 +5,7 @@ use axum::http::{HeaderName, HeaderValue, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 
+use super::realm::Realm;
 use super::trouble::{PageError, Trouble};
 use crate::http::error::PROBLEM_MEDIA_TYPE;
 use crate::state::Shared;
@@ -26,7 +27,11 @@ const HEADERS: [(HeaderName, &str); 7] = [
 ];
 
 /// Turns what went wrong into a page with an incident id, and sets the headers.
-pub(super) async fn dress(State(app): State<Shared>, request: Request, next: Next) -> Response {
+pub(super) async fn dress(
+    State((app, realm)): State<(Shared, Realm)>,
+    request: Request,
+    next: Next,
+) -> Response {
     let wants_page = accepts_html(&request);
     let mut response = next.run(request).await;
     if wants_page && is_problem_document(&response) {
@@ -34,7 +39,7 @@ pub(super) async fn dress(State(app): State<Shared>, request: Request, next: Nex
     }
     if let Some(trouble) = response.extensions_mut().remove::<Trouble>() {
         let set_cookies = response.headers_mut().remove(header::SET_COOKIE);
-        response = trouble.into_page(&*app.entropy);
+        response = trouble.into_page(&*app.entropy, realm);
         response.headers_mut().extend(set_cookies.map(|value| (header::SET_COOKIE, value)));
     }
     let headers = response.headers_mut();

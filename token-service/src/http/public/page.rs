@@ -32,11 +32,16 @@ pub(super) struct SignInPage<'a> {
 
 /// Somebody to sign in as.
 pub(super) struct Choice {
-    /// The id of a member.
+    /// The id of a member or of an administrator.
     pub(super) member: String,
     pub(super) name: String,
-    pub(super) workspaces: Vec<String>,
+    /// Workspaces, and the role of an administrator.
+    pub(super) belongs_to: Vec<String>,
 }
+
+#[derive(Template)]
+#[template(path = "signed_out.html")]
+pub(super) struct SignedOutPage {}
 
 #[derive(Template)]
 #[template(path = "consent.html")]

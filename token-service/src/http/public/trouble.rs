@@ -7,6 +7,8 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 
 use super::page::{self, ProblemPage};
+use super::realm::Realm;
+use super::trouble_signing_in::SignInTrouble;
 use crate::authorization_server::clients::ClientError;
 use crate::broker::ProviderError;
 use crate::clock::{Entropy, random};
@@ -34,6 +36,8 @@ pub(super) enum PageError {
     SignedOut,
     /// Nobody can sign in: no method is configured.
     NoSignIn,
+    /// Something about a sign-in at the company's provider.
+    SigningIn(SignInTrouble),
     /// A client that nobody knows, or a request that does not name one.
     UnknownClient,
     /// A client whose metadata document cannot be used.
@@ -90,7 +94,7 @@ pub(super) struct Trouble {
 
 /// What there is to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Next {
+pub(super) enum Next {
     Nothing,
     Connections,
     SignIn,
@@ -116,6 +120,7 @@ impl PageError {
 
     fn status(&self) -> StatusCode {
         match self {
+            Self::SigningIn(trouble) => trouble.status(),
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::LinkOver | Self::RequestOver => StatusCode::GONE,
@@ -146,6 +151,7 @@ impl PageError {
     /// The word for it in the log.
     fn name(&self) -> &'static str {
         match self {
+            Self::SigningIn(trouble) => trouble.name(),
             Self::NotFound => "not_found",
             Self::MethodNotAllowed => "method_not_allowed",
             Self::LinkOver => "link_over",
@@ -176,6 +182,7 @@ impl PageError {
 
     fn cause(self) -> String {
         match self {
+            Self::SigningIn(trouble) => trouble.cause(),
             Self::Refused { code: cause }
             | Self::ClientDocument { cause }
             | Self::ProviderDown { cause }
@@ -233,6 +240,7 @@ impl PageError {
                 "This gateway has no way of signing in. An administrator has to configure one.",
                 Next::Nothing,
             ),
+            Self::SigningIn(trouble) => trouble.words(),
             other => other.words_of_clients(),
         }
     }
@@ -334,7 +342,7 @@ impl PageError {
 
 impl Trouble {
     /// Logs what happened under an incident id, and shows the page with it.
-    pub(super) fn into_page(self, entropy: &dyn Entropy) -> Response {
+    pub(super) fn into_page(self, entropy: &dyn Entropy, realm: Realm) -> Response {
         let incident = format!("{:010x}", u64::from_be_bytes(random(entropy)) >> 24);
         let Self { status, name, title, text, next, cause } = self;
         if status.is_server_error() {
@@ -346,7 +354,8 @@ impl Trouble {
         }
         let next = match next {
             Next::Nothing => None,
-            Next::Connections => Some(("/connections", "Your connections")),
+            Next::Connections if realm == Realm::Admin => Some((realm.home(), "The admin side")),
+            Next::Connections => Some((realm.home(), "Your connections")),
             Next::SignIn => Some(("/sign-in", "Sign in")),
         };
         page::html(status, &ProblemPage { title, text, next, incident: &incident })

@@ -4,7 +4,7 @@ use super::Database;
 use super::fixtures::*;
 use crate::clock::Timestamp;
 use crate::domain::issuer::WorkspaceMapping;
-use crate::domain::people::{KeyOwner, KeySettings};
+use crate::domain::people::{KeyOwner, KeySettings, MemberRole};
 use crate::domain::policy::PolicyTarget;
 use crate::store::{Actor, Declaration, MemberChange};
 
@@ -24,7 +24,7 @@ pub(in crate::store) async fn every_change_is_audited_with_its_author(database: 
     admin.set_provision(&server.id, &workspace.id, false).await.expect("sets");
     admin.set_provision(&server.id, &workspace.id, true).await.expect("sets");
     admin.delete_server(&server.id).await.expect("deletes");
-    let change = MemberChange { name: "x".into(), disabled: true };
+    let change = MemberChange { name: "x".into(), role: MemberRole::Member, disabled: true };
     admin.change_member(&member.id, &change, None).await.expect("changes");
     admin.delete_member(&member.id).await.expect("deletes");
     admin.rename_workspace(&workspace.id, "New", None).await.expect("changes");
@@ -56,7 +56,7 @@ pub(in crate::store) async fn every_change_is_audited_with_its_author(database: 
     assert_eq!(actions, expected);
     for (number, entry) in (1..).zip(&entries) {
         assert_eq!(entry.sequence, number);
-        assert_eq!((entry.actor, entry.at), (Actor::AdminToken, Timestamp(7)));
+        assert_eq!((&entry.actor, entry.at), (&Actor::AdminToken, Timestamp(7)));
     }
     let revisions: Vec<u64> = entries.iter().map(|entry| entry.revision.0).collect();
     assert_eq!(revisions[..6], [1, 2, 3, 3, 4, 5], "one commit may change several things");

@@ -331,7 +331,7 @@ pub(in crate::store) async fn connection_changes_are_audited_and_told(database: 
         assert_eq!(all.len(), entries, "{action:?}");
         if let Some(action) = action {
             assert_eq!((all[0].action.as_str(), all[0].object.as_str()), (action, id.as_str()));
-            assert_eq!((all[0].actor, all[0].at, all[0].revision), (Actor::Member, Timestamp(3), cursor));
+            assert_eq!((&all[0].actor, all[0].at, all[0].revision), (&Actor::Member, Timestamp(3), cursor));
         }
     };
 

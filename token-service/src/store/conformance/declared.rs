@@ -7,7 +7,7 @@ use portcullis_wire::watch::Invalidation;
 use super::Database;
 use super::fixtures::*;
 use crate::domain::issuer::WorkspaceMapping;
-use crate::domain::people::KeyOwner;
+use crate::domain::people::{KeyOwner, MemberRole, OrganizationRole};
 use crate::domain::policy::PolicyTarget;
 use crate::domain::server::ServerSettings;
 use crate::domain::{Origin, Revision};
@@ -24,6 +24,7 @@ fn sample() -> Declaration {
         workspace: workspace.id.clone(),
         identity: identity(1),
         name: "Member 1".into(),
+        role: MemberRole::Member,
     };
     let new = new_server(1);
     let targets = [
@@ -43,6 +44,7 @@ fn sample() -> Declaration {
         issuers: vec![issuer(WorkspaceMapping::Fixed(workspace.slug.clone()))],
         workspaces: vec![workspace],
         members: vec![member],
+        administrators: vec![new_administrator(1, OrganizationRole::Owner)],
     }
 }
 
@@ -100,7 +102,7 @@ pub(in crate::store) async fn declared_objects_are_read_only(database: &dyn Data
     let before = revision(store.as_ref()).await;
     let workspace = store.workspace(&"wsp_1".into()).await.expect("reads").expect("is there");
     let organization = PolicyTarget::Organization;
-    let change = MemberChange { name: "New".into(), disabled: true };
+    let change = MemberChange { name: "New".into(), role: MemberRole::Member, disabled: true };
     let refusals = [
         store.change_server(&"srv_1".into(), &settings("New"), None).await.err(),
         store.delete_server(&"srv_1".into()).await.err(),
@@ -129,7 +131,7 @@ pub(in crate::store) async fn declarations_take_over_and_are_stale(database: &dy
     let Small { workspace, member, server } = small(store.as_ref()).await;
     let key =
         store.create_key(&new_key(1, &workspace, KeyOwner::Member(member.id.clone()))).await.expect("makes");
-    let off = MemberChange { name: "Member 1".into(), disabled: true };
+    let off = MemberChange { name: "Member 1".into(), role: MemberRole::Member, disabled: true };
     store.change_member(&member.id, &off, None).await.expect("changes");
     let now = revision(store.as_ref()).await;
 
@@ -159,6 +161,7 @@ pub(in crate::store) async fn a_large_change_forgets_everything(database: &dyn D
             workspace: "wsp_1".into(),
             identity: identity(number),
             name: "Old".into(),
+            role: MemberRole::Member,
         });
     }
     let one = store.declare(&declaration, Revision(0)).await.expect("declares");

@@ -13,8 +13,8 @@ use crate::domain::Revision;
 use crate::domain::issuer::WorkspaceMapping;
 use crate::domain::people::KeyOwner;
 use crate::domain::policy::PolicyTarget;
-use crate::domain::resolve::{CallerFacts, KeyFacts, LeaseFacts, Membership, ServerFacts};
-use crate::store::{Declaration, NewMember};
+use crate::domain::resolve::{CallerFacts, KeyFacts, LeaseFacts, MakerFacts, Membership, ServerFacts};
+use crate::store::{Declaration, NewKey, NewMember};
 
 pub(super) fn request(server: &str, proof: CallerProof) -> LeaseRequest {
     LeaseRequest { server: slug(server), workspace: None, proof, rejected: None, wait_ms: None }
@@ -39,7 +39,8 @@ fn token_proof(subject: u32, claim: Option<&str>) -> CallerProof {
 
 pub(in crate::store) async fn a_key_brings_its_facts(database: &dyn Database) {
     let store = database.open().await;
-    let Small { workspace, member, server } = small(store.as_ref()).await;
+    let small = small(store.as_ref()).await;
+    let Small { workspace, member, server } = small.clone();
     let key =
         store.create_key(&new_key(1, &workspace, KeyOwner::Member(member.id.clone()))).await.expect("makes");
     let service = store.create_key(&new_key(2, &workspace, KeyOwner::Service)).await.expect("makes");
@@ -52,13 +53,24 @@ pub(in crate::store) async fn a_key_brings_its_facts(database: &dyn Database) {
     });
 
     let facts = store.lease_facts(&request("server-1", key_proof(key.id.as_str()))).await.expect("reads");
-    let of_key = KeyFacts { key, workspace: workspace.clone(), member: Some(member) };
+    let of_key = KeyFacts { key, workspace: workspace.clone(), member: Some(member), maker: None };
     let expected = LeaseFacts { revision, caller: CallerFacts::ApiKey(Some(of_key)), server: server.clone() };
     assert_eq!(facts, expected);
     let facts = store.lease_facts(&request("server-1", key_proof(service.id.as_str()))).await.expect("reads");
-    let of_key = KeyFacts { key: service, workspace, member: None };
+    let of_key = KeyFacts { key: service, workspace, member: None, maker: None };
     assert_eq!(facts, LeaseFacts { revision, caller: CallerFacts::ApiKey(Some(of_key)), server });
 
+    let maker = small.member.identity.clone();
+    let made = NewKey { made_by: Some(maker), ..new_key(3, &small.workspace, KeyOwner::Service) };
+    store.create_key(&made).await.expect("makes");
+    let target = PolicyTarget::Member(small.member.id.clone());
+    let entry = store.set_policy(&target, &small.server.id, &denying("x"), None).await.expect("sets");
+    let facts = store.lease_facts(&request("server-1", key_proof(made.id.as_str()))).await.expect("reads");
+    let CallerFacts::ApiKey(Some(of_key)) = facts.caller else { panic!("{:?}", facts.caller) };
+    assert_eq!(of_key.maker, Some(MakerFacts { administers: false, membership: Some(small.member) }));
+    assert_eq!(facts.server.expect("is there").policies, [entry]);
+
+    let revision = super::fixtures::revision(store.as_ref()).await;
     let facts = store.lease_facts(&request("nothing", key_proof("nobody"))).await.expect("reads");
     assert_eq!(facts, LeaseFacts { revision, caller: CallerFacts::ApiKey(None), server: None });
 }

@@ -11,7 +11,9 @@ use crate::clock::Timestamp;
 use crate::domain::connection::{Binding, Connection, ConnectionOwner, SealedTokens};
 use crate::domain::header::HeaderName;
 use crate::domain::issuer::{Issuer, IssuerSettings, TokenSource, WorkspaceMapping};
-use crate::domain::people::{Identity, KeyOwner, KeyScope, KeySettings, Member, Workspace};
+use crate::domain::people::{
+    Identity, KeyOwner, KeyScope, KeySettings, Member, MemberRole, OrganizationRole, Workspace,
+};
 use crate::domain::policy::ServerRules;
 use crate::domain::server::{
     AuthorizationServerSettings, ClientAuthentication, ClientSettings, OAuthSettings, Sealed, SealedHeader,
@@ -21,7 +23,9 @@ use crate::domain::token_rules::TokenRules;
 use crate::domain::url::{PlainHttp, ServerUrl};
 use crate::domain::{Origin, Revision};
 use crate::store::connections::{ClientKind, NewConnection, RegisteredClient};
-use crate::store::{ChangeSet, InitialWorkspaces, NewKey, NewMember, NewServer, NewWorkspace, Since, Store};
+use crate::store::{
+    ChangeSet, InitialWorkspaces, NewAdministrator, NewKey, NewMember, NewServer, NewWorkspace, Since, Store,
+};
 
 pub(super) const ISSUER: &str = "https://idp.example";
 
@@ -70,6 +74,16 @@ pub(super) fn new_member(number: u32, workspace: &Workspace) -> NewMember {
         workspace: workspace.id.clone(),
         identity: identity(number),
         name: format!("Member {number}"),
+        role: MemberRole::Member,
+    }
+}
+
+pub(super) fn new_administrator(number: u32, role: OrganizationRole) -> NewAdministrator {
+    NewAdministrator {
+        id: format!("adm_{number}").into(),
+        identity: identity(number),
+        name: format!("Administrator {number}"),
+        role,
     }
 }
 
@@ -83,6 +97,7 @@ pub(super) fn new_key(number: u32, workspace: &Workspace, owner: KeyOwner) -> Ne
         digest: Digest::of("test", &[&number.to_be_bytes()]),
         workspace: workspace.id.clone(),
         owner,
+        made_by: None,
         settings: key_settings(&format!("Key {number}")),
         created_at: Timestamp(1_000),
     }
@@ -124,6 +139,7 @@ pub(super) fn issuer(workspaces: WorkspaceMapping) -> Issuer {
 }
 
 /// A workspace with a member, and a server that the workspace has.
+#[derive(Clone)]
 pub(super) struct Small {
     pub(super) workspace: Workspace,
     pub(super) member: Member,

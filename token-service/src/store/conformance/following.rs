@@ -8,7 +8,7 @@ use portcullis_wire::watch::Invalidation;
 use super::Database;
 use super::fixtures::*;
 use crate::domain::Revision;
-use crate::domain::people::{KeyOwner, KeySettings};
+use crate::domain::people::{KeyOwner, KeySettings, MemberRole};
 use crate::domain::policy::PolicyTarget;
 use crate::store::{MemberChange, NewMember, Since, Store};
 
@@ -65,7 +65,11 @@ pub(in crate::store) async fn every_change_says_what_to_forget(database: &dyn Da
     store.create_member(&new_member(2, &workspace)).await.expect("makes");
     expect("new member", false, &[]).await;
     store
-        .change_member(&member.id, &MemberChange { name: "x".into(), disabled: true }, None)
+        .change_member(
+            &member.id,
+            &MemberChange { name: "x".into(), role: MemberRole::Member, disabled: true },
+            None,
+        )
         .await
         .expect("changes");
     expect("changed member", false, std::slice::from_ref(&for_member)).await;
@@ -87,7 +91,7 @@ pub(in crate::store) async fn what_changes_nothing_takes_no_revision(database: &
     let policy = store.set_policy(&target, &server.id, &denying("x"), None).await.expect("sets");
     let before = revision(store.as_ref()).await;
 
-    let same = MemberChange { name: member.name.clone(), disabled: member.disabled };
+    let same = MemberChange { name: member.name.clone(), role: member.role, disabled: member.disabled };
     assert_eq!(
         store.change_server(&server.id, &server.settings, None).await.expect("changes"),
         Some(server.clone())

@@ -11,6 +11,7 @@ mod fixtures;
 mod following;
 mod moved;
 mod objects;
+mod people;
 mod renewals;
 mod server_auth;
 mod start;
@@ -30,6 +31,7 @@ pub(super) use self::facts::*;
 pub(super) use self::following::*;
 pub(super) use self::moved::*;
 pub(super) use self::objects::*;
+pub(super) use self::people::*;
 pub(super) use self::renewals::*;
 pub(super) use self::server_auth::*;
 pub(super) use self::start::*;
@@ -85,6 +87,10 @@ macro_rules! conformance_tests {
             newer_tickets_end_older_ones, tickets_are_counted,
             sessions_end_and_are_prolonged, flows_are_used_once, what_is_over_is_swept,
             browser_objects_go_with_their_server_and_member,
+            administrators_read_back_as_written, the_last_owner_stays, declared_administrators_are_the_files,
+            sign_ins_make_what_they_say_and_lapse_what_they_do_not, sign_ins_leave_alone_what_others_have_made,
+            service_keys_are_forgotten_when_their_maker_changes, the_keys_of_a_member_are_paged,
+            people_are_audited_by_issuer_and_subject,
             signing_keys_follow_each_other, clients_register_within_limits, used_clients_stay_until_they_are_deleted,
             a_request_is_agreed_to_once, a_code_becomes_one_session, codes_end_and_are_spoilt,
             of_many_redemptions_one_counts, refresh_tokens_rotate_without_a_commit,

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::Database;
 use super::fixtures::*;
 use crate::domain::ids::{KeyId, MemberId, ServerId, WorkspaceId};
-use crate::domain::people::{KeyOwner, KeySettings};
+use crate::domain::people::{KeyOwner, KeySettings, MemberRole};
 use crate::domain::policy::{PolicyTarget, ServerRules};
 use crate::domain::server::{ServerAuth, ServerSettings};
 use crate::domain::{Origin, Revision};
@@ -45,7 +45,7 @@ pub(in crate::store) async fn what_is_not_there_is_none(database: &dyn Database)
     let before = revision(store.as_ref()).await;
     let (no_server, no_workspace) = (ServerId::from("x"), WorkspaceId::from("x"));
     let (no_member, no_key) = (MemberId::from("x"), KeyId::from("x"));
-    let change = MemberChange { name: "x".into(), disabled: true };
+    let change = MemberChange { name: "x".into(), role: MemberRole::Member, disabled: true };
     let target = PolicyTarget::Workspace(workspace.id.clone());
 
     assert_eq!(store.server(&no_server).await.expect("reads"), None);
@@ -137,7 +137,7 @@ pub(in crate::store) async fn stale_changes_are_refused(database: &dyn Database)
     let Small { workspace, member, server } = small(store.as_ref()).await;
     let key = store.create_key(&new_key(1, &workspace, KeyOwner::Service)).await.expect("makes");
     let stale = Some(Revision(999));
-    let member_change = MemberChange { name: "New".into(), disabled: true };
+    let member_change = MemberChange { name: "New".into(), role: MemberRole::Member, disabled: true };
     let key_change = KeySettings { disabled: true, ..key_settings("New") };
 
     assert!(matches!(store.change_server(&server.id, &settings("New"), stale).await, Err(StoreError::Stale)));

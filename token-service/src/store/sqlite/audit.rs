@@ -5,10 +5,11 @@ use sqlx::sqlite::SqliteConnection;
 use super::convert::{RowName, from_database, revision, to_database};
 use crate::clock::Timestamp;
 use crate::domain::Revision;
+use crate::domain::people::Identity;
 use crate::store::{Actor, AuditEntry, Result};
 
 /// On whose behalf a handle of the store makes its changes, and when.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Attribution {
     pub(super) actor: Actor,
     pub(super) at: Timestamp,
@@ -19,6 +20,8 @@ struct AuditRow {
     sequence: i64,
     at: i64,
     actor: String,
+    actor_issuer: Option<String>,
+    actor_subject: Option<String>,
     action: String,
     object: String,
     revision: i64,
@@ -28,10 +31,12 @@ impl AuditRow {
     fn read(self) -> Result<AuditEntry> {
         let name = self.sequence.to_string();
         let row = RowName { table: "audit", row: &name };
+        let person = self.actor_issuer.zip(self.actor_subject);
+        let person = person.map(|(issuer, subject)| Identity { issuer, subject });
         Ok(AuditEntry {
             sequence: from_database(self.sequence),
             at: Timestamp(from_database(self.at)),
-            actor: Actor::parse(&self.actor).ok_or_else(|| row.corrupt("the actor is unknown"))?,
+            actor: Actor::read(&self.actor, person).ok_or_else(|| row.corrupt("the actor is unknown"))?,
             action: self.action,
             object: self.object,
             revision: revision(self.revision),
@@ -55,17 +60,23 @@ pub(super) async fn page(
 
 pub(super) async fn append(
     connection: &mut SqliteConnection,
-    attribution: Attribution,
+    attribution: &Attribution,
     revision: Revision,
     (action, object): &(&'static str, String),
 ) -> Result<()> {
-    sqlx::query("INSERT INTO audit (at, actor, action, object, revision) VALUES (?, ?, ?, ?, ?)")
-        .bind(to_database(attribution.at.0))
-        .bind(attribution.actor.as_str())
-        .bind(*action)
-        .bind(object)
-        .bind(to_database(revision.0))
-        .execute(connection)
-        .await?;
+    let person = attribution.actor.person();
+    sqlx::query(
+        "INSERT INTO audit (at, actor, actor_issuer, actor_subject, action, object, revision)
+         VALUES (?, ?, ?, ?, ?, ?, ?)",
+    )
+    .bind(to_database(attribution.at.0))
+    .bind(attribution.actor.as_str())
+    .bind(person.map(|person| person.issuer.as_str()))
+    .bind(person.map(|person| person.subject.as_str()))
+    .bind(*action)
+    .bind(object)
+    .bind(to_database(revision.0))
+    .execute(connection)
+    .await?;
     Ok(())
 }

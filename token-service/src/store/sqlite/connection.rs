@@ -81,7 +81,7 @@ impl SqliteStore {
         Ok(Write {
             transaction,
             revision: Revision(from_database(next)),
-            attribution: self.attribution,
+            attribution: self.attribution.clone(),
             records: Vec::new(),
             unrecorded: false,
             registry: false,
@@ -170,7 +170,7 @@ impl Write {
 
     async fn write_records(&mut self) -> Result<()> {
         for record in &self.records {
-            audit::append(&mut self.transaction, self.attribution, self.revision, record).await?;
+            audit::append(&mut self.transaction, &self.attribution, self.revision, record).await?;
         }
         Ok(())
     }

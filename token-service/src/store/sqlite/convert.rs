@@ -50,6 +50,7 @@ impl RowName<'_> {
         match text {
             "config" => Ok(Origin::Config),
             "api" => Ok(Origin::Api),
+            "sign_in" => Ok(Origin::SignIn),
             _ => Err(self.corrupt("the origin is unknown")),
         }
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::connection::Write;
-use super::{issuers, members, policies, servers, workspaces};
+use super::{administrators, issuers, members, policies, servers, workspaces};
 use crate::domain::ids::{MemberId, ServerId, WorkspaceId};
 use crate::domain::policy::{PolicyEntry, PolicyTarget};
 use crate::domain::server::{Server, ServerSettings};
@@ -23,6 +23,7 @@ pub(super) async fn declare(write: &mut Write, declaration: &Declaration, expect
     for declared in &declaration.members {
         member(write, declared).await?;
     }
+    administrators::declare(write, &declaration.administrators).await?;
     for declared in &declaration.issuers {
         issuers::declare(write, declared).await?;
     }
@@ -63,9 +64,9 @@ async fn remove_the_rest(write: &mut Write, declaration: &Declaration) -> Result
         }
     }
     let kept: BTreeSet<&MemberId> = declaration.members.iter().map(|member| &member.id).collect();
-    for id in members::declared(write.connection()).await? {
-        if !kept.contains(&id) {
-            members::remove(write, &id).await?;
+    for member in members::declared(write.connection()).await? {
+        if !kept.contains(&member.id) {
+            members::remove(write, &member).await?;
         }
     }
     let kept: BTreeSet<&WorkspaceId> = declaration.workspaces.iter().map(|workspace| &workspace.id).collect();
@@ -93,7 +94,7 @@ async fn member(write: &mut Write, declared: &NewMember) -> Result<()> {
         }
         Some(old) => {
             // Whoever is declared may come in: a member is kept out by removing the declaration.
-            let change = MemberChange { name: declared.name.clone(), disabled: false };
+            let change = MemberChange { name: declared.name.clone(), role: declared.role, disabled: false };
             members::replace(write, old, &change, Origin::Config).await.map(drop)
         }
         None => members::create(write, declared, Origin::Config).await.map(drop),

@@ -8,11 +8,13 @@ use sqlx::sqlite::SqliteConnection;
 
 use super::connection::current_revision;
 use super::convert::{RowName, to_json};
-use super::{client_sessions, issuers, keys, members, policies, servers, upstreams, workspaces};
+use super::{
+    administrators, client_sessions, issuers, keys, members, policies, servers, upstreams, workspaces,
+};
 use crate::domain::ids::{ClientSessionId, KeyId, WorkspaceId};
 use crate::domain::people::{Identity, KeyOwner, Workspace};
 use crate::domain::resolve::{
-    CallerFacts, KeyFacts, LeaseFacts, Membership, ServerFacts, SessionFacts, TokenFacts,
+    CallerFacts, KeyFacts, LeaseFacts, MakerFacts, Membership, ServerFacts, SessionFacts, TokenFacts,
 };
 use crate::store::Result;
 
@@ -44,7 +46,14 @@ async fn key(connection: &mut SqliteConnection, id: &KeyId) -> Result<Option<Key
         KeyOwner::Service => None,
     };
     let workspace = existing_workspace(connection, &key.workspace).await?;
-    Ok(Some(KeyFacts { key, workspace, member }))
+    let maker = match &key.made_by {
+        Some(identity) => Some(MakerFacts {
+            administers: administrators::by_identity(connection, identity).await?.is_some(),
+            membership: members::by_identity(connection, &key.workspace, identity).await?,
+        }),
+        None => None,
+    };
+    Ok(Some(KeyFacts { key, workspace, member, maker }))
 }
 
 async fn session(connection: &mut SqliteConnection, id: &ClientSessionId) -> Result<Option<SessionFacts>> {
@@ -102,7 +111,8 @@ async fn server(
         CallerFacts::ApiKey(facts) => {
             if let Some(facts) = facts {
                 workspaces.push(facts.workspace.id.as_str());
-                members.extend(facts.member.iter().map(|member| member.id.as_str()));
+                let maker = facts.maker.iter().filter_map(|maker| maker.membership.as_ref());
+                members.extend(facts.member.iter().chain(maker).map(|member| member.id.as_str()));
                 key = Some(facts.key.id.as_str());
             }
         }

@@ -8,7 +8,7 @@ use super::convert::{RowName, constraint, from_database, revision, to_database, 
 use crate::clock::Timestamp;
 use crate::domain::Revision;
 use crate::domain::ids::{KeyId, MemberId, WorkspaceId};
-use crate::domain::people::{ApiKeyRecord, KeyOwner, KeySettings};
+use crate::domain::people::{ApiKeyRecord, Identity, KeyOwner, KeySettings};
 use crate::store::{NewKey, Result, StoreError};
 
 #[derive(sqlx::FromRow)]
@@ -17,6 +17,8 @@ struct KeyRow {
     digest: String,
     workspace_id: String,
     member_id: Option<String>,
+    made_by_issuer: Option<String>,
+    made_by_subject: Option<String>,
     name: String,
     expires_at: Option<i64>,
     disabled: bool,
@@ -34,6 +36,10 @@ impl KeyRow {
         Ok(ApiKeyRecord {
             digest: row.digest(&self.digest)?,
             workspace: self.workspace_id.into(),
+            made_by: self
+                .made_by_issuer
+                .zip(self.made_by_subject)
+                .map(|(issuer, subject)| Identity { issuer, subject }),
             owner: self.member_id.map_or(KeyOwner::Service, |id| KeyOwner::Member(id.into())),
             settings: KeySettings {
                 name: self.name,
@@ -67,6 +73,38 @@ pub(super) async fn page(
     rows.into_iter().map(KeyRow::read).collect()
 }
 
+/// The keys of one member in the order of their ids.
+pub(super) async fn of_member(
+    connection: &mut SqliteConnection,
+    member: &MemberId,
+    after: Option<&KeyId>,
+    limit: u32,
+) -> Result<Vec<ApiKeyRecord>> {
+    let rows: Vec<KeyRow> =
+        sqlx::query_as("SELECT * FROM api_keys WHERE member_id = ? AND id > ? ORDER BY id LIMIT ?")
+            .bind(member.as_str())
+            .bind(after.map_or("", KeyId::as_str))
+            .bind(limit)
+            .fetch_all(connection)
+            .await?;
+    rows.into_iter().map(KeyRow::read).collect()
+}
+
+/// Service keys can do no more than their maker, so what changes for the maker changes for them.
+pub(super) async fn forget_made_by(write: &mut Write, maker: &Identity) -> Result<()> {
+    let ids: Vec<String> = sqlx::query_scalar(
+        "SELECT id FROM api_keys WHERE made_by_issuer = ? AND made_by_subject = ? AND member_id IS NULL ORDER BY id",
+    )
+    .bind(&maker.issuer)
+    .bind(&maker.subject)
+    .fetch_all(write.connection())
+    .await?;
+    for id in ids {
+        write.invalidate(Invalidation::Key(id));
+    }
+    Ok(())
+}
+
 pub(super) async fn by_id(connection: &mut SqliteConnection, id: &KeyId) -> Result<Option<ApiKeyRecord>> {
     let row: Option<KeyRow> = sqlx::query_as("SELECT * FROM api_keys WHERE id = ?")
         .bind(id.as_str())
@@ -88,14 +126,16 @@ async fn insert(write: &mut Write, new: &NewKey, replaces: Option<&KeyId>) -> Re
     };
     sqlx::query(
         "INSERT INTO api_keys
-             (id, digest, workspace_id, member_id, name, expires_at, disabled, scope, sources, replaces,
-              created_at, revision)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+             (id, digest, workspace_id, member_id, made_by_issuer, made_by_subject, name, expires_at, disabled,
+              scope, sources, replaces, created_at, revision)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
     )
     .bind(new.id.as_str())
     .bind(new.digest.to_string())
     .bind(new.workspace.as_str())
     .bind(member)
+    .bind(new.made_by.as_ref().map(|maker| maker.issuer.as_str()))
+    .bind(new.made_by.as_ref().map(|maker| maker.subject.as_str()))
     .bind(&new.settings.name)
     .bind(new.settings.expires_at.map(|time| to_database(time.0)))
     .bind(new.settings.disabled)

@@ -5,8 +5,9 @@ use sqlx::sqlite::SqliteConnection;
 
 use super::connection::Write;
 use super::convert::{RowName, changeable, constraint, revision, to_database};
+use super::keys;
 use crate::domain::ids::{MemberId, WorkspaceId};
-use crate::domain::people::{Identity, Member};
+use crate::domain::people::{Identity, Member, MemberRole};
 use crate::domain::{Origin, Revision};
 use crate::store::{MemberChange, NewMember, Result};
 
@@ -17,7 +18,9 @@ struct MemberRow {
     issuer: String,
     subject: String,
     name: String,
+    role: String,
     disabled: bool,
+    lapsed: bool,
     origin: String,
     revision: i64,
 }
@@ -27,6 +30,8 @@ impl MemberRow {
         let row = RowName { table: "members", row: &self.id };
         Ok(Member {
             origin: row.origin(&self.origin)?,
+            role: MemberRole::parse(&self.role).ok_or_else(|| row.corrupt("the role is unknown"))?,
+            lapsed: self.lapsed,
             workspace: self.workspace_id.into(),
             identity: Identity { issuer: self.issuer, subject: self.subject },
             name: self.name,
@@ -91,11 +96,11 @@ pub(super) async fn of_identity(
 }
 
 /// All that `portcullis.yaml` has declared.
-pub(super) async fn declared(connection: &mut SqliteConnection) -> Result<Vec<MemberId>> {
-    let ids: Vec<String> = sqlx::query_scalar("SELECT id FROM members WHERE origin = 'config' ORDER BY id")
+pub(super) async fn declared(connection: &mut SqliteConnection) -> Result<Vec<Member>> {
+    let rows: Vec<MemberRow> = sqlx::query_as("SELECT * FROM members WHERE origin = 'config' ORDER BY id")
         .fetch_all(connection)
         .await?;
-    Ok(ids.into_iter().map(MemberId::from).collect())
+    rows.into_iter().map(MemberRow::read).collect()
 }
 
 pub(super) async fn provision(write: &mut Write, new: &NewMember) -> Result<Member> {
@@ -111,19 +116,22 @@ pub(super) async fn create(write: &mut Write, new: &NewMember, origin: Origin) -
         workspace: new.workspace.clone(),
         identity: new.identity.clone(),
         name: new.name.clone(),
+        role: new.role,
         disabled: false,
+        lapsed: false,
         origin,
         revision: write.revision,
     };
     sqlx::query(
-        "INSERT INTO members (id, workspace_id, issuer, subject, name, disabled, origin, revision)
-         VALUES (?, ?, ?, ?, ?, 0, ?, ?)",
+        "INSERT INTO members (id, workspace_id, issuer, subject, name, role, disabled, origin, revision)
+         VALUES (?, ?, ?, ?, ?, ?, 0, ?, ?)",
     )
     .bind(member.id.as_str())
     .bind(member.workspace.as_str())
     .bind(&member.identity.issuer)
     .bind(&member.identity.subject)
     .bind(&member.name)
+    .bind(member.role.as_str())
     .bind(origin.as_str())
     .bind(to_database(member.revision.0))
     .execute(write.connection())
@@ -141,50 +149,75 @@ pub(super) async fn change(
 ) -> Result<Option<Member>> {
     let Some(member) = by_id(write.connection(), id).await? else { return Ok(None) };
     changeable("member", member.origin, member.revision, expected)?;
-    replace(write, member, change, Origin::Api).await.map(Some)
+    let origin = member.origin;
+    replace(write, member, change, origin).await.map(Some)
 }
 
-/// Writes the change, if it is one.
+/// Writes the change, if it is one. Only what the company's sign-in has made can lapse.
 pub(super) async fn replace(
     write: &mut Write,
     member: Member,
     change: &MemberChange,
     origin: Origin,
 ) -> Result<Member> {
-    if member.name == change.name && member.disabled == change.disabled && member.origin == origin {
-        return Ok(member);
-    }
-    let member = Member {
+    let changed = Member {
         name: change.name.clone(),
+        role: change.role,
         disabled: change.disabled,
+        lapsed: member.lapsed && origin == Origin::SignIn,
         origin,
-        revision: write.revision,
-        ..member
+        ..member.clone()
     };
-    sqlx::query("UPDATE members SET name = ?, disabled = ?, origin = ?, revision = ? WHERE id = ?")
-        .bind(&member.name)
-        .bind(member.disabled)
-        .bind(origin.as_str())
-        .bind(to_database(member.revision.0))
-        .bind(member.id.as_str())
-        .execute(write.connection())
-        .await?;
-    write.record("member.change", &member.id);
+    save(write, "member.change", &member, changed).await
+}
+
+/// Writes what differs from `member`, as `action`.
+pub(super) async fn save(
+    write: &mut Write,
+    action: &'static str,
+    member: &Member,
+    changed: Member,
+) -> Result<Member> {
+    if changed == *member {
+        return Ok(changed);
+    }
+    let changed = Member { revision: write.revision, ..changed };
+    sqlx::query(
+        "UPDATE members SET name = ?, role = ?, disabled = ?, lapsed = ?, origin = ?, revision = ? WHERE id = ?",
+    )
+    .bind(&changed.name)
+    .bind(changed.role.as_str())
+    .bind(changed.disabled)
+    .bind(changed.lapsed)
+    .bind(changed.origin.as_str())
+    .bind(to_database(changed.revision.0))
+    .bind(changed.id.as_str())
+    .execute(write.connection())
+    .await?;
+    write.record(action, &changed.id);
+    forget(write, &changed).await?;
+    Ok(changed)
+}
+
+/// The leases of a member, and those of service keys that hold by what this person may do.
+async fn forget(write: &mut Write, member: &Member) -> Result<()> {
     write.invalidate(Invalidation::Member(member.id.to_string()));
-    Ok(member)
+    keys::forget_made_by(write, &member.identity).await
 }
 
 pub(super) async fn delete(write: &mut Write, id: &MemberId) -> Result<Option<Revision>> {
     let Some(member) = by_id(write.connection(), id).await? else { return Ok(None) };
     changeable("member", member.origin, member.revision, None)?;
-    remove(write, id).await?;
+    remove(write, &member).await?;
     Ok(Some(write.outcome()))
 }
 
-pub(super) async fn remove(write: &mut Write, id: &MemberId) -> Result<()> {
-    sqlx::query("DELETE FROM members WHERE id = ?").bind(id.as_str()).execute(write.connection()).await?;
-    write.record("member.delete", id);
+pub(super) async fn remove(write: &mut Write, member: &Member) -> Result<()> {
+    sqlx::query("DELETE FROM members WHERE id = ?")
+        .bind(member.id.as_str())
+        .execute(write.connection())
+        .await?;
+    write.record("member.delete", &member.id);
     // Leases through the member's keys name the member too.
-    write.invalidate(Invalidation::Member(id.to_string()));
-    Ok(())
+    forget(write, member).await
 }

@@ -2,6 +2,7 @@
 //!
 //! Functions on a `SqliteConnection` read; functions on a `Write` change, and note what that means for filters.
 
+mod administrators;
 mod audit;
 mod authorization;
 mod authorizations;
@@ -25,6 +26,7 @@ mod refresh_tokens;
 mod renewals;
 mod server_auth;
 mod servers;
+mod sign_in;
 mod signing_keys;
 mod start;
 mod upstreams;

@@ -5,6 +5,7 @@ use sqlx::sqlite::SqliteConnection;
 
 use super::connection::Write;
 use super::convert::{RowName, changeable, constraint, revision, to_database, to_json};
+use super::{keys, members};
 use crate::domain::ids::{KeyId, MemberId, ServerId, WorkspaceId};
 use crate::domain::policy::{PolicyEntry, PolicyTarget, ServerRules};
 use crate::domain::{Origin, Revision};
@@ -185,7 +186,7 @@ async fn replace(write: &mut Write, old: Option<PolicyEntry>, new: PolicyEntry) 
     .await
     .map_err(|error| constraint(error, "policy", new.server.as_str(), "server or target"))?;
     write.record("policy.set", spell(&new.target, &new.server));
-    invalidate(write, &new.target, &new.server);
+    invalidate(write, &new.target, &new.server).await?;
     Ok(new)
 }
 
@@ -203,8 +204,7 @@ pub(super) async fn delete(
 pub(super) async fn remove(write: &mut Write, target: &PolicyTarget, server: &ServerId) -> Result<()> {
     erase(write, target, server).await?;
     write.record("policy.delete", spell(target, server));
-    invalidate(write, target, server);
-    Ok(())
+    invalidate(write, target, server).await
 }
 
 /// As the audit log names an entry.
@@ -234,11 +234,18 @@ async fn erase(write: &mut Write, target: &PolicyTarget, server: &ServerId) -> R
     Ok(())
 }
 
-fn invalidate(write: &mut Write, target: &PolicyTarget, server: &ServerId) {
+async fn invalidate(write: &mut Write, target: &PolicyTarget, server: &ServerId) -> Result<()> {
     write.invalidate(match target {
         PolicyTarget::Organization => Invalidation::Server(server.to_string()),
         PolicyTarget::Workspace(id) => Invalidation::Workspace(id.to_string()),
         PolicyTarget::Member(id) => Invalidation::Member(id.to_string()),
         PolicyTarget::Key(id) => Invalidation::Key(id.to_string()),
     });
+    // The service keys that this person has made get no more than the person.
+    if let PolicyTarget::Member(id) = target
+        && let Some(member) = members::by_id(write.connection(), id).await?
+    {
+        keys::forget_made_by(write, &member.identity).await?;
+    }
+    Ok(())
 }

@@ -22,7 +22,7 @@ mod tokens;
 
 use axum::Router;
 use axum::http::{HeaderName, HeaderValue, Method, header};
-use axum::routing::{get, post};
+use axum::routing::MethodRouter;
 use tower_http::cors::{AllowOrigin, Any, CorsLayer};
 
 use crate::authorization_server::AuthorizationSettings;
@@ -32,31 +32,34 @@ use crate::state::Shared;
 const PROTOCOL_VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
 
 pub(super) fn routes(settings: &AuthorizationSettings) -> Router<Shared> {
-    let documents = Router::new()
-        .route("/.well-known/oauth-authorization-server", get(metadata::server).options(preflight))
-        .route("/.well-known/openid-configuration", get(metadata::server).options(preflight))
-        .route(
-            "/.well-known/oauth-protected-resource/{first}/mcp",
-            get(metadata::resource).options(preflight),
-        )
-        .route(
-            "/.well-known/oauth-protected-resource/{first}/{second}/mcp",
-            get(metadata::workspace_resource).options(preflight),
-        )
-        .route("/oauth/jwks", get(metadata::keys).options(preflight))
-        .layer(for_everybody());
-    let endpoints = Router::new()
-        .route("/oauth/token", post(token::token).options(preflight))
-        .route("/oauth/revoke", post(tokens::revoke).options(preflight))
-        .route("/oauth/register", post(register::register).options(preflight))
-        .layer(for_listed(&settings.browser_origins));
-    Router::new()
-        .route("/oauth/authorize", get(authorize::authorize))
-        .route("/oauth/consent", get(consent::show).post(consent::decide))
-        .route("/oauth/continue", post(chain::go_on))
-        .route("/oauth/introspect", post(tokens::introspect))
-        .merge(documents)
-        .merge(endpoints)
+    let documents = documents().layer(for_everybody());
+    let endpoints = endpoints().layer(for_listed(&settings.browser_origins));
+    steps().merge(documents).merge(endpoints)
+}
+
+listed! {
+    DOCUMENTS, documents:
+    "/.well-known/oauth-authorization-server" => get metadata::server, options preflight;
+    "/.well-known/openid-configuration" => get metadata::server, options preflight;
+    "/.well-known/oauth-protected-resource/{first}/mcp" => get metadata::resource, options preflight;
+    "/.well-known/oauth-protected-resource/{first}/{second}/mcp" =>
+        get metadata::workspace_resource, options preflight;
+    "/oauth/jwks" => get metadata::keys, options preflight;
+}
+
+listed! {
+    ENDPOINTS, endpoints:
+    "/oauth/token" => post token::token, options preflight;
+    "/oauth/revoke" => post tokens::revoke, options preflight;
+    "/oauth/register" => post register::register, options preflight;
+}
+
+listed! {
+    STEPS, steps:
+    "/oauth/authorize" => get authorize::authorize;
+    "/oauth/consent" => get consent::show, post consent::decide;
+    "/oauth/continue" => post chain::go_on;
+    "/oauth/introspect" => post tokens::introspect;
 }
 
 /// What browsers ask before the request itself. The layers answer in its place; without the route they would not be

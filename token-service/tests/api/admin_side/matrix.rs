@@ -1,0 +1,300 @@
+//! Every operation of the admin API against every role, from the served description: an operation that the table does
+//! not name fails the test.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use reqwest::{Method, StatusCode};
+use serde_json::{Value, json};
+
+use super::world::{ROLES, Role, World, targets};
+
+/// What each role gets, in the order of [`ROLES`]: anonymous, token, owner, admin, manager here, manager elsewhere,
+/// oneself, fellow, member elsewhere. `.` is done, `u` 401, `x` 403, `-` 404, `?` 422 as for what does not exist.
+type Expected = &'static str;
+
+const OPEN: Expected = ".........";
+const ANYBODY: Expected = "u........";
+const ADMINS: Expected = "u...xxxxx";
+const OWNERS: Expected = "u..xxxxxx";
+/// An administrator's own row: nobody else knows of it.
+const OWNERS_SECRETLY: Expected = "u..x-----";
+const ADMINS_SECRETLY: Expected = "u...-----";
+const SEEN_IN_WORKSPACE: Expected = "u....-..-";
+const ADMINS_SEEN_IN_WORKSPACE: Expected = "u...x-xx-";
+const MANAGERS: Expected = "u....-xx-";
+const MANAGERS_AND_ONESELF: Expected = "u....-.--";
+const MANAGERS_SECRETLY: Expected = "u....----";
+const MANAGERS_SEEN_BY_ONESELF: Expected = "u....-x--";
+
+/// One operation with a body that would do, on objects of `core` and of Ada.
+struct Row {
+    operation: &'static str,
+    /// In place of the parameters of the path that have no object of their own, and a query.
+    path: Option<String>,
+    body: Option<Value>,
+    expected: Expected,
+}
+
+fn row(operation: &'static str, expected: Expected) -> Row {
+    Row { operation, path: None, body: None, expected }
+}
+
+impl Row {
+    fn at(self, path: impl Into<String>) -> Self {
+        Self { path: Some(path.into()), ..self }
+    }
+
+    fn with(self, body: Value) -> Self {
+        Self { body: Some(body), ..self }
+    }
+}
+
+fn table(ids: &BTreeMap<&'static str, String>) -> Vec<Row> {
+    let mut rows = organization();
+    rows.extend(workspace(ids));
+    rows.extend(own(ids));
+    for (target, expected) in targets(ids).into_iter().zip([
+        ADMINS,
+        MANAGERS,
+        MANAGERS_SEEN_BY_ONESELF,
+        MANAGERS_SEEN_BY_ONESELF,
+        MANAGERS_SECRETLY,
+    ]) {
+        rows.push(row("GET /v1/policies/{target}", expected).at(format!("/v1/policies/{target}")));
+        let path = format!("/v1/policies/{target}/linear");
+        let set = row("PUT /v1/policies/{target}/{server}", expected);
+        rows.push(set.at(&path).with(json!({"tools": {"deny": ["x"]}})));
+        rows.push(row("DELETE /v1/policies/{target}/{server}", expected).at(path));
+    }
+    rows
+}
+
+fn organization() -> Vec<Row> {
+    let server =
+        json!({"slug": "new", "url": "https://mcp.example/mcp", "auth": {"type": "none"}, "workspaces": []});
+    let administrator = json!({"issuer": "https://idp.example", "subject": "new", "role": "admin"});
+    vec![
+        row("GET /", OPEN),
+        row("GET /openapi.json", OPEN),
+        row("GET /v1/me", ANYBODY),
+        row("DELETE /v1/me/session", "u-......."),
+        row("GET /v1/status", ADMINS),
+        row("GET /v1/audit", ADMINS),
+        row("GET /v1/issuers", ADMINS),
+        row("GET /v1/presets", ADMINS),
+        row("GET /v1/administrators", ADMINS),
+        row("POST /v1/administrators", OWNERS).with(administrator),
+        row("GET /v1/administrators/{administrator}", ADMINS_SECRETLY),
+        row("PATCH /v1/administrators/{administrator}", OWNERS_SECRETLY).with(json!({"name": "New"})),
+        row("DELETE /v1/administrators/{administrator}", OWNERS_SECRETLY),
+        row("GET /v1/servers", ANYBODY),
+        row("POST /v1/servers", ADMINS).with(server),
+        row("GET /v1/servers/{server}", SEEN_IN_WORKSPACE),
+        row("PATCH /v1/servers/{server}", ADMINS_SEEN_IN_WORKSPACE).with(json!({"name": "New"})),
+        row("DELETE /v1/servers/{server}", ADMINS_SEEN_IN_WORKSPACE),
+        row("POST /v1/servers/{server}/quarantine", ADMINS_SEEN_IN_WORKSPACE)
+            .with(json!({"decision": "discard"})),
+        row("GET /v1/servers/{server}/workspaces", ADMINS_SEEN_IN_WORKSPACE),
+        row("PUT /v1/servers/{server}/workspaces/{workspace}", ADMINS_SEEN_IN_WORKSPACE),
+        row("DELETE /v1/servers/{server}/workspaces/{workspace}", ADMINS_SEEN_IN_WORKSPACE),
+        row("GET /v1/workspaces", ANYBODY),
+        row("POST /v1/workspaces", ADMINS).with(json!({"slug": "new"})),
+        row("GET /v1/connections", ADMINS),
+    ]
+}
+
+fn workspace(ids: &BTreeMap<&'static str, String>) -> Vec<Row> {
+    let member = json!({"issuer": "https://idp.example", "subject": "new"});
+    let key = |member: Option<&String>| json!({"name": "New", "member": member});
+    let keys = "/v1/workspaces/core/keys";
+    vec![
+        row("GET /v1/workspaces/{workspace}", SEEN_IN_WORKSPACE),
+        row("PATCH /v1/workspaces/{workspace}", ADMINS_SEEN_IN_WORKSPACE).with(json!({"name": "New"})),
+        row("DELETE /v1/workspaces/{workspace}", ADMINS_SEEN_IN_WORKSPACE),
+        row("GET /v1/workspaces/{workspace}/members", MANAGERS),
+        row("POST /v1/workspaces/{workspace}/members", MANAGERS).with(member),
+        // Everybody sees their own; see `members_see_their_own_keys_only`.
+        row("GET /v1/workspaces/{workspace}/keys", SEEN_IN_WORKSPACE),
+        row("POST /v1/workspaces/{workspace}/keys", MANAGERS).with(key(None)),
+        row("POST /v1/workspaces/{workspace}/keys", "u....-.?-").at(keys).with(key(Some(&ids["member"]))),
+        row("GET /v1/connections", MANAGERS).at("/v1/connections?workspace=core"),
+    ]
+}
+
+fn own(ids: &BTreeMap<&'static str, String>) -> Vec<Row> {
+    let service_key = format!("/v1/keys/{}", ids["service_key"]);
+    let shared = format!("/v1/connections/{}", ids["shared_connection"]);
+    let of_ada = format!("/v1/connections?workspace=core&member={}", ids["member"]);
+    vec![
+        row("GET /v1/members/{member}", MANAGERS_AND_ONESELF),
+        row("PATCH /v1/members/{member}", MANAGERS_SEEN_BY_ONESELF).with(json!({"name": "New"})),
+        row("DELETE /v1/members/{member}", MANAGERS_SEEN_BY_ONESELF),
+        row("GET /v1/members/{member}/connections", MANAGERS_AND_ONESELF),
+        row("GET /v1/keys/{key}", MANAGERS_AND_ONESELF),
+        row("PATCH /v1/keys/{key}", MANAGERS_AND_ONESELF).with(json!({"name": "New"})),
+        row("DELETE /v1/keys/{key}", MANAGERS_AND_ONESELF),
+        row("POST /v1/keys/{key}/rotate", MANAGERS_AND_ONESELF).with(json!({})),
+        row("POST /v1/keys/{key}/rotate", MANAGERS_SECRETLY)
+            .at(format!("{service_key}/rotate"))
+            .with(json!({})),
+        row("GET /v1/keys/{key}", MANAGERS_SECRETLY).at(&service_key),
+        row("PATCH /v1/keys/{key}", MANAGERS_SECRETLY).at(&service_key).with(json!({"name": "New"})),
+        row("DELETE /v1/keys/{key}", MANAGERS_SECRETLY).at(&service_key),
+        row("GET /v1/connections", MANAGERS_AND_ONESELF).at(of_ada),
+        row("GET /v1/connections/{connection}", MANAGERS_AND_ONESELF),
+        row("DELETE /v1/connections/{connection}", MANAGERS_AND_ONESELF),
+        row("GET /v1/connections/{connection}", ADMINS_SECRETLY).at(&shared),
+        row("DELETE /v1/connections/{connection}", ADMINS_SECRETLY).at(&shared),
+    ]
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_operation_against_every_role() {
+    let mut world = World::start().await;
+    let rows = table(&world.ids);
+    let named: BTreeSet<String> = rows.iter().map(|row| row.operation.to_owned()).collect();
+    assert_eq!(named, described(&world).await, "the table names every operation, and no other");
+    let mut wrong = Vec::new();
+    for position in 0..rows.len() {
+        for (number, role) in ROLES.into_iter().enumerate() {
+            // The ids differ from world to world.
+            let mut row = table(&world.ids).swap_remove(position);
+            row.body = row.body.map(|body| named_anew(&body, number));
+            let expected = row.expected.chars().nth(number).expect("one for each role");
+            let (found, changed) = attempt(&world, role, &row).await;
+            if found != expected {
+                wrong.push(format!("{role:?}: {} {:?}: {found} for {expected}", row.operation, row.path));
+            }
+            if changed {
+                undo(&mut world, role, &row).await;
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// What each of the roles makes has a name of its own.
+fn named_anew(body: &Value, number: usize) -> Value {
+    serde_json::from_str(&body.to_string().replace("\"new\"", &format!("\"new-{number}\""))).expect("JSON")
+}
+
+/// So that the next role finds what this one has deleted.
+async fn undo(world: &mut World, role: Role, row: &Row) {
+    let restored = match row.operation {
+        "DELETE /v1/me/session" => return world.sign_in_again(role).await,
+        "DELETE /v1/policies/{target}/{server}" => Some(json!({})),
+        "DELETE /v1/servers/{server}/workspaces/{workspace}" => Some(Value::Null),
+        operation if operation.starts_with("DELETE ") => None,
+        _ => return,
+    };
+    match restored {
+        Some(body) => {
+            let path = path(world, row);
+            assert!(world.service.put(&path, body).await.status.is_success(), "{path}");
+        }
+        None => *world = World::start().await,
+    }
+}
+
+fn path(world: &World, row: &Row) -> String {
+    let (_, template) = row.operation.split_once(' ').expect("an operation");
+    row.path.clone().unwrap_or_else(|| filled(template, &world.ids))
+}
+
+/// What this role gets, and whether anything has changed by it.
+async fn attempt(world: &World, role: Role, row: &Row) -> (char, bool) {
+    let (method, _) = row.operation.split_once(' ').expect("an operation");
+    let (method, path): (Method, String) = (method.parse().expect("a method"), path(world, row));
+    let before = world.service.revision().await;
+    let reply = world.ask(role, method.clone(), &path, row.body.as_ref()).await;
+    let letter = match reply.status {
+        StatusCode::UNAUTHORIZED => 'u',
+        StatusCode::FORBIDDEN => 'x',
+        StatusCode::NOT_FOUND => '-',
+        StatusCode::UNPROCESSABLE_ENTITY => '?',
+        status if status.is_success() => '.',
+        other => panic!("{role:?} {} {path}: {other} {}", row.operation, reply.text),
+    };
+    let changed = world.service.revision().await != before;
+    assert!(letter == '.' || !changed, "{role:?} {} was refused and has changed something", row.operation);
+    // An object that is hidden looks like one that is not there, to the letter.
+    if letter == '-' && role != Role::AdminToken {
+        let nothing = missing(&path, &world.ids);
+        let other = world.ask(role, method.clone(), &nothing, row.body.as_ref()).await;
+        assert_eq!((other.status, &other.text), (reply.status, &reply.text), "{role:?} {nothing}");
+    }
+    let ended = row.operation == "DELETE /v1/me/session" && letter == '.';
+    (letter, changed || ended)
+}
+
+/// With the ids of the world's objects.
+fn filled(template: &str, ids: &BTreeMap<&'static str, String>) -> String {
+    ids.iter().fold(template.to_owned(), |path, (name, id)| path.replace(&format!("{{{name}}}"), id))
+}
+
+/// The same path with ids of nothing.
+fn missing(path: &str, ids: &BTreeMap<&'static str, String>) -> String {
+    let mut path = path.replace("/linear", "/no-such").replace("/core", "/no-such");
+    // With a member named besides, it is the member who is hidden.
+    if !path.contains("member=") {
+        path = path.replace("=core", "=no-such");
+    }
+    for (name, id) in ids {
+        let other = match *name {
+            "key" | "service_key" => "AAAAAAAAAA".to_owned(),
+            _ => format!("{}{}", &id[..4], "0".repeat(id.len() - 4)),
+        };
+        path = path.replace(id, &other);
+    }
+    path
+}
+
+async fn described(world: &World) -> BTreeSet<String> {
+    let document = world.service.get("/openapi.json").await.body;
+    let mut operations = BTreeSet::new();
+    for (path, item) in document["paths"].as_object().expect("paths") {
+        for method in item.as_object().expect("an item").keys() {
+            operations.insert(format!("{} {path}", method.to_uppercase()));
+        }
+    }
+    operations
+}
+
+#[tokio::test]
+async fn lists_hold_what_the_caller_may_see() {
+    let world = World::start().await;
+    world.service.post("/v1/workspaces", json!({"slug": "empty"})).await;
+    for (role, workspaces, servers) in [
+        (Role::AdminToken, &["core", "empty", "sales"][..], &["linear"][..]),
+        (Role::Owner, &["core", "empty", "sales"], &["linear"]),
+        (Role::Admin, &["core", "empty", "sales"], &["linear"]),
+        (Role::ManagerHere, &["core"], &["linear"]),
+        (Role::Oneself, &["core"], &["linear"]),
+        (Role::ManagerElsewhere, &["sales"], &[]),
+        (Role::MemberElsewhere, &["sales"], &[]),
+    ] {
+        let slugs = async |path: &str, list: &str| -> Vec<String> {
+            let reply = world.ask(role, Method::GET, path, None).await;
+            let items = reply.body[list].as_array().expect("a list").iter();
+            items.map(|item| item["slug"].as_str().expect("a slug").to_owned()).collect()
+        };
+        assert_eq!(slugs("/v1/workspaces", "workspaces").await, workspaces, "{role:?}");
+        assert_eq!(slugs("/v1/servers", "servers").await, servers, "{role:?}");
+    }
+    // Members see where to call a server, and not how it is authorised.
+    for role in [Role::Oneself, Role::ManagerHere] {
+        let shown = world.ask(role, Method::GET, "/v1/servers/linear", None).await.body;
+        assert_eq!(shown["mcp_url"], "http://127.0.0.1:10000/linear/mcp");
+        assert!(shown["auth"].is_null() && shown["url"].is_null(), "{shown}");
+    }
+}
+
+#[tokio::test]
+async fn members_see_their_own_keys_only() {
+    let world = World::start().await;
+    let path = "/v1/workspaces/core/keys";
+    for (role, count) in [(Role::Oneself, 1), (Role::Fellow, 0), (Role::ManagerHere, 2), (Role::Admin, 2)] {
+        let keys = world.ask(role, Method::GET, path, None).await.body;
+        assert_eq!(keys["keys"].as_array().map(Vec::len), Some(count), "{role:?}: {keys}");
+    }
+}

@@ -1,0 +1,8 @@
+//! The admin side: who may use it, and for what.
+
+mod bootstrap;
+mod escalation;
+mod matrix;
+mod public_routes;
+mod requests;
+mod world;
