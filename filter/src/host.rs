@@ -80,6 +80,7 @@ unsafe extern "C" {
         headers_size: usize,
         grpc_status: i32,
     ) -> u32;
+    fn proxy_get_property(path: *const u8, path_size: usize, data: *mut *mut u8, size: *mut usize) -> u32;
     fn proxy_set_property(path: *const u8, path_size: usize, value: *const u8, value_size: usize) -> u32;
     fn proxy_call_foreign_function(
         name: *const u8,
@@ -212,6 +213,14 @@ pub(crate) fn send_local_reply(reply: &LocalReply) -> HostResult<()> {
             -1,
         )
     })
+}
+
+/// The client's address and port, as Envoy's settings find it: the same as in the access log.
+pub(crate) fn source_address() -> HostResult<String> {
+    let path = b"source\0address";
+    // SAFETY: the host reads `path` during the call; `take` passes places that live through it.
+    let bytes = take(|data, size| unsafe { proxy_get_property(path.as_ptr(), path.len(), data, size) })?;
+    String::from_utf8(bytes).map_err(|_| Status::Malformed)
 }
 
 /// Sets a value that access logs read as `%FILTER_STATE(wasm.<key>:PLAIN)%`.

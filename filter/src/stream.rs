@@ -64,7 +64,7 @@ impl Stream {
         };
         let forwarded_proto = headers.iter().find(|(name, _)| name == FORWARDED_PROTO);
         self.forwarded_proto = forwarded_proto.map(|(_, value)| value.clone());
-        let around = Surroundings { now_ms, verifier };
+        let around = surroundings(now_ms, verifier);
         let step = self.exchange.on_request_headers(worker, headers, end_of_stream, &around);
         self.carry_out(step)
     }
@@ -81,7 +81,7 @@ impl Stream {
             return Action::Pause;
         }
         let Ok(now_ms) = host::now_ms() else { return self.fail() };
-        let around = Surroundings { now_ms, verifier };
+        let around = surroundings(now_ms, verifier);
         let body = || request_body(size);
         let step = self.exchange.on_request_body(worker, size, end_of_stream, &body, &around);
         self.carry_out(step)
@@ -103,7 +103,7 @@ impl Stream {
         if self.verdict == Verdict::Over {
             return;
         }
-        let around = Surroundings { now_ms, verifier };
+        let around = surroundings(now_ms, verifier);
         let size = self.buffered;
         let step = self.exchange.resume(worker, &|| request_body(size), &around);
         if step == Step::Done && self.verdict == Verdict::Open {
@@ -268,6 +268,10 @@ impl Stream {
             }
         }
     }
+}
+
+fn surroundings(now_ms: u64, verifier: &Verifier) -> Surroundings<'_> {
+    Surroundings { now_ms, verifier, source: &|| host::source_address().ok() }
 }
 
 /// The request's body as far as the host holds it; `None` if it does not hand out all of it.

@@ -21,6 +21,7 @@ pub mod fetched;
 pub mod http;
 pub mod idp;
 pub mod mcp;
+pub mod oauth_client;
 pub mod oidc;
 pub mod patience;
 pub mod person;

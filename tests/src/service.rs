@@ -27,6 +27,8 @@ pub struct Settings {
     pub issuers: Value,
     /// Sections in place of the usual ones.
     pub sections: Map<String, Value>,
+    /// The `oauth` section.
+    pub oauth: Value,
     /// What is logged: `info`, or more.
     pub log: &'static str,
 }
@@ -110,6 +112,7 @@ fn prepare(settings: &Settings) -> anyhow::Result<()> {
         "admin_token_file": "admin-token",
         "api_key_environment": "local",
         "issuers": settings.issuers,
+        "oauth": settings.oauth,
         // Both are for machines like this one only, where everything is on loopback.
         "sign_in": {"development": true},
         "egress": {"development_loopback": true},

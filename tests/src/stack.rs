@@ -69,6 +69,8 @@ pub struct Builder {
     pub issuers: Value,
     /// Sections of `portcullis.yaml` in place of the usual ones.
     pub sections: Map<String, Value>,
+    /// The `oauth` section of `portcullis.yaml`.
+    pub oauth: Value,
     /// Whether everything of ours logs all that it can.
     pub talkative: bool,
 }
@@ -85,6 +87,7 @@ impl Default for Builder {
             replicas: 0,
             issuers: json!([]),
             sections: Map::new(),
+            oauth: json!({}),
             talkative: false,
         }
     }
@@ -128,7 +131,8 @@ impl Stack {
 
         let places = Places::take(builder.ports)?;
         let gateway = places.gateway.address()?;
-        let service_settings = places.service(&directory, builder.issuers, builder.talkative)?;
+        let service_settings =
+            places.service(&directory, builder.issuers, builder.oauth, builder.talkative)?;
         let service_settings = Settings { sections: builder.sections, ..service_settings };
         let envoy_settings = places.envoy(&directory, builder.concurrency, builder.talkative)?;
         // Each is let go right before its program starts.

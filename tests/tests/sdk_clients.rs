@@ -48,6 +48,7 @@ async fn every_sdk_uses_an_rmcp_server_through_the_gateway() -> anyhow::Result<(
         resources: vec!["issue://PC-1".to_owned(), denied.resource.to_owned()],
         elicit: false,
         attended: false,
+        sign_in: false,
     };
     for (sdk, era) in CLIENTS {
         let Some(directly) = sdk.drive(&job(&direct_url, SAMPLE_KEY, era)).await? else { continue };
@@ -106,6 +107,7 @@ async fn every_sdk_uses_server_everything_through_the_gateway() -> anyhow::Resul
         resources: vec!["demo://resource/static/document/features.md".to_owned(), denied.resource.to_owned()],
         elicit: false,
         attended: false,
+        sign_in: false,
     };
     // This server is built on the SDK's first line and knows only the legacy era.
     for (sdk, era) in CLIENTS.into_iter().filter(|(_, era)| *era == Era::Legacy) {

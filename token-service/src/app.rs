@@ -10,6 +10,7 @@ use thiserror::Error;
 use tokio::task::JoinSet;
 
 use crate::apply::{ApplyError, ConfigSource, apply};
+use crate::authorization_server::ClientDocuments;
 use crate::broker::failpoints::NoFailpoints;
 use crate::broker::{Broker, Parts, Timings};
 use crate::clock::{Clock, Entropy};
@@ -21,8 +22,9 @@ use crate::connect::ConnectLinks;
 use crate::egress::EgressClient;
 use crate::http;
 use crate::http::listen::{ListenError, Listener};
+use crate::identity_provider::{IdentityProviders, follow_keys};
 use crate::jobs::{self, Follower};
-use crate::key_use::KeyUse;
+use crate::key_use::{KeyUse, SessionUse};
 use crate::shutdown::Shutdown;
 use crate::state::{Service, Settings, Shared};
 use crate::store::{SqliteStore, Store, StoreError};
@@ -96,6 +98,8 @@ impl App {
         let (admin, public) = (Listener::tcp(*admin).await?, Listener::tcp(*public).await?);
         let own = [&internal, &admin, &public].map(Listener::address).into_iter().flatten().collect();
         let shared = open(&source.path, &config, own, admin.url()?, clock, entropy).await?;
+        // Before anything else is written: the first key then concerns nobody who knows anything yet.
+        shared.keep_signing_keys().await?;
         let revision = apply(&shared, &source.path, &config.declared).await.map_err(StartError::Apply)?;
         tracing::info!(revision = revision.0, "the configuration is applied");
         let follower = Follower::new(Arc::new(source), config.service);
@@ -131,8 +135,10 @@ impl App {
                 jobs::write_key_uses(&shared),
                 jobs::prune_changes(&shared),
                 shared.learn_catalogues(),
+                follow_keys(&shared),
                 jobs::renew_connections(&shared),
                 jobs::sweep_browsers(&shared),
+                jobs::keep_signing_keys(&shared),
             )
         };
         let (served, _) = tokio::join!(drained(&mut listeners, &shutdown), jobs);
@@ -195,6 +201,7 @@ async fn open(
         development_sign_in: config.service.development_sign_in,
         admin_url: config.service.admin_url.clone().unwrap_or(admin_url),
         admin_token_always: config.service.admin_token_always,
+        authorization: config.service.authorization.clone(),
         applied_timeout: APPLIED_TIMEOUT,
         key_environment: config.service.api_key_environment.clone(),
         config_file: file.display().to_string(),
@@ -218,15 +225,18 @@ async fn open(
         vault,
         watch_hub: WatchHub::default(),
         key_use: KeyUse::default(),
+        session_use: SessionUse::default(),
         clock,
         entropy,
         admin_token,
         shutdown,
         egress,
         broker,
+        identity_providers: IdentityProviders::default(),
         links: ConnectLinks::default(),
         unconnected: Work::default(),
         company: config.service.company_sign_in.clone().map(Company::new),
+        client_documents: ClientDocuments::default(),
         settings,
     }))
 }

@@ -74,7 +74,11 @@ pub async fn apply(service: &Service, file: &Path, declared: &Declared) -> Resul
         let store = service.store.on_behalf_of(Actor::Configuration, service.clock.now());
         match store.declare(&declaration, expected).await {
             Err(StoreError::Stale) => {}
-            outcome => return Ok(outcome?),
+            outcome => {
+                let revision = outcome?;
+                service.identity_providers.configure(&declared.issuers);
+                return Ok(revision);
+            }
         }
     }
     Err(StoreError::Stale.into())
@@ -101,7 +105,7 @@ impl Work<'_> {
         let ids = self.ids();
         let mut problems = self.taken();
         let mut declaration = Declaration {
-            issuers: self.declared.issuers.clone(),
+            issuers: self.declared.issuers.iter().map(|config| config.issuer.clone()).collect(),
             administrators: self.administrators(),
             servers: self.servers(&ids),
             policies: self.policies(&ids, &mut problems),

@@ -22,6 +22,9 @@ const RENEW_INTERVAL: Duration = Duration::from_secs(1);
 /// How often links, sessions and flows that are over are forgotten.
 const SWEEP_INTERVAL: Duration = Duration::from_mins(10);
 
+/// How late a signing key is made or forgotten at most.
+const SIGNING_KEY_INTERVAL: Duration = Duration::from_mins(1);
+
 /// How often old changes are forgotten, and how many are kept: a filter that is further behind starts over.
 const PRUNE_INTERVAL: Duration = Duration::from_hours(1);
 const KEPT_CHANGES: u64 = 100_000;
@@ -33,7 +36,7 @@ pub(crate) async fn look_for_commits(service: &Service) {
     }
 }
 
-/// Writes when keys were used, and once more at the end.
+/// Writes when keys and sign-ins were used, and once more at the end.
 pub(crate) async fn write_key_uses(service: &Service) {
     while pause(service, WRITE_INTERVAL).await {
         report(write_once(service).await);
@@ -43,14 +46,20 @@ pub(crate) async fn write_key_uses(service: &Service) {
 
 async fn write_once(service: &Service) -> Result<(), StoreError> {
     let uses = service.key_use.take();
-    if uses.is_empty() {
-        return Ok(());
-    }
-    let outcome = service.store.record_key_uses(&uses).await;
-    if outcome.is_err() {
+    if !uses.is_empty()
+        && let Err(error) = service.store.record_key_uses(&uses).await
+    {
         service.key_use.put_back(uses);
+        return Err(error);
     }
-    outcome
+    let uses = service.session_use.take();
+    if !uses.is_empty()
+        && let Err(error) = service.store.record_session_uses(&uses).await
+    {
+        service.session_use.put_back(uses);
+        return Err(error);
+    }
+    Ok(())
 }
 
 /// Renews connections ahead of expiry, and commits renewed tokens that could not be committed before.
@@ -64,6 +73,14 @@ pub(crate) async fn renew_connections(service: &Service) {
 pub(crate) async fn sweep_browsers(service: &Service) {
     while pause(service, SWEEP_INTERVAL).await {
         report(service.store.sweep_browsers(service.clock.now()).await);
+        report(service.store.sweep_authorizations(service.clock.now()).await);
+    }
+}
+
+/// Makes the next signing key when it is due, and forgets old ones.
+pub(crate) async fn keep_signing_keys(service: &Service) {
+    while pause(service, SIGNING_KEY_INTERVAL).await {
+        report(service.keep_signing_keys().await);
     }
 }
 
@@ -79,7 +96,7 @@ async fn prune(service: &Service) -> Result<(), StoreError> {
 }
 
 /// Waits; `false` if the service is to stop instead.
-async fn pause(service: &Service, interval: Duration) -> bool {
+pub(crate) async fn pause(service: &Service, interval: Duration) -> bool {
     tokio::select! {
         () = service.shutdown.requested() => false,
         () = sleep(interval) => true,

@@ -2,21 +2,26 @@
 
 use std::time::Duration;
 
-use portcullis_wire::lease::{ConnectRequired, DenyReason, Lease, LeaseReply, LeaseRequest};
+use portcullis_wire::lease::{CallerProof, ConnectRequired, DenyReason, Lease, LeaseReply, LeaseRequest};
 
 use crate::broker::{Credential, NoCredential};
 use crate::clock::Timestamp;
 use crate::domain::connection::{ConnectionId, ReauthReason};
 use crate::domain::ids::MemberId;
-use crate::domain::people::{Identity, MemberRole};
+use crate::domain::people::MemberRole;
 use crate::domain::resolve::{Grant, Resolution, resolve};
+use crate::domain::resource::ResourcePath;
 use crate::http::error::error_chain;
+use crate::identity_provider::Introspected;
 use crate::state::Service;
 use crate::store::{Actor, NewMember, StoreError};
 use crate::unconnected::Handle;
 
 /// When to ask again after the store failed.
 const RETRY_AFTER_MS: u64 = 1_000;
+
+/// How long an issuer may take over its word about a token, where the request does not say how long it waits.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// For requests that are on their way when the filter's use of a handle ends.
 const HANDLE_GRACE: Duration = Duration::from_mins(1);
@@ -36,11 +41,11 @@ impl Service {
     async fn decide(&self, request: &LeaseRequest) -> Result<LeaseReply, StoreError> {
         let now = self.clock.now();
         let resolution = match self.resolve(request, now).await? {
-            Resolution::Provision { workspace, identity } => {
+            Resolution::Provision { workspace, identity, name } => {
                 let member = NewMember {
                     id: MemberId::new(&*self.entropy),
                     workspace,
-                    name: first_name(&identity),
+                    name,
                     identity,
                     role: MemberRole::Member,
                 };
@@ -57,8 +62,11 @@ impl Service {
         Ok(match resolution {
             Resolution::Granted(grant) => self.grant(*grant, request, now).await,
             Resolution::Denied(reason) => LeaseReply::Denied { reason },
-            // A member deleted between provisioning and reading again; the filter's next request settles it.
-            Resolution::Provision { .. } => LeaseReply::Unavailable { retry_after_ms: RETRY_AFTER_MS },
+            Resolution::Pending => LeaseReply::Renewing,
+            // The second: a member deleted between provisioning and reading again; the filter's next request settles it.
+            Resolution::Unavailable | Resolution::Provision { .. } => {
+                LeaseReply::Unavailable { retry_after_ms: RETRY_AFTER_MS }
+            }
         })
     }
 
@@ -67,12 +75,37 @@ impl Service {
         request: &LeaseRequest,
         now: Timestamp,
     ) -> Result<Resolution, StoreError> {
-        Ok(resolve(request, &self.store.lease_facts(request).await?, now))
+        if let CallerProof::Opaque { token } = &request.proof {
+            let patience = request.wait_ms.map_or(PATIENCE, Duration::from_millis);
+            let (proof, until) = match self.introspect(token, patience).await? {
+                Introspected::Good { proof, until } => (proof, until),
+                Introspected::NotGood => return Ok(Resolution::Denied(DenyReason::UnknownCredential)),
+                Introspected::Slow => return Ok(Resolution::Pending),
+                Introspected::Unavailable => return Ok(Resolution::Unavailable),
+            };
+            let request = LeaseRequest { proof, ..request.clone() };
+            return Ok(self.resolve_proven(&request, now).await?.by_introspection(until));
+        }
+        self.resolve_proven(request, now).await
+    }
+
+    async fn resolve_proven(&self, request: &LeaseRequest, now: Timestamp) -> Result<Resolution, StoreError> {
+        let facts = self.store.lease_facts(request).await?;
+        Ok(resolve(request, &facts, &self.resource_of(request), now))
+    }
+
+    /// The URL of the path that was called (RFC 8707).
+    fn resource_of(&self, request: &LeaseRequest) -> String {
+        let (workspace, server) = (request.workspace.clone(), request.server.clone());
+        ResourcePath { workspace, server }.url(&self.settings.public_url)
     }
 
     async fn grant(&self, grant: Grant, request: &LeaseRequest, now: Timestamp) -> LeaseReply {
         if let Some(key) = &grant.caller.key_id {
             self.key_use.note(key.as_str().into(), now);
+        }
+        if let Some(session) = &grant.caller.session_id {
+            self.session_use.note(session.as_str().into(), now);
         }
         let denied = |reason| LeaseReply::Denied { reason };
         let (rejected, wait) = (request.rejected.as_ref(), request.wait_ms.map(Duration::from_millis));
@@ -155,11 +188,6 @@ impl Service {
             revision: grant.revision.0,
         }))
     }
-}
-
-/// A member made on first use is called by its subject until somebody gives it a name.
-fn first_name(identity: &Identity) -> String {
-    identity.subject.clone()
 }
 
 /// Until the credential expires, at most `longest`.

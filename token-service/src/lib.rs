@@ -14,6 +14,7 @@
 //! - [`broker`]: a usable credential for a caller and a server, whatever it takes.
 //! - [`connect`]: how a member gets a connection: the link, and the way through the provider.
 //! - [`company`]: signing in at the company's OpenID Connect provider.
+//! - [`authorization_server`]: signing MCP clients in.
 //! - [`watch_hub`], [`key_use`], [`shutdown`]: what a running service keeps in memory.
 //! - [`state`]: all of these together, as handlers share them.
 //! - [`lease`]: deciding on a lease.
@@ -27,6 +28,7 @@
 
 pub mod app;
 pub mod apply;
+pub mod authorization_server;
 pub mod broker;
 pub mod check_server;
 pub mod clock;
@@ -37,6 +39,7 @@ pub mod credentials;
 pub mod domain;
 pub mod egress;
 pub mod http;
+pub mod identity_provider;
 mod jobs;
 pub mod key_use;
 pub mod lease;

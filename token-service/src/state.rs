@@ -3,13 +3,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::authorization_server::{AuthorizationSettings, ClientDocuments};
 use crate::broker::Broker;
 use crate::clock::{Clock, Entropy};
 use crate::company::Company;
 use crate::connect::ConnectLinks;
 use crate::egress::EgressClient;
 use crate::http::error::ApiError;
-use crate::key_use::KeyUse;
+use crate::identity_provider::IdentityProviders;
+use crate::key_use::{KeyUse, SessionUse};
 use crate::shutdown::Shutdown;
 use crate::store::{Store, StoreError};
 use crate::unconnected::Work;
@@ -25,16 +27,19 @@ pub struct Service {
     pub vault: Arc<Vault>,
     pub watch_hub: WatchHub,
     pub key_use: KeyUse,
+    pub session_use: SessionUse,
     pub clock: Arc<dyn Clock>,
     pub entropy: Arc<dyn Entropy>,
     pub admin_token: AdminToken,
     pub shutdown: Shutdown,
     pub egress: Arc<EgressClient>,
     pub broker: Arc<Broker>,
+    pub identity_providers: IdentityProviders,
     pub links: ConnectLinks,
     pub unconnected: Work,
     /// Where people sign in, if it is at the company's provider.
     pub company: Option<Company>,
+    pub client_documents: ClientDocuments,
     pub settings: Settings,
 }
 
@@ -57,6 +62,8 @@ pub struct Settings {
     pub admin_url: String,
     /// The admin token is good also when there is an owner who can sign in.
     pub admin_token_always: bool,
+    /// How MCP clients sign in.
+    pub authorization: AuthorizationSettings,
     /// The second part of new API keys, such as `live`.
     pub key_environment: String,
     /// Where the objects that are read-only here are declared, as told to people.

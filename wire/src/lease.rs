@@ -239,7 +239,9 @@ pub enum DenyReason {
     ExpiredCredential,
     /// Switched off by an administrator.
     DisabledCredential,
-    /// The token is good, but not for this server: its audience or its claims are not what the server's rules ask for.
+    /// The token is good, but for another audience than this server's rules ask for.
+    WrongAudience,
+    /// The token is good, but its claims are not what this server's rules ask for.
     NotForThisServer,
     /// The credential belongs to another workspace than the path names.
     WrongWorkspace,

@@ -50,8 +50,17 @@ pub struct LeaseKey {
     pub credential: Digest,
     /// From the path, if it names one.
     pub workspace: Option<Slug>,
+    pub server: ServerKey,
+}
+
+/// Which server a lease is asked for.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum ServerKey {
     /// The registry's id of the server that the path names now: a slug may name another one tomorrow.
-    pub server_id: String,
+    Listed(String),
+    /// The registry has no server of this name. The token-service is asked all the same, for what it says of the
+    /// credential: a stranger must not see which names exist. Nothing is ever granted.
+    Unlisted(Slug),
 }
 
 /// What is known about a [`LeaseKey`].
@@ -151,8 +160,9 @@ impl LeaseCache {
         received_ms: u64,
     ) -> Result<Access, Refused> {
         let access = access.into();
+        let right_server = matches!(&key.server, ServerKey::Listed(id) if id == access.server_id());
         let right_workspace = key.workspace.as_ref().is_none_or(|slug| *slug == access.workspace().slug);
-        if access.server_id() != key.server_id || !right_workspace {
+        if !right_server || !right_workspace {
             return Err(Refused::Mismatched);
         }
         if self.is_outdated(&access) {

@@ -27,6 +27,8 @@ pub struct AllowedSources {
 pub enum SourceFault {
     Host,
     Origin,
+    /// The credential may not be used from the client's address.
+    Address,
 }
 
 impl SourceFault {
@@ -34,7 +36,7 @@ impl SourceFault {
         match self {
             // Misdirected Request (RFC 9110, 15.5.20).
             Self::Host => 421,
-            Self::Origin => 403,
+            Self::Origin | Self::Address => 403,
         }
     }
 
@@ -43,6 +45,7 @@ impl SourceFault {
         match self {
             Self::Host => "host_not_allowed",
             Self::Origin => "origin_not_allowed",
+            Self::Address => "source_not_allowed",
         }
     }
 }
@@ -58,14 +61,18 @@ impl fmt::Display for SourceFault {
                 "Pages of this origin may not call this gateway. Have its operator add the origin to \
                  allowed_origins."
             }
+            Self::Address => {
+                "This credential may not be used from your network address. Use it from where it was made for, or ask an \
+                 administrator to change its networks."
+            }
         })
     }
 }
 
 impl AllowedSources {
     /// Judges the header map: exactly one allowed host (Envoy joins several with commas, which no host contains), and
-    /// no `Origin` or exactly one allowed. The opaque origin `null` is never allowed.
-    pub fn judge(&self, headers: &[(Vec<u8>, Vec<u8>)]) -> Result<(), SourceFault> {
+    /// no `Origin` or exactly one allowed, which is returned. The opaque origin `null` is never allowed.
+    pub fn judge(&self, headers: &[(Vec<u8>, Vec<u8>)]) -> Result<Option<&str>, SourceFault> {
         let mut authorities = headers.iter().filter(|(name, _)| name == b":authority" || name == b"host");
         let (Some((_, authority)), None) = (authorities.next(), authorities.next()) else {
             return Err(SourceFault::Host);
@@ -76,14 +83,15 @@ impl AllowedSources {
         }
         let mut origins = headers.iter().filter(|(name, _)| name == b"origin");
         match (origins.next(), origins.next()) {
-            (None, _) => Ok(()),
-            (Some((_, origin)), None) if self.admits_origin(origin) => Ok(()),
+            (None, _) => Ok(None),
+            (Some((_, origin)), None) => self.allowed_origin(origin).map(Some).ok_or(SourceFault::Origin),
             _ => Err(SourceFault::Origin),
         }
     }
 
-    fn admits_origin(&self, origin: &[u8]) -> bool {
-        origin != b"null" && self.origins.iter().any(|allowed| allowed.as_bytes() == origin)
+    fn allowed_origin(&self, origin: &[u8]) -> Option<&str> {
+        let allowed = self.origins.iter().find(|allowed| allowed.as_bytes() == origin);
+        allowed.map(String::as_str).filter(|origin| *origin != "null")
     }
 }
 
@@ -145,7 +153,7 @@ mod tests {
             .iter()
             .map(|(name, value)| (name.as_bytes().to_vec(), value.as_bytes().to_vec()))
             .collect();
-        sources.judge(&headers)
+        sources.judge(&headers).map(|_| ())
     }
 
     #[test]
@@ -188,6 +196,15 @@ mod tests {
         ] {
             assert_eq!(judge(&sources, &[(":authority", bad)]), Err(SourceFault::Host), "{bad:?}");
         }
+    }
+
+    #[test]
+    fn the_origin_is_told() {
+        let sources = sources(&["gw.example"], &["https://app.example"]);
+        let mut headers = vec![(b":authority".to_vec(), b"gw.example".to_vec())];
+        assert_eq!(sources.judge(&headers), Ok(None));
+        headers.push((b"origin".to_vec(), b"https://app.example".to_vec()));
+        assert_eq!(sources.judge(&headers), Ok(Some("https://app.example")));
     }
 
     #[test]

@@ -34,6 +34,12 @@ pub fn resource_url(public_url: &str, route: &Route) -> String {
     format!("{public_url}{route}")
 }
 
+/// Where a client finds out how to get a token for a route: its protected resource metadata (RFC 9728, section 3.1). They
+/// are there for every route, so that the address says nothing of what exists.
+pub fn metadata_url(public_url: &str, route: &Route) -> String {
+    format!("{public_url}/.well-known/oauth-protected-resource{route}")
+}
+
 /// Writes the path.
 impl fmt::Display for Route {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -62,6 +68,8 @@ mod tests {
             assert_eq!(route.workspace.as_ref().map(Slug::as_str), workspace);
             assert_eq!(route.server.as_str(), server);
             assert_eq!(resource_url("https://gw.example", &route), url);
+            let metadata = url.replace(".example/", ".example/.well-known/oauth-protected-resource/");
+            assert_eq!(metadata_url("https://gw.example", &route), metadata);
         }
     }
 

@@ -17,12 +17,14 @@ pub struct Registry {
     servers: HashMap<Slug, Rc<ServerEntry>>,
     issuers: HashMap<String, Issuer>,
     issuers_digest: Digest,
+    accepts_opaque_tokens: bool,
 }
 
 /// An issuer whose settings and keys are well-formed.
 #[derive(Clone, Debug)]
 pub struct Issuer {
-    entry: IssuerEntry,
+    /// Without its keys.
+    entry: Rc<IssuerEntry>,
     settings: Digest,
     keys: Vec<Rc<Key>>,
 }
@@ -79,7 +81,8 @@ impl Registry {
         }
         let parts: Vec<&[u8]> = digests.iter().map(|digest| digest.as_bytes().as_slice()).collect();
         let issuers_digest = Digest::of("issuers", &parts);
-        (Self { revision, servers, issuers, issuers_digest }, left_out)
+        let accepts_opaque_tokens = wire.accepts_opaque_tokens;
+        (Self { revision, servers, issuers, issuers_digest, accepts_opaque_tokens }, left_out)
     }
 
     /// The cursor of the watch reply that brought it.
@@ -101,12 +104,17 @@ impl Registry {
     pub fn issuers_digest(&self) -> Digest {
         self.issuers_digest
     }
+
+    /// Whether a bearer token that is no JWT may be one that an issuer can be asked about.
+    pub fn accepts_opaque_tokens(&self) -> bool {
+        self.accepts_opaque_tokens
+    }
 }
 
 impl Issuer {
-    fn compile(entry: IssuerEntry, left_out: &mut Vec<LeftOut>) -> Self {
+    fn compile(mut entry: IssuerEntry, left_out: &mut Vec<LeftOut>) -> Self {
         let mut keys: Vec<Rc<Key>> = Vec::new();
-        for (index, wire) in entry.keys.iter().enumerate() {
+        for (index, wire) in std::mem::take(&mut entry.keys).iter().enumerate() {
             let fault = match Key::compile(wire) {
                 Ok(key) if keys.iter().any(|other| other.same_name(&key)) => {
                     Some("another key of its algorithm has its id")
@@ -121,19 +129,17 @@ impl Issuer {
                 left_out.push(LeftOut { entry: format!("issuer {}, key {index}", entry.issuer), why });
             }
         }
-        let claim = entry.workspace_claim.as_deref();
-        let flags = [u8::from(entry.require_at_jwt), u8::from(claim.is_some())];
-        let mut parts = vec![entry.issuer.as_bytes(), &flags, claim.unwrap_or_default().as_bytes()];
-        parts.extend(entry.audiences.iter().map(String::as_bytes));
-        let settings = Digest::of("issuer", &parts);
-        Self { entry, settings, keys }
+        // As JSON, so that no setting can be forgotten. A plain struct of strings and numbers: it cannot fail.
+        let settings = Digest::of("issuer", &[&serde_json::to_vec(&entry).unwrap_or_default()]);
+        Self { entry: Rc::new(entry), settings, keys }
     }
 
-    pub fn entry(&self) -> &IssuerEntry {
+    /// All settings, without the keys.
+    pub fn entry(&self) -> &Rc<IssuerEntry> {
         &self.entry
     }
 
-    /// Of everything but the keys.
+    /// Of [`Self::entry`].
     pub fn settings(&self) -> Digest {
         self.settings
     }

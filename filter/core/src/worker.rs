@@ -10,14 +10,12 @@ mod landing;
 use std::collections::HashMap;
 use std::rc::Rc;
 
-use portcullis_wire::lease::CallerProof;
-
 pub use self::asking::{Asked, LeaseState, StreamCall};
 use self::calls::Calls;
 use self::landing::Landing;
 use crate::config::Config;
 use crate::exchange::Surroundings;
-use crate::identity::{Credential, Expectations, Fault, Presented, VerifiedTokens};
+use crate::identity::{Credential, Expectations, Fault, Identity, Presented, VerifiedTokens};
 use crate::leases::{Flights, LeaseCache};
 use crate::memory::Budget;
 use crate::registry::Registry;
@@ -217,22 +215,18 @@ impl Worker {
         }
     }
 
-    /// Verifies a credential as far as that can be done here; the proof is for the token-service.
+    /// Verifies a credential as far as that can be done here.
     pub fn identify(
         &mut self,
         credential: &Credential,
         registry: &Registry,
         resource: &str,
         around: &Surroundings<'_>,
-    ) -> Result<CallerProof, Fault> {
-        let token = match &credential.presented {
-            Presented::ApiKey(key) => {
-                return Ok(CallerProof::ApiKey { id: key.id.clone(), digest: key.digest });
-            }
-            Presented::Jwt(token) => token,
-        };
+    ) -> Result<Identity, Fault> {
+        let Presented::Token(token) = &credential.presented else { return Ok(Identity::ApiKey) };
         let expected = Expectations { registry, resource, now_ms: self.watch.service_time_ms(around.now_ms) };
-        self.verified.verify(token, credential.digest, &expected, around.verifier).map(|token| token.proof())
+        let identity = self.verified.verify(token, credential.digest, &expected, around.verifier)?;
+        identity.judge_scope().map(|()| identity)
     }
 
     /// The stream is over. A call that it shares goes on for the others, and for the cache; one of its own is not waited

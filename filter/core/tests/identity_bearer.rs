@@ -32,7 +32,7 @@ fn an_api_key_is_found_in_both_headers_and_known_by_the_same_digest() {
 fn the_scheme_has_no_case_and_anything_else_is_a_token() {
     for value in ["Bearer abc", "bearer abc", "BEARER abc", "bEaReR abc"] {
         let found = find(&headers(&[("authorization", value)])).expect("found");
-        assert_eq!(found.presented, Presented::Jwt(SecretText::new("abc".into())), "{value}");
+        assert_eq!(found.presented, Presented::Token(SecretText::new("abc".into())), "{value}");
         assert!(!format!("{found:?}").contains("abc"), "a credential is never printed");
     }
 }
@@ -111,7 +111,7 @@ fn misspelt_api_keys_are_refused_without_asking_anybody() {
     assert_eq!(fault(&[("x-portcullis-api-key", &format!("Bearer {key}"))]), Fault::MalformedCredential);
 }
 
-const ALL: [Fault; 21] = [
+const ALL: [Fault; 22] = [
     Fault::NoCredential,
     Fault::UnsupportedScheme,
     Fault::SeveralCredentials,
@@ -132,26 +132,36 @@ const ALL: [Fault; 21] = [
     Fault::BadSignature,
     Fault::Unknown,
     Fault::Disabled,
+    Fault::InsufficientScope,
     Fault::Busy,
 ];
 
 #[wasm_bindgen_test(unsupported = test)]
 fn challenges() {
-    assert_eq!(Fault::NoCredential.challenge(None).as_deref(), Some(r#"Bearer realm="portcullis""#));
+    let metadata = "https://gw.example/.well-known/oauth-protected-resource/a/mcp";
+    let start =
+        format!(r#"Bearer realm="portcullis", resource_metadata="{metadata}", scope="mcp:read mcp:write""#);
     assert_eq!(
-        Fault::Expired
-            .challenge(Some("https://gw.example/.well-known/oauth-protected-resource/a/mcp"))
-            .as_deref(),
-        Some(
-            "Bearer realm=\"portcullis\", \
-             resource_metadata=\"https://gw.example/.well-known/oauth-protected-resource/a/mcp\", \
-             error=\"invalid_token\", \
-             error_description=\"This credential has expired: refresh the token, sign in again, or ask for a new key.\""
-        )
+        Fault::NoCredential.challenge(metadata),
+        Some(start.clone()),
+        "nothing was shown that could be wrong"
     );
-    let several = Fault::SeveralCredentials.challenge(None).expect("challenge");
-    assert!(several.contains("error=\"invalid_request\""), "{several}");
-    assert_eq!((Fault::Busy.challenge(None), Fault::Busy.retry_after_seconds()), (None, Some(1)));
+    assert_eq!(
+        Fault::Expired.challenge(metadata),
+        Some(format!(
+            "{start}, error=\"invalid_token\", error_description=\"This credential has expired: refresh the token, sign \
+             in again, or ask for a new key.\""
+        ))
+    );
+    for (fault, error) in [
+        (Fault::SeveralCredentials, "invalid_request"),
+        (Fault::Unknown, "invalid_token"),
+        (Fault::InsufficientScope, "insufficient_scope"),
+    ] {
+        let challenge = fault.challenge(metadata).expect("a challenge");
+        assert!(challenge.starts_with(&format!("{start}, error=\"{error}\", ")), "{challenge}");
+    }
+    assert_eq!((Fault::Busy.challenge(metadata), Fault::Busy.retry_after_seconds()), (None, Some(1)));
 }
 
 #[wasm_bindgen_test(unsupported = test)]
@@ -165,6 +175,6 @@ fn every_fault_can_stand_in_a_challenge_and_in_the_access_log() {
         let reason = fault.reason();
         assert!(reason.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_'), "{reason}");
         assert!(reasons.insert(reason), "{reason} stands for one fault");
-        assert!(matches!(fault.status(), 400 | 401 | 503));
+        assert!(matches!(fault.status(), 400 | 401 | 403 | 503));
     }
 }

@@ -8,7 +8,7 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use jwt_simple::prelude::*;
 use portcullis_filter_core::exchange::SignatureVerifier;
 use portcullis_filter_core::identity::bearer::find;
-use portcullis_filter_core::identity::{Expectations, Fault, Presented, VerifiedTokens};
+use portcullis_filter_core::identity::{Expectations, Fault, Identity, Presented, VerifiedTokens};
 use portcullis_filter_core::registry::Registry;
 use portcullis_wire::watch::{self, Algorithm, IssuerEntry, VerificationKey};
 use proptest::prelude::*;
@@ -94,10 +94,13 @@ impl SignatureVerifier for Real {
 fn verdict(token: &str, registry: &Registry) -> Result<String, Fault> {
     let headers = vec![(b"authorization".to_vec(), format!("Bearer {token}").into_bytes())];
     let credential = find(&headers)?;
-    let Presented::Jwt(text) = &credential.presented else { panic!("a token") };
+    let Presented::Token(text) = &credential.presented else { panic!("a token") };
     let expected = Expectations { registry, resource: RESOURCE, now_ms: NOW * 1_000 };
     let mut tokens = VerifiedTokens::new(10, 50);
-    tokens.verify(text, credential.digest, &expected, &Real).map(|token| token.subject.clone())
+    match tokens.verify(text, credential.digest, &expected, &Real)? {
+        Identity::Verified(token) => Ok(token.subject.clone()),
+        other => panic!("verified here, not {other:?}"),
+    }
 }
 
 fn tokens() -> Vec<(&'static str, String)> {

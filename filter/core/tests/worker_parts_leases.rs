@@ -1,7 +1,7 @@
 //! Leases: how long they live, what ends them early, and that nobody ever gets another's.
 
 use portcullis_filter_core::leases::{
-    Access, DENIAL_TTL_MS, Known, LeaseCache, LeaseKey, MAX_LEASE_TTL_MS, Refused, UpstreamSession,
+    Access, DENIAL_TTL_MS, Known, LeaseCache, LeaseKey, MAX_LEASE_TTL_MS, Refused, ServerKey, UpstreamSession,
 };
 use portcullis_wire::digest::Digest;
 use portcullis_wire::lease::{
@@ -24,7 +24,7 @@ fn key(credential: &str, server: &str) -> LeaseKey {
     LeaseKey {
         credential: Digest::of("credential", &[credential.as_bytes()]),
         workspace: None,
-        server_id: server.into(),
+        server: ServerKey::Listed(server.into()),
     }
 }
 
@@ -125,6 +125,10 @@ fn an_answer_to_another_question_is_refused() {
     assert_eq!(cache.grant(key("a", "s1"), lease("a", "s2", 5), NOW), Err(Refused::Mismatched));
     let other_workspace = LeaseKey { workspace: Some(slug("sales")), ..key("a", "s1") };
     assert_eq!(cache.grant(other_workspace, lease("a", "s1", 5), NOW), Err(Refused::Mismatched));
+    for name in ["s1", "other"] {
+        let unlisted = LeaseKey { server: ServerKey::Unlisted(slug(name)), ..key("a", "s1") };
+        assert_eq!(cache.grant(unlisted, lease("a", "s1", 5), NOW), Err(Refused::Mismatched));
+    }
     let same_workspace = LeaseKey { workspace: Some(slug("core")), ..key("a", "s1") };
     assert!(cache.grant(same_workspace, lease("a", "s1", 5), NOW).is_ok());
     assert_eq!(cache.len(), 1);

@@ -139,11 +139,16 @@ fn the_digest_of_the_issuers_changes_with_anything_of_theirs_and_nothing_else() 
     let digest = |servers, issuers| compile(servers, issuers).0.issuers_digest();
     let before = digest(vec![], vec![plain()]);
     assert_eq!(before, digest(vec![server("s1", "a", "mcp.example", "/")], vec![plain()]));
-    let edits: [fn(&mut IssuerEntry); 7] = [
+    let edits: [fn(&mut IssuerEntry); 12] = [
         |issuer| issuer.issuer = "j".into(),
         |issuer| issuer.audiences = vec!["a".into()],
         |issuer| issuer.require_at_jwt = true,
         |issuer| issuer.workspace_claim = Some(String::new()),
+        |issuer| issuer.claims = vec!["groups".into()],
+        |issuer| issuer.accepts_resource = true,
+        |issuer| issuer.clock_tolerance = Some(30),
+        |issuer| issuer.introspected = true,
+        |issuer| issuer.gateway = true,
         |issuer| issuer.keys[0].key_id = None,
         |issuer| issuer.keys[0] = key(Some("k"), Algorithm::EdDsa, 2),
         |issuer| issuer.keys.clear(),

@@ -2,11 +2,12 @@
 
 use crate::fake_host::{self as host, CONTINUE, Event, Host};
 use crate::gateway::{
-    CLUSTER, ROOT, answer_watch, api_key, configuration, events, grant, marked, post_headers, tool_call,
+    CLUSTER, ROOT, answer_watch, api_key, configuration, events, grant_within, marked, post_headers,
+    tool_call,
 };
 use serde_json::json;
 
-const FUNCTIONS: [&str; 14] = [
+const FUNCTIONS: [&str; 15] = [
     "proxy_log",
     "proxy_get_log_level",
     "proxy_get_current_time_nanoseconds",
@@ -19,6 +20,7 @@ const FUNCTIONS: [&str; 14] = [
     "proxy_continue_stream",
     "proxy_close_stream",
     "proxy_send_local_response",
+    "proxy_get_property",
     "proxy_set_property",
     "proxy_call_foreign_function",
 ];
@@ -40,7 +42,7 @@ fn live(stage: u32, fault: fn(&mut Host, u32), status: u32) -> Vec<(u32, bool)> 
     let answer_calls = || {
         for call in host::with(|host| host.calls.clone()) {
             match call.header(":path") {
-                "/v1/leases" => grant(&call),
+                "/v1/leases" => grant_within(&call, &json!({"sources": ["192.0.2.0/24"]})),
                 "/mcp" => {
                     host::answer(&call, Some(marked(&json!({"jsonrpc": "2.0", "id": 7, "result": {}}))));
                 }
@@ -49,6 +51,7 @@ fn live(stage: u32, fault: fn(&mut Host, u32), status: u32) -> Vec<(u32, bool)> 
         }
     };
     portcullis_filter::start();
+    host::with(|host| host.source_address = Some(b"192.0.2.7:40000".to_vec()));
     host::create_root(ROOT);
     at(0);
     host::configure(ROOT, &configuration(CLUSTER));
@@ -147,7 +150,7 @@ macro_rules! every_status {
     };
 }
 
-every_status!(0 1 2 3 4 5 6 7 8 9 10 11 12 13);
+every_status!(0 1 2 3 4 5 6 7 8 9 10 11 12 13 14);
 
 #[test]
 fn calls_may_be_refused() {

@@ -84,6 +84,11 @@ pub(crate) fn answer_watch(call: &Call) {
 
 /// Grants the lease that a call asks for, a renewed one if it asks for that. Tools named `forbidden` are denied.
 pub(crate) fn grant(call: &Call) {
+    grant_within(call, &json!({}));
+}
+
+/// Grants a lease with these limits.
+pub(crate) fn grant_within(call: &Call, limits: &Value) {
     let is_renewal = call.body.windows(8).any(|part| part == b"rejected");
     let generation: u64 = if is_renewal { 2 } else { 1 };
     host::answer(
@@ -94,6 +99,7 @@ pub(crate) fn grant(call: &Call) {
             "workspace": {"id": "workspace-1", "slug": "core"},
             "server_id": "server-1",
             "policy": {"levels": [{"level": "workspace", "tools": {"deny": ["forbidden"]}}]},
+            "limits": limits,
             "connection_id": "connection-1",
             "credential_generation": generation,
             "credential_headers": [{"name": "authorization", "value": "Bearer upstream"}],

@@ -2,9 +2,10 @@
 
 use crate::fake_host::{self as host, CONTINUE, Event, PAUSE};
 use crate::gateway::{
-    FAST, INITIALIZE, ROOT, SLOW, api_key, events, grant, let_go, post, post_headers, ready, replies,
-    take_call, tick_period, tool_call, warm,
+    FAST, INITIALIZE, ROOT, SLOW, api_key, events, grant, grant_within, let_go, post, post_headers, ready,
+    replies, start, take_call, tick_period, tool_call, warm,
 };
+use serde_json::json;
 
 #[test]
 fn a_request_waits_for_its_lease_and_goes_on_with_new_headers() {
@@ -99,6 +100,70 @@ fn a_denied_call_is_answered_and_recorded() {
     let state = host::with(|host| std::mem::take(&mut host.stream(11).filter_state));
     assert_eq!(state.get("portcullis.decision").map(String::as_str), Some("deny"), "{state:?}");
     assert_eq!(state.get("portcullis.name").map(String::as_str), Some("forbidden"), "{state:?}");
+}
+
+/// A stream whose lease, which is granted while it waits, is good in one network only.
+fn from(source: Option<&[u8]>) -> (Vec<(u32, String)>, u32) {
+    ready();
+    host::with(|host| host.source_address = source.map(<[u8]>::to_vec));
+    assert_eq!(post(10, &tool_call("echo")), PAUSE);
+    host::tick(ROOT);
+    grant_within(&take_call("/v1/leases"), &json!({"sources": ["192.0.2.0/24"]}));
+    (replies(10), host::with(|host| host.source_asked))
+}
+
+#[test]
+fn the_host_is_asked_for_the_address_of_the_stream_that_needs_it() {
+    assert_eq!(from(Some(b"192.0.2.7:40000")), (vec![], 1));
+    assert!(events(10).contains(&Event::Continue), "{:?}", events(10));
+    // The lease is cached, and the next client may be elsewhere.
+    host::with(|host| host.source_address = Some(b"203.0.113.7:40000".to_vec()));
+    host::create_stream(11, ROOT);
+    assert_eq!(host::request_headers(11, post_headers(), false), PAUSE);
+    assert_eq!(replies(11), [(403, "portcullis_source_not_allowed".to_owned())]);
+}
+
+#[test]
+fn without_an_address_there_is_no_network() {
+    for source in [None, Some(b"".as_slice()), Some(b"\xff"), Some(b"192.0.2.7"), Some(b"pipe")] {
+        let source = source.map(<[u8]>::to_vec);
+        // A thread of its own is a VM of its own.
+        let told = std::thread::spawn(move || (from(source.as_deref()).0, source)).join().expect("no panic");
+        let admitted = told.1.as_deref() == Some(b"192.0.2.7");
+        assert_eq!(
+            told.0.iter().map(|(status, _)| *status).collect::<Vec<_>>(),
+            [403].repeat(usize::from(!admitted))
+        );
+    }
+}
+
+#[test]
+fn a_lease_for_every_network_asks_for_no_address() {
+    warm();
+    let_go(11);
+    assert_eq!(host::with(|host| host.source_asked), 0);
+}
+
+#[test]
+fn a_preflight_is_answered_without_a_body() {
+    start();
+    host::create_stream(10, ROOT);
+    let headers = [
+        (":method", "OPTIONS"),
+        (":scheme", "https"),
+        (":authority", "gateway.example"),
+        (":path", "/demo/mcp"),
+        ("origin", "https://gateway.example"),
+        ("access-control-request-method", "POST"),
+    ];
+    assert_eq!(host::request_headers(10, host::headers(&headers), true), PAUSE);
+    let events = events(10);
+    let [Event::Reply { status: 204, headers, body, details }] = events.as_slice() else {
+        panic!("{events:?}")
+    };
+    assert_eq!((body.len(), details.as_str()), (0, "portcullis_preflight"));
+    let allowed = (b"access-control-allow-origin".to_vec(), b"https://gateway.example".to_vec());
+    assert!(headers.contains(&allowed), "{headers:?}");
 }
 
 #[test]

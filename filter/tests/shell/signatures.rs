@@ -221,3 +221,39 @@ fn a_key_of_another_shape_verifies_nothing() {
         .expect("passes");
     }
 }
+
+/// The order of the base point of Ed25519, little endian.
+const ORDER: [u8; 32] = [
+    0xed, 0xd3, 0xf5, 0x5c, 0x1a, 0x63, 0x12, 0x58, 0xd6, 0x9c, 0xf7, 0xa2, 0xde, 0xf9, 0xde, 0x14, 0, 0, 0,
+    0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x10,
+];
+
+#[test]
+fn a_signature_of_ed25519_has_one_spelling() {
+    let pair = Ed25519KeyPair::generate();
+    trust("EdDSA", &pair.public_key().to_der());
+    let token = pair.sign(claims()).expect("signs");
+    let (text, signature) = token.rsplit_once('.').expect("three parts");
+    let mut signature = URL_SAFE_NO_PAD.decode(signature).expect("Base64");
+    let mut carry = 0_u16;
+    for (digit, order) in signature[32..].iter_mut().zip(ORDER) {
+        carry += u16::from(*digit) + u16::from(order);
+        *digit = carry.to_le_bytes()[0];
+        carry >>= 8;
+    }
+    assert_eq!(carry, 0, "still 32 bytes");
+    assert!(!accepted(11, &format!("{text}.{}", URL_SAFE_NO_PAD.encode(signature))));
+    assert!(accepted(12, &token));
+}
+
+#[test]
+fn an_ed25519_key_of_small_order_verifies_nothing() {
+    let identity: [u8; 32] = std::array::from_fn(|index| u8::from(index == 0));
+    let spki = [b"\x30\x2A\x30\x05\x06\x03\x2B\x65\x70\x03\x21\x00".as_slice(), &identity].concat();
+    trust("EdDSA", &spki);
+    let token = Ed25519KeyPair::generate().sign(claims()).expect("signs");
+    let (text, _) = token.rsplit_once('.').expect("three parts");
+    // R the neutral element and S zero: good for every text, if the key were taken.
+    let signature = URL_SAFE_NO_PAD.encode([identity, [0; 32]].concat());
+    assert!(!accepted(11, &format!("{text}.{signature}")));
+}

@@ -5,11 +5,14 @@ import json
 import sys
 from collections.abc import Awaitable, Callable
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import httpx2
 import mcp_types
 from mcp import Client, MCPError
+from mcp.client.auth import OAuthClientProvider
 from mcp.client.streamable_http import streamable_http_client
+from mcp.shared.auth import AuthorizationCodeResult, OAuthClientInformationFull, OAuthClientMetadata, OAuthToken
 from mcp.shared.exceptions import UrlElicitationRequiredError
 
 # This SDK asks `server/discover` only when it may also fall back; the report says which version it ended with.
@@ -43,6 +46,64 @@ async def tell(event: dict[str, Any]) -> str:
 async def open_url(url: str) -> str:
     """Has an address opened. What became of it."""
     return await tell({"open": url})
+
+
+class Memory:
+    """Where a client keeps its registration and its tokens."""
+
+    def __init__(self) -> None:
+        self.tokens: OAuthToken | None = None
+        self.client: OAuthClientInformationFull | None = None
+
+    async def get_tokens(self) -> OAuthToken | None:
+        return self.tokens
+
+    async def set_tokens(self, tokens: OAuthToken) -> None:
+        self.tokens = tokens
+
+    async def get_client_info(self) -> OAuthClientInformationFull | None:
+        return self.client
+
+    async def set_client_info(self, client_info: OAuthClientInformationFull) -> None:
+        self.client = client_info
+
+
+async def sign_in(url: str) -> OAuthClientProvider:
+    """A client that has nothing but the server's URL: its person signs in at the address that it opens, and the browser
+    brings the code back to a listener of its own."""
+    landed: asyncio.Queue[str] = asyncio.Queue()
+
+    async def land(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        line = (await reader.readline()).decode()
+        while (await reader.readline()).strip():
+            pass
+        body = b"Signed in. You can close this page."
+        writer.write(b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body))
+        await writer.drain()
+        writer.close()
+        address = urlsplit(line.split(" ")[1])
+        if address.path == "/callback":
+            await landed.put(address.query)
+
+    listener = await asyncio.start_server(land, "127.0.0.1", 0)
+    port = listener.sockets[0].getsockname()[1]
+
+    async def redirect(address: str) -> None:
+        if await tell({"authorize": address}) != "accept":
+            raise RuntimeError("nobody signed in")
+
+    async def callback() -> AuthorizationCodeResult:
+        answer = {name: values[0] for name, values in parse_qs(await landed.get()).items()}
+        return AuthorizationCodeResult(code=answer["code"], state=answer.get("state"), iss=answer.get("iss"))
+
+    metadata = OAuthClientMetadata(
+        client_name="portcullis-tests-python",
+        redirect_uris=[f"http://127.0.0.1:{port}/callback"],
+        grant_types=["authorization_code", "refresh_token"],
+        response_types=["code"],
+        token_endpoint_auth_method="none",
+    )
+    return OAuthClientProvider(url, metadata, Memory(), redirect_handler=redirect, callback_handler=callback)
 
 
 async def elicit(_context: Any, params: mcp_types.ElicitRequestParams) -> mcp_types.ElicitResult:
@@ -87,12 +148,13 @@ async def call(client: Client, job: dict[str, Any]) -> dict[str, Any]:
     return {"is_error": bool(result.is_error), "text": texts(result.content), "progress": progress}
 
 
-async def calls(client: Client, job: dict[str, Any]) -> list[dict[str, Any]]:
+async def calls(client: Client, job: dict[str, Any], auth: OAuthClientProvider | None) -> list[dict[str, Any]]:
     reports = []
     for wanted in job.get("calls", []):
         answered = await outcome({"tool": wanted["tool"]}, job.get("elicit", False), lambda: call(client, wanted))
-        if job.get("attended"):
-            await tell({"answered": answered})
+        if job.get("attended") and await tell({"answered": answered}) == "expire" and auth:
+            # As if time had passed: the SDK goes by its own clock.
+            auth.context.token_expiry_time = 1
         reports.append(answered)
     return reports
 
@@ -109,7 +171,8 @@ async def read_resource(client: Client, uri: str) -> dict[str, Any]:
 
 async def drive(job: dict[str, Any]) -> dict[str, Any]:
     headers = {"Authorization": f"Bearer {job['key']}"} if job.get("key") else {}
-    async with httpx2.AsyncClient(headers=headers) as http:
+    auth = await sign_in(job["url"]) if job.get("sign_in") else None
+    async with httpx2.AsyncClient(headers=headers, auth=auth) as http:
         transport = streamable_http_client(job["url"], http_client=http)
         eliciting = job.get("elicit", False)
         callback = elicit if eliciting else None
@@ -131,7 +194,7 @@ async def drive(job: dict[str, Any]) -> dict[str, Any]:
                 "protocol_version": client.protocol_version,
                 "server": client.server_info.name if client.server_info else None,
                 **{name: await offered(*listing) for name, listing in listings.items()},
-                "calls": await calls(client, job),
+                "calls": await calls(client, job, auth),
                 "prompt_results": [
                     await outcome({"name": wanted["name"]}, eliciting, lambda wanted=wanted: get_prompt(client, wanted))
                     for wanted in job.get("prompts", [])

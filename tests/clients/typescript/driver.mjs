@@ -24,7 +24,7 @@ async function offered(capability, listing) {
 let answers;
 
 /** Tells whoever started the driver what happens: one line out, one line in. What they did. */
-async function tell(event) {
+export async function tell(event) {
   answers ??= createInterface({ input: process.stdin })[Symbol.asyncIterator]();
   console.log(JSON.stringify(event));
   const { value, done } = await answers.next();
@@ -67,12 +67,12 @@ function texts(content) {
 /**
  * Runs the job of the command line.
  *
- * `connect(job)` resolves to the SDK's client; `callTool(client, params, onprogress)` bridges the one call whose
+ * `connect(job)` resolves to the SDK's client, and, if it signed in, to how its access token expires; `callTool(client, params, onprogress)` bridges the one call whose
  * signature differs between the two major versions; `protocolVersion()` is known once connected.
  */
 export async function drive({ connect, callTool }) {
   const job = JSON.parse(process.argv[2]);
-  const { client, protocolVersion } = await connect(job);
+  const { client, protocolVersion, expire } = await connect(job);
   const can = client.getServerCapabilities() ?? {};
 
   const report = {
@@ -95,7 +95,7 @@ export async function drive({ connect, callTool }) {
       const result = await callTool(client, params, (update) => progress.push(update.progress));
       return { is_error: result.isError ?? false, text: texts(result.content), progress };
     });
-    if (job.attended) await tell({ answered });
+    if (job.attended && (await tell({ answered })) === "expire") expire();
     report.calls.push(answered);
   }
   for (const { name, arguments: promptArguments = {} } of job.prompts ?? []) {

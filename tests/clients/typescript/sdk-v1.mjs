@@ -2,16 +2,23 @@
 import { Client } from "@modelcontextprotocol/sdk/client/index.js";
 import { StreamableHTTPClientTransport } from "@modelcontextprotocol/sdk/client/streamableHttp.js";
 import { capabilities, drive, headers } from "./driver.mjs";
+import { signedIn } from "./sign-in.mjs";
+
+const NAME = "portcullis-tests-typescript-v1";
 
 async function connect(job) {
   if (job.era !== "legacy") throw new Error("SDK 1.x knows only the legacy era");
-  const client = new Client(
-    { name: "portcullis-tests-typescript-v1", version: "1.0.0" },
-    { capabilities: capabilities(job) },
-  );
-  const transport = new StreamableHTTPClientTransport(new URL(job.url), { requestInit: { headers: headers(job) } });
-  await client.connect(transport);
-  return { client, protocolVersion: () => transport.protocolVersion };
+  const { client, transport, expire } = await signedIn(job, NAME, {
+    attempt: (authProvider) => ({
+      client: new Client({ name: NAME, version: "1.0.0" }, { capabilities: capabilities(job) }),
+      transport: new StreamableHTTPClientTransport(new URL(job.url), {
+        requestInit: { headers: headers(job) },
+        authProvider,
+      }),
+    }),
+    finish: (transport, answer) => transport.finishAuth(answer.get("code")),
+  });
+  return { client, expire, protocolVersion: () => transport.protocolVersion };
 }
 
 await drive({

@@ -72,6 +72,8 @@ pub struct Job {
     pub elicit: bool,
     /// Whether the client tells of every call as soon as it is answered, and goes on when it is told to.
     pub attended: bool,
+    /// Whether the client signs in by itself, with nothing but the URL. Not with [`Sdk::Rust`].
+    pub sign_in: bool,
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -136,6 +138,8 @@ pub enum Action {
     Accept,
     Decline,
     Cancel,
+    /// Nothing that a user does: the access token of a client that has signed in is over, as if time had passed.
+    Expire,
 }
 
 /// What a client tells its user before it goes on.
@@ -144,6 +148,8 @@ pub enum Action {
 pub enum Event {
     /// An address has to be opened.
     Open(String),
+    /// Somebody has to sign in at this address, if the job is to `sign_in`.
+    Authorize(String),
     /// A call was answered, if the job is `attended`. Whatever its user does, the client goes on.
     Answered(CallReport),
 }
@@ -186,6 +192,7 @@ impl Sdk {
     ) -> anyhow::Result<Option<Report>> {
         let attend = async |event| match event {
             Event::Open(url) => open(url).await,
+            Event::Authorize(url) => panic!("{self:?} has nobody to sign in at {url}"),
             Event::Answered(_) => Action::Accept,
         };
         self.drive_attended(job, attend).await

@@ -112,7 +112,7 @@ impl ClientHandler for Listener {
         Ok(ElicitResult::new(match action {
             Action::Accept => ElicitationAction::Accept,
             Action::Decline => ElicitationAction::Decline,
-            Action::Cancel => ElicitationAction::Cancel,
+            Action::Cancel | Action::Expire => ElicitationAction::Cancel,
         }))
     }
 }

@@ -57,6 +57,7 @@ impl Asking {
             resources: Vec::new(),
             elicit,
             attended: false,
+            sign_in: false,
         }
     }
 }

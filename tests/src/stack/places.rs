@@ -40,6 +40,7 @@ impl Places {
         &self,
         directory: &Path,
         issuers: Value,
+        oauth: Value,
         talkative: bool,
     ) -> io::Result<service::Settings> {
         Ok(service::Settings {
@@ -51,6 +52,7 @@ impl Places {
             public_url: self.public_url()?,
             issuers,
             sections: serde_json::Map::new(),
+            oauth,
             log: if talkative { "trace" } else { "info" },
         })
     }

@@ -9,6 +9,7 @@ mod denied;
 mod disconnect;
 mod first_call;
 mod harmless;
+mod identity;
 mod isolation;
 mod lists;
 mod log;

@@ -6,6 +6,7 @@
 mod auth;
 mod egress;
 mod issuers;
+mod oauth;
 mod policies;
 mod problems;
 mod reader;
@@ -24,12 +25,13 @@ use portcullis_wire::secret::SecretText;
 use portcullis_wire::watch::PayloadPolicy;
 use secrecy::SecretString;
 
+pub use self::issuers::IssuerConfig;
 pub use self::problems::{Problem, Problems};
 use self::reader::{At, Context};
 use self::registry::Names;
+use crate::authorization_server::AuthorizationSettings;
 use crate::domain::auth_draft::{CheckedAuth, ClientMethod};
 use crate::domain::header::HeaderName;
-use crate::domain::issuer::Issuer;
 use crate::domain::people::{Identity, MemberRole, OrganizationRole};
 use crate::domain::policy::ServerRules;
 use crate::domain::sign_in::MappingRule;
@@ -70,6 +72,8 @@ pub struct ServiceConfig {
     pub admin_url: Option<String>,
     /// The admin token is good also when there is an owner who can sign in.
     pub admin_token_always: bool,
+    /// How MCP clients sign in.
+    pub authorization: AuthorizationSettings,
 }
 
 /// The company's OpenID Connect provider, and what its groups mean here.
@@ -133,8 +137,7 @@ pub struct Declared {
     pub workspaces: Vec<WorkspaceConfig>,
     pub servers: Vec<ServerConfig>,
     pub administrators: Vec<AdministratorConfig>,
-    /// With `origin` config and revision 0.
-    pub issuers: Vec<Issuer>,
+    pub issuers: Vec<IssuerConfig>,
     pub policies: Vec<PolicyConfig>,
 }
 
@@ -240,7 +243,7 @@ impl Config {
     }
 }
 
-const SECTIONS: [&str; 18] = [
+const SECTIONS: [&str; 19] = [
     "public_url",
     "listeners",
     "store",
@@ -255,6 +258,7 @@ const SECTIONS: [&str; 18] = [
     "egress",
     "sign_in",
     "administrators",
+    "oauth",
     "workspaces",
     "servers",
     "issuers",

@@ -135,6 +135,11 @@ impl<'a> At<'a> {
         Some(Fields { at: self.clone(), fields })
     }
 
+    /// Whether this is a mapping with such a key.
+    pub(super) fn entries_named(&self, name: &str) -> bool {
+        matches!(&self.node.value, Value::Mapping(entries) if entries.iter().any(|(key, _)| key == name))
+    }
+
     /// The node at `field` below this one, or the nearest above it that was written.
     pub(super) fn descend(&self, field: &Field) -> At<'a> {
         let mut at = self.clone();
@@ -191,15 +196,15 @@ impl<'a> At<'a> {
         })
     }
 
-    /// A duration such as `500ms` or `60s`, from `least` to `most`.
+    /// A duration such as `500ms`, `60s`, `5m`, `8h` or `30d`, from `least` to `most`.
     pub(super) fn duration(&self, least: Duration, most: Duration) -> Option<Duration> {
-        let remedy = format!("write it as 500ms or 60s, from {least:?} to {most:?}");
+        let remedy = format!("write it as 500ms, 60s, 5m, 8h or 30d, from {least:?} to {most:?}");
         self.parsed(&remedy, |text| {
-            let parsed = match (text.strip_suffix("ms"), text.strip_suffix('s')) {
-                (Some(number), _) => number.parse().map(Duration::from_millis).ok(),
-                (None, Some(number)) => number.parse().map(Duration::from_secs).ok(),
-                (None, None) => None,
-            };
+            let units = [("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000), ("d", 86_400_000)];
+            let parsed = units.into_iter().find_map(|(unit, length)| {
+                let number: u64 = text.strip_suffix(unit)?.parse().ok()?;
+                Some(Duration::from_millis(number.saturating_mul(length)))
+            });
             parsed
                 .filter(|duration| (least..=most).contains(duration))
                 .ok_or("not a duration in these bounds")

@@ -5,6 +5,7 @@ use insta::assert_snapshot;
 use secrecy::ExposeSecret as _;
 
 use super::*;
+use crate::domain::oauth_client::{SecretCheck, secret_digest};
 use crate::egress::AllowedPrivate;
 
 const EXAMPLE: &str = include_str!("../../portcullis.example.yaml");
@@ -12,6 +13,7 @@ const EXAMPLE: &str = include_str!("../../portcullis.example.yaml");
 fn parse_in(directory: &Path, text: &str) -> Result<Config, Problems> {
     let environment = |name: &str| match name {
         "LINEAR_TEAM" => Some("core".to_owned()),
+        "ASSISTANT_SECRET" => Some("hunter2-hunter2-hunter2-hunter2-hunter2".to_owned()),
         "WAREHOUSE_SECRET" => Some("hunter2".to_owned()),
         "UNUSABLE" => Some("line one\nhunter2".to_owned()),
         _ => None,
@@ -46,6 +48,17 @@ fn the_example_loads() {
     assert_eq!(config.service.public_url, "https://mcp.example.com");
     assert_eq!(config.service.store, StoreConfig::Sqlite(directory.path().join("portcullis.db")));
     assert_eq!(config.service.lease_ttl, Duration::from_mins(1));
+    let oauth = config.service.authorization;
+    assert_eq!(
+        oauth.clients[0].authentication,
+        SecretCheck::Basic(secret_digest("assistant", "hunter2-hunter2-hunter2-hunter2-hunter2"))
+    );
+    assert_eq!(
+        (oauth.clients[1].name.as_str(), &oauth.clients[1].authentication),
+        ("desktop", &SecretCheck::None)
+    );
+    assert_eq!(oauth.browser_origins, ["https://inspector.example"]);
+    assert!(!format!("{oauth:?}").contains("hunter2"));
     assert_eq!(config.service.admin_url.as_deref(), Some("https://portcullis-admin.example.com"));
     assert!(!config.service.admin_token_always && !config.service.development_sign_in);
     let company = config.service.company_sign_in.expect("a sign-in");
@@ -75,7 +88,7 @@ fn the_example_loads() {
     assert_eq!(shared.token_parameters["audience"], "warehouse");
     let warehouse = AllowedPrivate::parse("warehouse.internal", "10.1.0.0/16").expect("an entry");
     assert_eq!(config.service.egress.allowed, [warehouse]);
-    assert_eq!(declared.issuers[0].keys.len(), 1);
+    assert_eq!(declared.issuers[0].issuer.keys.len(), 1);
     assert_eq!(declared.policies[2].rules.enabled, Some(false));
 }
 
@@ -162,7 +175,7 @@ fn every_problem_is_named_at_once() {
     portcullis.yaml:8: root_key: this must be a mapping, but it is a text
         write a mapping
     portcullis.yaml:9: lease_ttl: "1h": not a duration in these bounds
-        write it as 500ms or 60s, from 1s to 300s
+        write it as 500ms, 60s, 5m, 8h or 30d, from 1s to 300s
     portcullis.yaml:11: workspaces[0].slug: "Core": a slug has 1 to 63 lower-case letters, digits and hyphens, and starts with a letter or digit
         choose a slug such as linear or team-2
     portcullis.yaml:14: workspaces[1].members[0].subject: this must be a text, but it is a number
@@ -209,8 +222,8 @@ fn every_problem_is_named_at_once() {
         add workspace or workspace_claim
     portcullis.yaml:42: issuers[0].jwks: the key set has no key for EdDSA, ES256 or RS256 signatures
         give the issuer's public keys: EdDSA, ES256, or RS256 with 2048 bits or more
-    portcullis.yaml:44: issuers[1]: the keys come from either jwks_file or jwks
-        write jwks_file: path, or the keys themselves under jwks:
+    portcullis.yaml:44: issuers[1]: tokens are checked by either keys or introspection, given once
+        write jwks_url: or jwks_file:, the keys themselves under jwks:, or introspection:
     portcullis.yaml:46: issuers[1].workspace_claim: workspace and workspace_claim exclude each other
         remove one of the two
     portcullis.yaml:48: policies.organization.servers.linaer: there is no server "linaer" in this file
@@ -520,4 +533,49 @@ fn a_missing_file_is_a_problem_too() {
         name a readable UTF-8 file
     1 problem
     "#);
+}
+
+#[test]
+fn clients_are_checked_whole() {
+    let report = problems(&minimal(
+        "oauth:
+  signing_algorithm: HS256
+",
+    ));
+    assert!(report.contains("ES256 or EdDSA"), "{report}");
+    let report = problems(&minimal(
+        "oauth:
+  access_token_ttl: 2h
+",
+    ));
+    assert!(report.contains("from 60s to 3600s"), "{report}");
+    let report = problems(&minimal(
+        "oauth:
+  browser_origins: ['https://a.example/', '*', 'https://b.example:443']
+  clients:
+    - {id: 'https://a.example/c', redirect_uris: ['https://a.example/cb']}
+    - {id: dyn_1, redirect_uris: ['https://a.example/cb']}
+    - {id: a, redirect_uris: ['http://a.example/cb', 'javascript:alert(1)', 'https://a.example/cb#x']}
+    - {id: b, redirect_uris: []}
+    - {id: b, redirect_uris: ['https://a.example/cb'], method: client_secret_post}
+    - {id: c, redirect_uris: ['https://a.example/cb'], secret: {env: WAREHOUSE_SECRET}}
+    - {id: d, redirect_uris: ['https://a.example/cb'], secret: {env: ASSISTANT_SECRET}, method: none}
+    - {id: e}
+",
+    ));
+    for (place, count) in [
+        ("oauth.browser_origins[", 3),
+        ("oauth.clients[0].id", 1),
+        ("oauth.clients[1].id", 1),
+        ("oauth.clients[2].redirect_uris[", 3),
+        ("cannot sign in", 1),
+        ("two clients with this id", 1),
+        ("without a secret has no method", 1),
+        ("at least 32 characters", 1),
+        ("client_secret_basic or client_secret_post", 1),
+        ("`redirect_uris` is missing", 1),
+    ] {
+        assert_eq!(report.matches(place).count(), count, "{place}: {report}");
+    }
+    assert!(!report.contains("hunter2"), "{report}");
 }

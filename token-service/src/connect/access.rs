@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use portcullis_wire::lease::{CallerProof, LeaseRequest};
+use portcullis_wire::names::Slug;
 
 use crate::domain::ids::{MemberId, ServerId};
 use crate::domain::people::{Identity, Member, Workspace};
@@ -11,7 +12,7 @@ use crate::domain::server::{Server, ServerAuth};
 use crate::state::Service;
 use crate::store::StoreError;
 
-/// A member of a workspace, and a server of type `oauth` that this member may use.
+/// A member of a workspace, and a server that this member may use.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Access {
     pub workspace: Workspace,
@@ -46,6 +47,12 @@ impl Service {
         if !matches!(server.settings.auth, ServerAuth::OAuth(_)) {
             return Ok(Vec::new());
         }
+        self.usable(identity, &server.slug).await
+    }
+
+    /// Every membership as which `identity` may use the server of this slug, whatever its type; none if there is no such
+    /// server.
+    pub async fn usable(&self, identity: &Identity, server: &Slug) -> Result<Vec<Access>, StoreError> {
         // The same facts as for a lease, so that the pages and the gateway cannot differ on who may use what.
         let proof = CallerProof::Jwt {
             issuer: identity.issuer.clone(),
@@ -56,13 +63,8 @@ impl Service {
             claims: BTreeMap::new(),
             expires_at: 0,
         };
-        let request = LeaseRequest {
-            server: server.slug.clone(),
-            workspace: None,
-            proof,
-            rejected: None,
-            wait_ms: None,
-        };
+        let request =
+            LeaseRequest { server: server.clone(), workspace: None, proof, rejected: None, wait_ms: None };
         let facts = self.store.lease_facts(&request).await?;
         let (CallerFacts::Token(person), Some(server)) = (facts.caller, facts.server) else {
             return Ok(Vec::new());

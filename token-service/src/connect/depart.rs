@@ -74,11 +74,13 @@ impl Service {
     /// Notes the flow, and says where the browser has to go. The member has agreed to `plan`.
     ///
     /// - `session`: of the browser session that leaves; the same one has to come back.
+    /// - `continuation`: what goes on once the member is back, see [`Returned::continuation`](super::Returned).
     pub async fn depart(
         &self,
         access: &Access,
         plan: &Plan,
         session: Digest,
+        continuation: Option<String>,
     ) -> Result<Departure, ProviderError> {
         let secret = || SecretText::new(URL_SAFE_NO_PAD.encode(random::<32>(&*self.entropy)));
         let (state, cookie, verifier) = (secret(), secret(), new_verifier(&*self.entropy));
@@ -93,6 +95,7 @@ impl Service {
             token_endpoint: plan.provider.discovered.authorization_server.token_endpoint.to_string(),
             iss_parameter: plan.provider.discovered.authorization_server.iss_parameter,
             scopes: plan.scopes.clone(),
+            continuation,
         };
         let flow = Flow {
             sealed: self.vault.seal(&Place::flow(&digest, &member, &server), &sealed.write()),

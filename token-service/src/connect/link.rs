@@ -14,6 +14,7 @@ use crate::domain::connecting::Ticket;
 use crate::domain::ids::{MemberId, ServerId};
 use crate::state::Service;
 use crate::store::StoreError;
+use crate::text::presentable;
 
 /// How long a link is good.
 const LIFE: Duration = Duration::from_mins(10);
@@ -22,9 +23,6 @@ const LIFE: Duration = Duration::from_mins(10);
 /// that is still good.
 const MOST: u32 = 30;
 const WINDOW_MS: u64 = 60 * 60 * 1000;
-
-/// The longest name of an agent that is kept, in characters.
-const MAX_CLIENT_NAME: usize = 64;
 
 /// How many links are remembered at most.
 const REMEMBERED: usize = 10_000;
@@ -144,49 +142,9 @@ impl ConnectLinks {
     }
 }
 
-/// An agent's name as it can be shown: on one line, short, in the order in which it reads. `None` if nothing is left.
-fn presentable(name: &str) -> Option<String> {
-    // Characters that turn the direction of text or take no room could make a name look like another, or like ours.
-    let hidden = |letter: char| {
-        letter.is_control()
-            || matches!(letter, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}')
-            || matches!(letter, '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
-    };
-    let shown: String = name.chars().filter(|letter| !hidden(*letter)).take(MAX_CLIENT_NAME).collect();
-    let shown = shown.trim();
-    (!shown.is_empty()).then(|| shown.to_owned())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use proptest::prelude::*;
-
-    #[test]
-    fn names_are_made_presentable() {
-        for (given, shown) in [
-            ("claude-code", Some("claude-code")),
-            ("  Größe ✔ ", Some("Größe ✔")),
-            ("a\r\nb\u{1b}[31m", Some("ab[31m")),
-            ("\u{202e}raeniL", Some("raeniL")),
-            ("\u{200b}\u{feff} ", None),
-            ("", None),
-        ] {
-            assert_eq!(presentable(given).as_deref(), shown, "{given:?}");
-        }
-        assert_eq!(presentable(&"x".repeat(10_000)).map(|name| name.len()), Some(MAX_CLIENT_NAME));
-    }
-
-    proptest! {
-        #[test]
-        fn a_shown_name_is_short_and_has_no_hidden_letters(name in any::<String>()) {
-            if let Some(shown) = presentable(&name) {
-                prop_assert!(shown.chars().count() <= MAX_CLIENT_NAME && !shown.trim().is_empty());
-                prop_assert_eq!(presentable(&shown), Some(shown.clone()));
-                prop_assert!(!shown.chars().any(char::is_control));
-            }
-        }
-    }
 
     #[test]
     fn what_is_remembered_is_bounded() {

@@ -69,6 +69,9 @@ pub(super) struct Sealed {
     pub(super) iss_parameter: bool,
     /// Asked for.
     pub(super) scopes: BTreeSet<String>,
+    /// The sealed request of a client that waits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) continuation: Option<String>,
 }
 
 impl Sealed {
@@ -88,6 +91,11 @@ impl Returned {
     /// Whether the provider promised to name itself.
     pub fn iss_parameter(&self) -> bool {
         self.sealed.iss_parameter
+    }
+
+    /// The request of a client that waits for the member to come back, connected or not.
+    pub fn continuation(&self) -> Option<&str> {
+        self.sealed.continuation.as_deref()
     }
 }
 

@@ -70,6 +70,17 @@ id!(
     AdministratorId
 );
 
+id!(
+    /// The id of a client's sign-in: `ses_` and 32 hexadecimal digits; the claim `sid` of its access tokens.
+    ClientSessionId
+);
+
+impl ClientSessionId {
+    pub fn new(entropy: &dyn Entropy) -> Self {
+        Self(with_prefix("ses_", entropy))
+    }
+}
+
 impl ServerId {
     pub fn new(entropy: &dyn Entropy) -> Self {
         Self(with_prefix("srv_", entropy))

@@ -61,7 +61,21 @@ struct Key {
 /// Keys for encryption and for other algorithms are left out, as sets hold them side by side. A private or symmetric
 /// key, a weak one, a malformed one, two with the same id, and a set without any usable key are errors.
 pub fn read(set: Value) -> Result<Vec<VerificationKey>, Vec<JwksError>> {
-    let whole = |problem| vec![JwksError { position: None, problem }];
+    let (keys, errors) = read_some(set).map_err(|error| vec![error])?;
+    match (keys.is_empty(), errors.is_empty()) {
+        (_, false) => Err(errors),
+        (true, true) => {
+            let problem = "the key set has no key for EdDSA, ES256 or RS256 signatures";
+            Err(vec![JwksError { position: None, problem }])
+        }
+        (false, true) => Ok(keys),
+    }
+}
+
+/// As [`read`], for a set that somebody else keeps: the keys that can be used, and what is wrong with others. An error
+/// only if the whole is no key set.
+pub fn read_some(set: Value) -> Result<(Vec<VerificationKey>, Vec<JwksError>), JwksError> {
+    let whole = |problem| JwksError { position: None, problem };
     let set: KeySet = serde_json::from_value(set)
         .map_err(|_| whole("this is not a key set: an object with a list `keys`"))?;
     if set.keys.len() > MAX_KEYS {
@@ -83,11 +97,7 @@ pub fn read(set: Value) -> Result<Vec<VerificationKey>, Vec<JwksError>> {
             Err(problem) => errors.push(JwksError { position: Some(position), problem }),
         }
     }
-    match (keys.is_empty(), errors.is_empty()) {
-        (_, false) => Err(errors),
-        (true, true) => Err(whole("the key set has no key for EdDSA, ES256 or RS256 signatures")),
-        (false, true) => Ok(keys),
-    }
+    Ok((keys, errors))
 }
 
 /// `None` for a key that is sound but of no use here.

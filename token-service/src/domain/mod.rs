@@ -9,22 +9,31 @@
 //! - [`policy`]: what each level takes away.
 //! - [`sign_in`]: what the company's groups mean here.
 //! - [`issuer`], [`jwks`]: whose tokens are accepted, and their keys.
+//! - [`oauth_client`], [`redirect_uri`]: MCP clients that sign in with OAuth, and where they may be sent back to.
+//! - [`client_session`], [`resource`], [`signing`]: what a member has allowed a client, on which server, and the keys
+//!   that sign the tokens for it.
 //! - [`resolve`]: all of it together, turned into a lease or a reason why not.
 
 pub mod access;
 pub mod auth_draft;
 pub mod auth_text;
+pub mod client_session;
 pub mod connecting;
 pub mod connection;
 pub mod header;
 pub mod ids;
 pub mod issuer;
 pub mod jwks;
+pub mod oauth_client;
 pub mod people;
 pub mod policy;
+pub mod redirect_uri;
 pub mod resolve;
+pub mod resource;
 pub mod server;
 pub mod sign_in;
+pub mod signing;
+pub mod token_rules;
 pub mod url;
 
 use serde::{Deserialize, Serialize};

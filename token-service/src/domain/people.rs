@@ -1,12 +1,16 @@
 //! Workspaces, the members in them, the API keys they use, and who administers all of it.
 
+use std::collections::BTreeSet;
+
+use ipnet::IpNet;
 use portcullis_wire::digest::Digest;
 use portcullis_wire::lease::WorkspaceRef;
 use portcullis_wire::names::Slug;
+use portcullis_wire::policy::NameRules;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::ids::{AdministratorId, KeyId, MemberId, WorkspaceId};
+use super::ids::{AdministratorId, KeyId, MemberId, ServerId, WorkspaceId};
 use super::{Origin, Revision};
 use crate::clock::Timestamp;
 
@@ -134,6 +138,8 @@ pub struct ApiKeyRecord {
     pub created_at: Timestamp,
     /// Written now and then, so it may be a minute old; `None` if it was never used.
     pub last_used_at: Option<Timestamp>,
+    /// The key that it took the place of, if that one is not deleted yet.
+    pub replaces: Option<KeyId>,
     /// The commit that last changed it.
     pub revision: Revision,
 }
@@ -154,4 +160,21 @@ pub struct KeySettings {
     /// No longer valid from this moment on; `None` means that it never expires.
     pub expires_at: Option<Timestamp>,
     pub disabled: bool,
+    pub scope: KeyScope,
+    /// The networks that it may be used from; empty means any.
+    pub sources: Vec<IpNet>,
+}
+
+/// What a key leaves of its owner's rights, on every server. The default takes nothing away; further rules for single
+/// servers are a policy of the key.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeyScope {
+    /// The only servers that it may be used at; `None` means all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub servers: Option<BTreeSet<ServerId>>,
+    #[serde(default, skip_serializing_if = "NameRules::is_empty")]
+    pub tools: NameRules,
+    /// Only tools that are known to read only.
+    #[serde(default)]
+    pub read_only: bool,
 }

@@ -2,21 +2,26 @@
 //!
 //! The store reads [`LeaseFacts`] from one snapshot and judges nothing; every rule is here.
 
+mod session;
+
 use std::collections::BTreeSet;
 
 use portcullis_wire::digest::Digest;
 use portcullis_wire::lease::{
     Caller, CallerProof, CredentialKind, CredentialLimits, DenyReason, LeaseRequest, WorkspaceRef,
 };
-use portcullis_wire::policy::Policy;
+use portcullis_wire::policy::{Level, LevelRules, NameRules, Pattern, Policy};
 use subtle::ConstantTimeEq as _;
 
+pub use self::session::SessionFacts;
+use self::session::by_session;
 use super::Revision;
-use super::ids::WorkspaceId;
+use super::ids::{ServerId, WorkspaceId};
 use super::issuer::{Issuer, WorkspaceMapping};
-use super::people::{ApiKeyRecord, Identity, KeyOwner, Member, MemberRole, Workspace};
+use super::people::{ApiKeyRecord, Identity, KeyOwner, KeyScope, Member, MemberRole, Workspace};
 use super::policy::{PolicyEntry, PolicyTarget};
 use super::server::{Server, ServerAuth};
+use super::token_rules::TokenView;
 use crate::clock::Timestamp;
 
 /// Everything that is known about one lease request, as of one commit.
@@ -33,6 +38,8 @@ pub enum CallerFacts {
     /// The key of that id, if there is one. Its digest is yet to be compared.
     ApiKey(Option<KeyFacts>),
     Token(TokenFacts),
+    /// The sign-in of that id, if there is one.
+    Session(Option<Box<SessionFacts>>),
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -98,7 +105,28 @@ pub enum Resolution {
     Provision {
         workspace: WorkspaceId,
         identity: Identity,
+        /// What to call the member until somebody gives it another name.
+        name: String,
     },
+    /// Whoever knows about the credential is being asked, and takes its time.
+    Pending,
+    /// Whoever knows about the credential cannot be asked now.
+    Unavailable,
+}
+
+impl Resolution {
+    /// The same for a caller whose token's issuer was asked, and is believed until then.
+    #[must_use]
+    pub fn by_introspection(self, until: Timestamp) -> Self {
+        match self {
+            Self::Granted(mut grant) => {
+                grant.caller.credential = CredentialKind::OpaqueToken;
+                grant.not_after = Some(grant.not_after.map_or(until, |end| end.min(until)));
+                Self::Granted(grant)
+            }
+            other => other,
+        }
+    }
 }
 
 /// A lease but for the credential itself, which the vault has to open.
@@ -112,23 +140,26 @@ pub struct Grant {
     pub policy: Policy,
     /// What the caller's own credential takes away besides.
     pub limits: CredentialLimits,
+    /// Whether the credential is for reading only, so that it matters which tools are known to read only.
+    pub reads_only: bool,
     /// When the caller's own credential expires.
     pub not_after: Option<Timestamp>,
     pub revision: Revision,
 }
 
 /// Decides on a lease. The caller is judged before the server, so that a stranger learns nothing about servers.
-pub fn resolve(request: &LeaseRequest, facts: &LeaseFacts, now: Timestamp) -> Resolution {
+/// `resource` is the URL of the path that was called.
+pub fn resolve(request: &LeaseRequest, facts: &LeaseFacts, resource: &str, now: Timestamp) -> Resolution {
     let outcome = match (&facts.caller, &request.proof) {
         (CallerFacts::ApiKey(key), CallerProof::ApiKey { digest, .. }) => {
             by_key(key.as_ref(), digest, request, now).map(Standing::Caller)
         }
-        (
-            CallerFacts::Token(token),
-            CallerProof::Jwt { issuer, subject, workspace_claim: claim, expires_at, .. },
-        ) => {
-            let identity = Identity { issuer: issuer.clone(), subject: subject.clone() };
-            by_token(token, identity, claim.as_deref(), Timestamp::from_seconds(*expires_at), request, now)
+        (CallerFacts::Token(facts), proof @ CallerProof::Jwt { .. }) => {
+            VerifiedToken::of(proof).and_then(|token| by_token(facts, &token, request, resource, now))
+        }
+        (CallerFacts::Session(session), CallerProof::AccessToken { scopes, expires_at, .. }) => {
+            let expires_at = Timestamp::from_seconds(*expires_at);
+            by_session(session.as_deref(), scopes, expires_at, request, now).map(Standing::Caller)
         }
         // Facts about another kind of credential than was shown say nothing about this one.
         _ => Err(DenyReason::UnknownCredential),
@@ -142,7 +173,31 @@ pub fn resolve(request: &LeaseRequest, facts: &LeaseFacts, now: Timestamp) -> Re
 /// Where a credential that holds leaves its bearer.
 enum Standing<'facts> {
     Caller(KnownCaller<'facts>),
-    Newcomer { workspace: &'facts Workspace, identity: Identity },
+    Newcomer { workspace: &'facts Workspace, identity: Identity, name: String },
+}
+
+/// A token as the filter has verified it.
+struct VerifiedToken<'a> {
+    identity: Identity,
+    workspace_claim: Option<&'a str>,
+    says: TokenView<'a>,
+    expires_at: Timestamp,
+}
+
+impl<'a> VerifiedToken<'a> {
+    fn of(proof: &'a CallerProof) -> Result<Self, DenyReason> {
+        let CallerProof::Jwt { issuer, subject, workspace_claim, audiences, issued_at, claims, expires_at } =
+            proof
+        else {
+            return Err(DenyReason::UnknownCredential);
+        };
+        Ok(Self {
+            identity: Identity { issuer: issuer.clone(), subject: subject.clone() },
+            workspace_claim: workspace_claim.as_deref(),
+            says: TokenView { audiences, issued_at: *issued_at, claims },
+            expires_at: Timestamp::from_seconds(*expires_at),
+        })
+    }
 }
 
 struct KnownCaller<'facts> {
@@ -152,6 +207,10 @@ struct KnownCaller<'facts> {
     /// Whose member-level policy applies: the member's, or that of whoever made a service key.
     bounded_by: Option<&'facts Member>,
     key: Option<&'facts ApiKeyRecord>,
+    /// The credential is good for this very server only.
+    only: Option<&'facts ServerId>,
+    /// The credential is good for reading only.
+    reads_only: bool,
     not_after: Option<Timestamp>,
 }
 
@@ -203,26 +262,37 @@ fn by_key<'facts>(
         return Err(DenyReason::WrongWorkspace);
     }
     let bounded_by = member.or_else(|| maker?.membership.as_ref());
-    Ok(KnownCaller { caller, workspace, member, bounded_by, key: Some(key), not_after: settings.expires_at })
+    Ok(KnownCaller {
+        caller,
+        workspace,
+        member,
+        bounded_by,
+        key: Some(key),
+        only: None,
+        reads_only: false,
+        not_after: settings.expires_at,
+    })
 }
 
 fn by_token<'facts>(
     facts: &'facts TokenFacts,
-    identity: Identity,
-    claim: Option<&str>,
-    expires_at: Timestamp,
+    token: &VerifiedToken<'_>,
     request: &LeaseRequest,
+    resource: &str,
     now: Timestamp,
 ) -> Result<Standing<'facts>, DenyReason> {
+    let VerifiedToken { identity, workspace_claim: claim, says, expires_at } = token;
     let issuer = facts.issuer.as_ref().filter(|issuer| issuer.issuer == identity.issuer);
     let issuer = issuer.ok_or(DenyReason::UnknownCredential)?;
-    if expires_at <= now {
+    let not_after = expires_at.plus(issuer.clock_tolerance());
+    if not_after <= now {
         return Err(DenyReason::ExpiredCredential);
     }
+    issuer.judge(&request.server, *says, resource, now)?;
     let membership = match &issuer.workspaces {
         WorkspaceMapping::Membership => the_membership(facts, request)?,
         WorkspaceMapping::Fixed(_) | WorkspaceMapping::Claim(_) => {
-            let slug = issuer.mapped_workspace(claim).ok_or(DenyReason::UnknownCredential)?;
+            let slug = issuer.mapped_workspace(*claim).ok_or(DenyReason::UnknownCredential)?;
             if request.workspace.as_ref().is_some_and(|named| *named != slug) {
                 return Err(DenyReason::WrongWorkspace);
             }
@@ -231,7 +301,8 @@ fn by_token<'facts>(
                 let workspace = facts.mapped.as_ref().filter(|mapped| mapped.slug == slug);
                 return match workspace {
                     Some(workspace) if issuer.auto_provision_members => {
-                        Ok(Standing::Newcomer { workspace, identity })
+                        let name = issuer.first_name(*says).unwrap_or(&identity.subject).to_owned();
+                        Ok(Standing::Newcomer { workspace, identity: identity.clone(), name })
                     }
                     _ => Err(DenyReason::UnknownCredential),
                 };
@@ -240,7 +311,7 @@ fn by_token<'facts>(
         }
     };
     let Membership { workspace, member } = membership;
-    if member.identity != identity {
+    if member.identity != *identity {
         return Err(DenyReason::UnknownCredential);
     }
     if !member.is_active() {
@@ -260,7 +331,9 @@ fn by_token<'facts>(
         member: Some(member),
         bounded_by: Some(member),
         key: None,
-        not_after: Some(expires_at),
+        only: None,
+        reads_only: false,
+        not_after: Some(not_after),
     };
     Ok(Standing::Caller(known))
 }
@@ -285,12 +358,16 @@ fn the_membership<'facts>(
 fn finish(standing: Standing<'_>, facts: &LeaseFacts) -> Result<Resolution, DenyReason> {
     let server = facts.server.as_ref().ok_or(DenyReason::UnknownServer)?;
     match standing {
-        Standing::Newcomer { workspace, identity } => {
+        Standing::Newcomer { workspace, identity, name } => {
             // Nobody becomes a member by asking for a server that the workspace does not have.
             effective_policy(server, workspace, None, None)?;
-            Ok(Resolution::Provision { workspace: workspace.id.clone(), identity })
+            Ok(Resolution::Provision { workspace: workspace.id.clone(), identity, name })
         }
         Standing::Caller(known) => {
+            // Another server may have the path by now.
+            if known.only.is_some_and(|only| *only != server.server.id) {
+                return Err(DenyReason::NotForThisServer);
+            }
             let policy = effective_policy(server, known.workspace, known.bounded_by, known.key)?;
             // Nobody could consent, and whose account should it be?
             if known.member.is_none() && matches!(server.server.settings.auth, ServerAuth::OAuth(_)) {
@@ -302,7 +379,8 @@ fn finish(standing: Standing<'_>, facts: &LeaseFacts) -> Result<Resolution, Deny
                 workspace: known.workspace.reference(),
                 server: server.server.clone(),
                 policy,
-                limits: CredentialLimits::default(),
+                limits: limits(known.key, known.reads_only.then(|| server.reading_tools.clone())),
+                reads_only: known.reads_only || known.key.is_some_and(|key| key.settings.scope.read_only),
                 not_after: known.not_after,
                 revision: facts.revision,
             })))
@@ -339,7 +417,41 @@ fn effective_policy(
         return Err(DenyReason::UnknownServer);
     }
     entries.sort_by_key(|entry| entry.target.level());
-    Ok(Policy { levels: entries.into_iter().map(|entry| entry.rules.at(entry.target.level())).collect() })
+    let mut levels: Vec<LevelRules> =
+        entries.into_iter().map(|entry| entry.rules.at(entry.target.level())).collect();
+    if let Some(key) = key {
+        levels.extend(rules_of_scope(&key.settings.scope, facts)?);
+    }
+    Ok(Policy { levels })
+}
+
+/// What a key's own scope takes away, as rules of its level.
+fn rules_of_scope(scope: &KeyScope, facts: &ServerFacts) -> Result<Vec<LevelRules>, DenyReason> {
+    if scope.servers.as_ref().is_some_and(|servers| !servers.contains(&facts.server.id)) {
+        return Err(DenyReason::UnknownServer);
+    }
+    let mut tools = Vec::new();
+    if !scope.tools.is_empty() {
+        tools.push(scope.tools.clone());
+    }
+    if scope.read_only {
+        // A name with a `*` would stand for others as well.
+        let exact = facts.reading_tools.iter().filter(|name| !name.contains('*'));
+        let allow = exact.map(|name| Pattern(name.clone())).collect();
+        tools.push(NameRules { allow: Some(allow), deny: Vec::new() });
+    }
+    let level = |tools| LevelRules {
+        level: Level::Key,
+        tools,
+        prompts: NameRules::default(),
+        resources: NameRules::default(),
+    };
+    Ok(tools.into_iter().map(level).collect())
+}
+
+fn limits(key: Option<&ApiKeyRecord>, reading_tools: Option<Vec<String>>) -> CredentialLimits {
+    let sources = key.map(|key| key.settings.sources.iter().map(ToString::to_string).collect());
+    CredentialLimits { sources: sources.unwrap_or_default(), reading_tools }
 }
 
 #[cfg(test)]

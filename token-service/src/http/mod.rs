@@ -37,8 +37,8 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use self::admin::{
-    administrators, audit, connections, description, issuers, keys, me, members, policies, presets,
-    provisions, servers, start, status, workspaces,
+    administrators, audit, connections, description, issuers, keys, me, members, oauth_clients, policies,
+    presets, provisions, servers, sessions as client_sessions, signing_keys, start, status, workspaces,
 };
 use self::error::ApiError;
 use self::public::realm::Realm;
@@ -71,7 +71,7 @@ pub fn admin(shared: Shared) -> Router {
 
 /// For anybody.
 pub fn public(shared: Shared) -> Router {
-    let routes = public::routes().with_state(Arc::clone(&shared));
+    let routes = public::routes().merge(public::oauth_routes(&shared)).with_state(Arc::clone(&shared));
     public::dress(finish(routes, Audience::Public), Realm::Public, shared)
 }
 
@@ -95,12 +95,19 @@ fn admin_api(shared: &Shared) -> OpenApiRouter<Shared> {
         .routes(routes!(members::show, members::change, members::delete))
         .routes(routes!(keys::list, keys::create))
         .routes(routes!(keys::show, keys::change, keys::delete))
+        .routes(routes!(keys::rotate))
         .routes(routes!(policies::list))
         .routes(routes!(policies::set, policies::delete))
         .routes(routes!(connections::list))
         .routes(routes!(connections::of_member))
         .routes(routes!(connections::show, connections::delete))
         .routes(routes!(connections::decide))
+        .routes(routes!(client_sessions::of_member))
+        .routes(routes!(client_sessions::delete))
+        .routes(routes!(oauth_clients::list))
+        .routes(routes!(oauth_clients::delete))
+        .routes(routes!(signing_keys::list))
+        .routes(routes!(signing_keys::rotate))
         .routes(routes!(presets::list))
         .routes(routes!(issuers::list))
         .routes(routes!(audit::list))

@@ -2,11 +2,12 @@
 
 use axum::Json;
 use axum::extract::State;
-use portcullis_wire::watch::{Registry, WatchQuery, WatchReply};
+use portcullis_wire::watch::{IssuerEntry, Registry, WatchQuery, WatchReply};
 use tokio::time::{Instant, sleep_until};
 
 use super::error::ApiError;
 use super::read::StrictQuery;
+use crate::authorization_server::keys;
 use crate::domain::Revision;
 use crate::domain::issuer::Issuer;
 use crate::domain::server::Server;
@@ -79,25 +80,31 @@ impl Service {
                 let snapshot = self.store.registry().await?;
                 reply.cursor = snapshot.revision.0;
                 reply.reset = true;
-                reply.registry = Some(registry(&snapshot));
+                reply.registry = Some(self.registry_of(&snapshot));
             }
             Since::Changes(changes) => {
                 reply.cursor = changes.cursor.0;
                 reply.invalidations = changes.invalidations;
                 if changes.registry {
                     // It may be newer than the cursor; the commits in between come with the next watch.
-                    reply.registry = Some(registry(&self.store.registry().await?));
+                    reply.registry = Some(self.registry_of(&self.store.registry().await?));
                 }
             }
         }
         Ok(reply)
     }
-}
 
-fn registry(snapshot: &RegistrySnapshot) -> Registry {
-    Registry {
-        servers: snapshot.servers.iter().map(Server::entry).collect(),
-        issuers: snapshot.issuers.iter().map(Issuer::entry).collect(),
-        accepts_opaque_tokens: false,
+    /// The servers, and whose tokens are accepted: those of the gateway itself too.
+    fn registry_of(&self, snapshot: &RegistrySnapshot) -> Registry {
+        let keys = keys::open_all(&self.vault, &snapshot.signing_keys);
+        let mut issuers: Vec<IssuerEntry> = snapshot.issuers.iter().map(Issuer::entry).collect();
+        // Nobody else's tokens may pass for ours.
+        issuers.retain(|issuer| issuer.issuer != self.settings.public_url);
+        issuers.push(keys::issuer_entry(&self.settings.public_url, &keys));
+        Registry {
+            servers: snapshot.servers.iter().map(Server::entry).collect(),
+            issuers,
+            accepts_opaque_tokens: snapshot.issuers.iter().any(Issuer::is_introspected),
+        }
     }
 }

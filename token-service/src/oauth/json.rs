@@ -13,7 +13,7 @@ pub(super) const MAX_DOCUMENT: usize = 256 * 1024;
 
 /// Why a body is not what it should be. What it holds is never repeated: it may be a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum JsonError {
+pub(crate) enum JsonError {
     #[error("the content type is not JSON")]
     ContentType,
     #[error("the body is not a JSON object")]
@@ -22,14 +22,19 @@ pub(super) enum JsonError {
     DuplicateKey,
 }
 
-pub(super) type Object = Map<String, Value>;
+pub(crate) type Object = Map<String, Value>;
 
 /// The object that a reply holds. A reply that names no content type is judged by its body alone.
-pub(super) fn object(reply: &EgressReply) -> Result<Object, JsonError> {
-    if !may_be_json(&reply.headers) {
+pub(crate) fn object(reply: &EgressReply) -> Result<Object, JsonError> {
+    object_of(&reply.headers, &reply.body)
+}
+
+/// The same of a request.
+pub(crate) fn object_of(headers: &HeaderMap, body: &[u8]) -> Result<Object, JsonError> {
+    if !may_be_json(headers) {
         return Err(JsonError::ContentType);
     }
-    match serde_json::from_slice(&reply.body) {
+    match serde_json::from_slice(body) {
         Ok(Strict(Value::Object(object))) => Ok(object),
         Err(error) if error.to_string().starts_with(DUPLICATE) => Err(JsonError::DuplicateKey),
         Ok(_) | Err(_) => Err(JsonError::Malformed),

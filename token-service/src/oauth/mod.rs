@@ -2,7 +2,8 @@
 //!
 //! [`challenge`] and [`discovery`] find the authorization server, [`registration`] makes the gateway a client of it,
 //! [`authorize`] sends a browser there and reads what comes back, [`token`] fetches, renews and revokes tokens,
-//! and [`account`] finds out what the account is called. Each is pure code that says what to ask and what an answer means, and one thin function that asks through
+//! and [`account`] finds out what the account is called. [`key_set`] and [`introspection`] are for those whose tokens are shown
+//! to the gateway. Each is pure code that says what to ask and what an answer means, and one thin function that asks through
 //! [`EgressClient`](crate::egress::EgressClient).
 
 pub mod account;
@@ -10,7 +11,9 @@ mod authentication;
 pub mod authorize;
 pub mod challenge;
 pub mod discovery;
-mod json;
+pub mod introspection;
+pub(crate) mod json;
+pub mod key_set;
 pub mod registration;
 pub mod token;
 

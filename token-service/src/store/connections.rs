@@ -139,7 +139,8 @@ pub trait ConnectionStore: Send + Sync {
     // === What is known of servers that show themselves to connected members only ===
 
     async fn catalogue(&self, server: &ServerId) -> Result<Option<Catalogue>>;
-    /// Keeps it unless there is one that was learnt later. No revision: filters do not hold it.
+    /// Keeps it unless there is one that was learnt later. If other tools are known to read only than before, a commit
+    /// follows that invalidates the server, because leases of what is for reading only name them; otherwise none.
     async fn save_catalogue(&self, server: &ServerId, catalogue: &Catalogue) -> Result<()>;
 
     /// The upstream session behind one of our session ids (by its digest), if it was opened.

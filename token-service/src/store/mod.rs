@@ -20,6 +20,7 @@
 //! **Untrusted.** The store keeps sealed bytes and digests, never a secret.
 
 mod audit;
+pub mod authorization;
 pub mod browsers;
 pub mod changes;
 #[cfg(test)]
@@ -37,9 +38,12 @@ use async_trait::async_trait;
 use portcullis_wire::digest::Digest;
 use portcullis_wire::lease::LeaseRequest;
 use portcullis_wire::names::Slug;
+use portcullis_wire::watch::VerificationKey;
 use tokio::sync::watch;
+use url::Url;
 
 pub use self::audit::{Actor, AuditEntry};
+pub use self::authorization::AuthorizationStore;
 pub use self::browsers::BrowserStore;
 pub use self::changes::{ChangeSet, Since};
 pub use self::connections::ConnectionStore;
@@ -55,12 +59,15 @@ use crate::domain::people::{ApiKeyRecord, Identity, KeyOwner, KeySettings, Membe
 use crate::domain::policy::{PolicyEntry, PolicyTarget, ServerRules};
 use crate::domain::resolve::LeaseFacts;
 use crate::domain::server::{Server, ServerSettings};
+use crate::domain::signing::SigningKeyRow;
 
 pub type Result<T> = std::result::Result<T, StoreError>;
 
 /// Whatever keeps the registry, the people, the policies and the sealed credentials.
 #[async_trait]
-pub trait Store: ConnectionStore + BrowserStore + PeopleStore + Send + Sync + 'static {
+pub trait Store:
+    ConnectionStore + BrowserStore + PeopleStore + AuthorizationStore + Send + Sync + 'static
+{
     // === Deciding ===
 
     /// All that is known about a lease request, from one snapshot. Unknown names are `None` inside the facts.
@@ -77,7 +84,7 @@ pub trait Store: ConnectionStore + BrowserStore + PeopleStore + Send + Sync + 's
     /// What changed after `cursor`, in commit order: at most `limit` whole commits (at least one is read).
     async fn changes_since(&self, cursor: Revision, limit: u32) -> Result<Since>;
 
-    /// The servers (by slug) and issuers (by issuer) as of one commit.
+    /// The servers (by slug), issuers (by issuer) and signing keys (oldest first) as of one commit.
     async fn registry(&self) -> Result<RegistrySnapshot>;
 
     /// Forgets the changes up to and including `through`. Cursors before it get [`Since::Gap`] from now on. Takes no
@@ -190,6 +197,15 @@ pub trait Store: ConnectionStore + BrowserStore + PeopleStore + Send + Sync + 's
         settings: &KeySettings,
         expected: Option<Revision>,
     ) -> Result<Option<ApiKeyRecord>>;
+    /// Makes a key in place of another one: with the policies of the old one, which ends at `ends` if it does not end
+    /// before. `None` if there is no such key.
+    async fn rotate_key(
+        &self,
+        old: &KeyId,
+        new: &NewKey,
+        ends: Timestamp,
+        expected: Option<Revision>,
+    ) -> Result<Option<ApiKeyRecord>>;
     /// Notes when keys were last used, unless a later use is noted already. Unknown keys are passed over. Takes no
     /// revision, and is no change for the audit.
     async fn record_key_uses(&self, uses: &[(KeyId, Timestamp)]) -> Result<()>;
@@ -214,6 +230,18 @@ pub trait Store: ConnectionStore + BrowserStore + PeopleStore + Send + Sync + 's
 
     /// All issuers, by issuer.
     async fn issuers(&self) -> Result<Vec<Issuer>>;
+    /// Keeps the keys that were fetched for an issuer at `now`, if its [`TokenSource::Jwks`] still is `address`. A commit
+    /// only if they differ from those before; it is not audited. [`Store::declare`] keeps them as long as the address
+    /// stays.
+    ///
+    /// [`TokenSource::Jwks`]: crate::domain::issuer::TokenSource::Jwks
+    async fn set_issuer_keys(
+        &self,
+        issuer: &str,
+        address: &Url,
+        keys: &[VerificationKey],
+        now: Timestamp,
+    ) -> Result<()>;
 
     // === What the service itself needs to start ===
 
@@ -239,6 +267,7 @@ pub struct RegistrySnapshot {
     pub revision: Revision,
     pub servers: Vec<Server>,
     pub issuers: Vec<Issuer>,
+    pub signing_keys: Vec<SigningKeyRow>,
 }
 
 /// A server to be made. The id is chosen before, because credentials are sealed to it.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use portcullis_wire::lease::{Caller, CredentialKind, CredentialLimits};
+use portcullis_wire::lease::{Caller, CredentialKind, CredentialLimits, WorkspaceRef};
 use portcullis_wire::policy::Policy;
 
 use super::learn::learn;
@@ -28,17 +28,23 @@ impl Service {
     /// connect.
     pub fn connected(&self, server: &Server, connection: &Connection) {
         if let ConnectionOwner::Member(member) = &connection.owner {
-            let wanted = Wanted { member: member.clone(), anyway: true };
+            let wanted = Wanted { member: Some(member.clone()), anyway: true };
             self.unconnected.want(&server.id, wanted, self.clock.now());
         }
     }
 
-    /// To be called when a grant was used: its member's credential may renew what is known of the server.
+    /// To be called when a grant was used: its member's credential may renew what is known of the server. Of servers that
+    /// have one credential for everybody something has to be known only for callers who may read only.
     pub fn came_by(&self, grant: &Grant) {
-        if let (Some(member), ServerAuth::OAuth(_)) = (&grant.member, &grant.server.settings.auth) {
-            let wanted = Wanted { member: member.id.clone(), anyway: false };
-            self.unconnected.want(&grant.server.id, wanted, self.clock.now());
-        }
+        let reads_only = grant.reads_only || grant.limits.reading_tools.is_some();
+        let member = match (&grant.member, &grant.server.settings.auth) {
+            (Some(member), ServerAuth::OAuth(_)) => Some(member.id.clone()),
+            (_, ServerAuth::OAuth(_)) => return,
+            _ if reads_only => None,
+            _ => return,
+        };
+        let wanted = Wanted { member, anyway: false };
+        self.unconnected.want(&grant.server.id, wanted, self.clock.now());
     }
 
     /// Learns catalogues until the service stops: four at a time, so that a slow server does not keep the others
@@ -68,7 +74,11 @@ impl Service {
             return Ok(());
         }
         let Some(server) = self.store.server(id).await? else { return Ok(()) };
-        let Some(grant) = self.grant_of(&wanted.member, &server).await? else { return Ok(()) };
+        let grant = match &wanted.member {
+            Some(member) => self.grant_of(member, &server).await?,
+            None => Some(grant_of_everybody(&server)),
+        };
+        let Some(grant) = grant else { return Ok(()) };
         let Ok(credential) = self.credential(&grant, None).await else { return Ok(()) };
         let learnt = match Upstream::new(&self.egress, &server, &credential) {
             Ok(upstream) => learn(&upstream, now).await,
@@ -110,9 +120,33 @@ impl Service {
             server: server.clone(),
             policy: Policy::default(),
             limits: CredentialLimits::default(),
+            reads_only: false,
             not_after: None,
             revision: server.revision,
         }))
+    }
+}
+
+/// For a server whose credential is everybody's.
+fn grant_of_everybody(server: &Server) -> Grant {
+    let caller = Caller {
+        id: String::new(),
+        name: String::new(),
+        credential: CredentialKind::ServiceKey,
+        key_id: None,
+        session_id: None,
+        client_id: None,
+    };
+    Grant {
+        caller,
+        member: None,
+        workspace: WorkspaceRef { id: String::new(), slug: server.slug.clone() },
+        server: server.clone(),
+        policy: Policy::default(),
+        limits: CredentialLimits::default(),
+        reads_only: false,
+        not_after: None,
+        revision: server.revision,
     }
 }
 

@@ -31,10 +31,11 @@ struct Catalogues {
     looked_at: HashMap<ServerId, Timestamp>,
 }
 
-/// A catalogue to be learnt with the credential of a member.
+/// A catalogue to be learnt, with the credential of a member if it takes one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Wanted {
-    pub(super) member: MemberId,
+    /// `None` for a server whose credential is everybody's.
+    pub(super) member: Option<MemberId>,
     /// Even if there is a fresh one.
     pub(super) anyway: bool,
 }
@@ -103,7 +104,7 @@ mod tests {
     use super::*;
 
     fn wanted(anyway: bool) -> Wanted {
-        Wanted { member: "mem_1".into(), anyway }
+        Wanted { member: Some("mem_1".into()), anyway }
     }
 
     #[tokio::test]

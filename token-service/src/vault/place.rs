@@ -1,10 +1,11 @@
 //! What a sealed value is bound to.
 
 use portcullis_wire::digest::Digest;
+use portcullis_wire::watch::Algorithm;
 
 use crate::domain::connection::{Binding, Connection, ConnectionId, ConnectionOwner};
 use crate::domain::header::HeaderName;
-use crate::domain::ids::{MemberId, ServerId};
+use crate::domain::ids::{ClientSessionId, MemberId, ServerId};
 use crate::domain::server::AuthorizationServerSettings;
 use crate::domain::url::ServerUrl;
 
@@ -112,6 +113,21 @@ impl Place {
     /// The upstream's session id behind one of ours, whose digest is `session`.
     pub fn upstream_session(session: &Digest, member: &MemberId, server: &ServerId) -> Self {
         Self::new("upstream_sessions", "session_id", vec![session.to_string()], pair(member, server), 1)
+    }
+
+    /// The private half of a key that signs access tokens.
+    pub fn signing_key(id: &str, algorithm: Algorithm) -> Self {
+        Self::new("signing_keys", "private_key", vec![id.to_owned()], algorithm.as_str().to_owned(), 1)
+    }
+
+    /// The refresh token that took the place of the one with this digest.
+    pub fn refresh_token(digest: &Digest, session: &ClientSessionId) -> Self {
+        Self::new("refresh_tokens", "sealed", vec![digest.to_string()], session.to_string(), 1)
+    }
+
+    /// An authorization request that a browser carries to the consent page. It says itself whose it is.
+    pub fn authorization_request() -> Self {
+        Self::new("authorizations", "request", Vec::new(), String::new(), 1)
     }
 
     /// Every part preceded by its length (64 bits, big endian), so that no two places read alike.

@@ -505,6 +505,7 @@ issuers:
             "gateway"
           ],
           "auto_provision_members": false,
+          "claims": [],
           "issuer": "https://idp.example",
           "keys": [
             {
@@ -513,6 +514,7 @@ issuers:
             }
           ],
           "require_at_jwt": false,
+          "source": "given",
           "workspaces": {
             "fixed": "core"
           }

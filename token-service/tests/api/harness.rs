@@ -148,6 +148,11 @@ impl Service {
         &*self.shared.store
     }
 
+    /// What its handlers share, for what otherwise happens by itself.
+    pub(crate) fn shared(&self) -> Shared {
+        Arc::clone(&self.shared)
+    }
+
     pub(crate) fn token(&self) -> &str {
         &self.token
     }
@@ -293,8 +298,7 @@ pub(crate) fn key_proof(key: &str) -> Value {
 /// What the filter sends for a token that it has verified; `expires_in` in seconds.
 pub(crate) fn token_proof(issuer: &str, subject: &str, claim: Option<&str>, expires_in: i64) -> Value {
     let now = i64::try_from(START.0 / 1000).expect("a time");
-    let mut proof =
-        json!({"kind": "jwt", "issuer": issuer, "subject": subject, "expires_at": now + expires_in});
+    let mut proof = json!({"kind": "jwt", "issuer": issuer, "subject": subject, "audiences": ["gateway"], "expires_at": now + expires_in});
     if let Some(claim) = claim {
         proof["workspace_claim"] = claim.into();
     }

@@ -24,9 +24,9 @@ servers:
     auth: {{type: none}}
     workspaces: [core, other]
 issuers:
-  - {{issuer: 'https://membership.example', {KEYS}}}
-  - {{issuer: 'https://fixed.example', workspace: core, auto_provision_members: true, {KEYS}}}
-  - {{issuer: 'https://claim.example', workspace_claim: team, {KEYS}}}
+  - {{issuer: 'https://membership.example', audiences: [gateway], {KEYS}}}
+  - {{issuer: 'https://fixed.example', audiences: [gateway], workspace: core, auto_provision_members: true, {KEYS}}}
+  - {{issuer: 'https://claim.example', audiences: [gateway], workspace_claim: team, {KEYS}}}
 "
     )
 }
@@ -65,7 +65,7 @@ async fn strangers_and_old_tokens_are_refused() {
     for (proof, expected) in [
         (token_proof("https://membership.example", "eve", None, 600), "unknown_credential"),
         (token_proof("https://unknown.example", "ada", None, 600), "unknown_credential"),
-        (token_proof("https://membership.example", "ada", None, 0), "expired_credential"),
+        (token_proof("https://membership.example", "ada", None, -30), "expired_credential"),
         (token_proof("https://claim.example", "ada", Some("core"), 600), "unknown_credential"),
         (token_proof("https://claim.example", "ada", None, 600), "unknown_credential"),
     ] {
@@ -89,7 +89,7 @@ async fn the_first_use_of_a_token_makes_a_member() {
     let proof = token_proof("https://fixed.example", "carol", None, 5);
     let first = service.lease(&ask(None, &proof)).await.body;
     assert_eq!(first["result"], "granted");
-    assert_eq!(first["ttl_ms"], 5_000, "it ends with the token");
+    assert_eq!(first["ttl_ms"], 35_000, "it ends with the token, by a clock that may be off");
     let again = service.lease(&ask(None, &proof)).await.body;
     assert_eq!(first["caller"], again["caller"]);
 

@@ -291,6 +291,7 @@ pub(crate) async fn member_grant(store: &dyn Store, server: &str, name: &str) ->
         server,
         policy: Policy::default(),
         limits: CredentialLimits::default(),
+        reads_only: false,
         not_after: None,
     }
 }

@@ -1,13 +1,15 @@
 //! Who a request comes from and where to, as the token-service is told.
 
 use portcullis_wire::lease::{CallerProof, LeaseRequest, Rejected};
+use portcullis_wire::names::Slug;
 use portcullis_wire::unconnected::{OpenState, SessionRequest, request_digest};
 use portcullis_wire::watch::ServerEntry;
 
 use super::Surroundings;
 use super::refusals::unauthenticated;
-use crate::identity::Credential;
-use crate::leases::LeaseKey;
+use crate::config::Config;
+use crate::identity::{Credential, Identity};
+use crate::leases::{LeaseKey, ServerKey};
 use crate::mcp::Request;
 use crate::path::{self, Route};
 use crate::registry::Registry;
@@ -19,19 +21,19 @@ pub(super) struct Asker {
     pub(super) route: Route,
     credential: Credential,
     /// Set once the credential is found good.
-    proof: Option<CallerProof>,
+    identity: Option<Identity>,
 }
 
 /// An [`Asker`] whose credential is good.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Proven<'asker> {
-    route: &'asker Route,
-    proof: &'asker CallerProof,
+    asker: &'asker Asker,
+    identity: &'asker Identity,
 }
 
 impl Asker {
     pub(super) fn new(route: Route, credential: Credential) -> Self {
-        Self { route, credential, proof: None }
+        Self { route, credential, identity: None }
     }
 
     pub(super) fn prove(
@@ -40,35 +42,55 @@ impl Asker {
         registry: &Registry,
         around: &Surroundings<'_>,
     ) -> Result<(), LocalReply> {
-        if self.proof.is_none() {
+        if self.identity.is_none() {
             let resource = path::resource_url(&worker.config().public_url, &self.route);
-            let proof =
-                worker.identify(&self.credential, registry, &resource, around).map_err(unauthenticated)?;
-            self.proof = Some(proof);
+            match worker.identify(&self.credential, registry, &resource, around) {
+                Ok(identity) => self.identity = Some(identity),
+                Err(fault) => return Err(unauthenticated(fault, &self.metadata_url(worker.config()))),
+            }
         }
         Ok(())
     }
 
-    /// `None` before [`Self::prove`].
-    pub(super) fn proven(&self) -> Option<Proven<'_>> {
-        Some(Proven { route: &self.route, proof: self.proof.as_ref()? })
+    /// For challenges.
+    pub(super) fn metadata_url(&self, config: &Config) -> String {
+        path::metadata_url(&config.public_url, &self.route)
     }
 
-    pub(super) fn key(&self, server: &ServerEntry) -> LeaseKey {
+    /// `None` before [`Self::prove`].
+    pub(super) fn proven(&self) -> Option<Proven<'_>> {
+        Some(Proven { asker: self, identity: self.identity.as_ref()? })
+    }
+
+    /// `server` is what the registry has under the name in the path.
+    pub(super) fn key(&self, server: Option<&ServerEntry>) -> LeaseKey {
+        let unlisted = || ServerKey::Unlisted(self.route.server.clone());
         LeaseKey {
             credential: self.credential.digest,
             workspace: self.route.workspace.clone(),
-            server_id: server.id.clone(),
+            server: server.map_or_else(unlisted, |server| ServerKey::Listed(server.id.clone())),
         }
     }
 }
 
 impl Proven<'_> {
+    fn proof(self) -> CallerProof {
+        self.identity.proof(&self.asker.credential)
+    }
+
+    fn server(self) -> Slug {
+        self.asker.route.server.clone()
+    }
+
+    fn workspace(self) -> Option<Slug> {
+        self.asker.route.workspace.clone()
+    }
+
     pub(super) fn lease(self, rejected: Option<&Rejected>) -> LeaseRequest {
         LeaseRequest {
-            server: self.route.server.clone(),
-            workspace: self.route.workspace.clone(),
-            proof: self.proof.clone(),
+            server: self.server(),
+            workspace: self.workspace(),
+            proof: self.proof(),
             rejected: rejected.cloned(),
             // Whoever sends it knows how long it will listen.
             wait_ms: None,
@@ -77,9 +99,9 @@ impl Proven<'_> {
 
     pub(super) fn session(self, session: &str) -> SessionRequest {
         SessionRequest {
-            server: self.route.server.clone(),
-            workspace: self.route.workspace.clone(),
-            proof: self.proof.clone(),
+            server: self.server(),
+            workspace: self.workspace(),
+            proof: self.proof(),
             session: session.to_owned(),
         }
     }
@@ -89,9 +111,9 @@ impl Proven<'_> {
         let name = request.targets.first().map(|target| target.name.as_str()).unwrap_or_default();
         let arguments = request.arguments.clone().and_then(|span| body.get(span)).unwrap_or_default();
         OpenState {
-            server: self.route.server.clone(),
-            workspace: self.route.workspace.clone(),
-            proof: self.proof.clone(),
+            server: self.server(),
+            workspace: self.workspace(),
+            proof: self.proof(),
             state: state.to_owned(),
             request: request_digest(&request.method_name, name, arguments),
         }

@@ -22,7 +22,7 @@ pub(super) struct Head {
 }
 
 impl Head {
-    /// Refuses methods that the endpoint does not have.
+    /// Refuses methods that the endpoint does not have. A browser's preflight is answered before.
     pub(super) fn read(headers: Headers) -> Result<Self, LocalReply> {
         let value = |name: &[u8]| {
             headers

@@ -1,23 +1,30 @@
 //! From a request's head to its release: the order of decisions.
 //!
-//! Path and slug, `Origin` and `Host`, caller, lease, body, protocol, policy. The first step that fails answers, and
-//! nothing reaches the upstream before the last one. [`super::releasing`] says what goes where then.
+//! Path, `Origin` and `Host`, caller, lease and server, address, body, protocol, policy, scope. The first step that fails
+//! answers, and nothing reaches the upstream before the last one. [`super::releasing`] says what goes where then.
+//!
+//! The caller comes before the server: who has no good credential is told the same of every name.
+
+use std::rc::Rc;
 
 use portcullis_wire::unconnected::OpenedState;
 use portcullis_wire::watch::ServerEntry;
 
 use super::asker::Asker;
 use super::head::{Head, Verb};
+use super::limits::{judge_source, lacks_scope};
 use super::message::{judge_message, read_headers};
 use super::record::Record;
-use super::refusals::{RETRY_SOON_MS, denied, no_answer, unauthenticated, unexpected_body, wrong_source};
+use super::refusals::{
+    RETRY_SOON_MS, denied, insufficient_scope, no_answer, unauthenticated, unexpected_body, wrong_source,
+};
 use super::releasing::{Judged, Release};
 use super::{ReadBody, Surroundings};
-use crate::identity::bearer;
+use crate::identity::{Fault, bearer};
 use crate::leases::Access;
-use crate::mcp::McpHeaders;
+use crate::mcp::{McpHeaders, Request};
+use crate::origin::SourceFault;
 use crate::path;
-use crate::registry::Registry;
 use crate::reply::LocalReply;
 use crate::step::Headers;
 use crate::worker::{LeaseState, Readiness, Worker};
@@ -50,10 +57,11 @@ pub(super) enum Progress {
 }
 
 impl Judging {
-    /// Everything that the head alone decides.
+    /// Everything that the head alone decides. `source` is the verdict on `Origin` and `Host`.
     pub(super) fn begin(
         headers: Headers,
         end_of_stream: bool,
+        source: Result<(), SourceFault>,
         worker: &Worker,
         record: &mut Record,
     ) -> Result<Self, LocalReply> {
@@ -62,8 +70,9 @@ impl Judging {
         let route = path::parse(&head.path).ok_or_else(LocalReply::unknown_server)?;
         record.set("server", route.server.as_str());
         record.set("trace_id", head.trace_id().unwrap_or_default());
-        config.allowed.judge(&head.headers).map_err(wrong_source)?;
-        let credential = bearer::find(&head.headers).map_err(unauthenticated)?;
+        source.map_err(wrong_source)?;
+        let challenge = |fault| unauthenticated(fault, &path::metadata_url(&config.public_url, &route));
+        let credential = bearer::find(&head.headers).map_err(challenge)?;
         let body = if end_of_stream { Body::Absent } else { Body::Incomplete };
         Ok(Self { head, asker: Asker::new(route, credential), mcp: None, body, opened: None })
     }
@@ -102,11 +111,14 @@ impl Judging {
             Readiness::Waiting => return Ok(Progress::Waiting),
             Readiness::Unready => return Err(no_answer(RETRY_SOON_MS)),
         };
-        let server = registry.server(&self.asker.route.server).ok_or_else(LocalReply::unknown_server)?;
-        let Some(access) = self.access(stream, worker, &registry, server, around)? else {
+        self.asker.prove(worker, &registry, around)?;
+        let listed = registry.server(&self.asker.route.server);
+        let Some(access) = self.access(stream, worker, listed.map(Rc::as_ref), around.now_ms)? else {
             return Ok(Progress::Waiting);
         };
+        let server = listed.ok_or_else(LocalReply::unknown_server)?;
         record.caller(&access);
+        judge_source(access.limits(), around)?;
         let mcp = if let Some(mcp) = &self.mcp {
             mcp
         } else {
@@ -119,7 +131,9 @@ impl Judging {
         let (request, bytes) = match self.head.verb {
             Verb::Post => {
                 let bytes = self.body.read(body)?;
-                (Some(judge_message(&bytes, mcp, server, access.policy(), record)?), bytes)
+                let request = judge_message(&bytes, mcp, server, access.policy(), record)?;
+                self.judge_scope(&request, &access, worker)?;
+                (Some(request), bytes)
             }
             Verb::Get | Verb::Delete => (None, Vec::new()),
         };
@@ -133,23 +147,31 @@ impl Judging {
     }
 
     /// The lease for this request, if it is there. Asked for again after every wait, so that a revocation which
-    /// arrives while the body is under way still counts.
+    /// arrives while the body is under way still counts. `server` is what the registry has under the name in the path.
     fn access(
-        &mut self,
+        &self,
         stream: u32,
         worker: &mut Worker,
-        registry: &Registry,
-        server: &ServerEntry,
-        around: &Surroundings<'_>,
+        server: Option<&ServerEntry>,
+        now_ms: u64,
     ) -> Result<Option<Access>, LocalReply> {
-        self.asker.prove(worker, registry, around)?;
         let Some(proven) = self.asker.proven() else { return Ok(None) };
-        match worker.lease(stream, &self.asker.key(server), || proven.lease(None), around.now_ms) {
+        let metadata = |worker: &Worker| self.asker.metadata_url(worker.config());
+        match worker.lease(stream, &self.asker.key(server), || proven.lease(None), now_ms) {
             LeaseState::Known(access) => Ok(Some(access)),
             LeaseState::Waiting => Ok(None),
-            LeaseState::Denied(reason) => Err(denied(reason)),
+            LeaseState::Denied(reason) => Err(denied(reason, &metadata(worker))),
+            LeaseState::Busy => Err(unauthenticated(Fault::Busy, &metadata(worker))),
             LeaseState::Unavailable { retry_after_ms } => Err(no_answer(retry_after_ms)),
         }
+    }
+
+    /// Policy allows the request; do the scopes of the token?
+    fn judge_scope(&self, request: &Request, access: &Access, worker: &Worker) -> Result<(), LocalReply> {
+        if lacks_scope(access.limits(), request) {
+            return Err(insufficient_scope(request.id.as_ref(), &self.asker.metadata_url(worker.config())));
+        }
+        Ok(())
     }
 }
 

@@ -15,9 +15,11 @@
 
 mod answering;
 mod asker;
+mod cors;
 mod forward;
 mod head;
 mod judging;
+mod limits;
 mod message;
 mod record;
 mod refusals;
@@ -27,12 +29,14 @@ mod renewing;
 use portcullis_wire::watch::VerificationKey;
 
 use self::answering::Forwarded;
+use self::cors::Cors;
 use self::judging::{Judging, Progress};
 use self::record::Record;
-use self::refusals::try_again;
+use self::refusals::{try_again, wrong_source};
 use self::releasing::Release;
 use self::renewing::{Outcome, Renewing};
 use crate::leases::Access;
+use crate::origin::SourceFault;
 use crate::reply::LocalReply;
 use crate::response::headers::CredentialRefusal;
 use crate::step::{Headers, ResponseChunk, ResponseHead, Step};
@@ -49,6 +53,8 @@ pub struct Surroundings<'a> {
     /// Milliseconds since the epoch.
     pub now_ms: u64,
     pub verifier: &'a dyn SignatureVerifier,
+    /// The client's address, asked of the host only where it matters; `None` if it does not say.
+    pub source: &'a dyn Fn() -> Option<String>,
 }
 
 /// Reads the buffered request body from the host.
@@ -63,6 +69,7 @@ pub struct Exchange {
     stream: u32,
     state: State,
     record: Record,
+    cors: Cors,
 }
 
 #[derive(Debug)]
@@ -79,7 +86,7 @@ enum State {
 impl Exchange {
     /// `stream` is the host's context id, which [`crate::step::Effect::Wake`] names.
     pub fn new(stream: u32) -> Self {
-        Self { stream, state: State::New, record: Record::default() }
+        Self { stream, state: State::New, record: Record::default(), cors: Cors::default() }
     }
 
     pub fn on_request_headers(
@@ -89,13 +96,29 @@ impl Exchange {
         end_of_stream: bool,
         around: &Surroundings<'_>,
     ) -> Step {
-        match Judging::begin(headers, end_of_stream, worker, &mut self.record) {
+        let source = worker.config().allowed.judge(&headers);
+        self.cors = Cors::of(source);
+        let source = source.map(|_| ());
+        if cors::is_preflight(&headers) {
+            return self.answer_preflight(&headers, source);
+        }
+        match Judging::begin(headers, end_of_stream, source, worker, &mut self.record) {
             Ok(judging) => {
                 self.state = State::Judging(Box::new(judging));
                 self.advance(worker, &|| None, around)
             }
             Err(reply) => self.close(reply),
         }
+    }
+
+    /// A browser wants to know whether it may send a request. The answer is the same for all paths.
+    fn answer_preflight(&mut self, headers: &Headers, source: Result<(), SourceFault>) -> Step {
+        let Some(reply) = self.cors.preflight(headers) else {
+            return self.close(wrong_source(source.err().unwrap_or(SourceFault::Origin)));
+        };
+        self.state = State::Closed;
+        self.record.preflight();
+        Step::Reply(reply)
     }
 
     /// `size` is all that is buffered so far; `body` reads it and is asked at most once, when it is complete and
@@ -156,7 +179,7 @@ impl Exchange {
             Outcome::Refused(reply) => self.close(reply),
             Outcome::Answered(reply) => {
                 self.state = State::Closed;
-                Step::Reply(reply)
+                Step::Reply(self.cors.mark_reply(reply))
             }
         }
     }
@@ -166,7 +189,7 @@ impl Exchange {
         self.record.refused(&reply);
         // What the gateway says itself holds no secret, so it is logged whatever the server's payload policy.
         self.record.set("response", String::from_utf8_lossy(&reply.body));
-        Step::Reply(reply)
+        Step::Reply(self.cors.mark_reply(reply))
     }
 
     pub fn on_response_headers(
@@ -180,12 +203,18 @@ impl Exchange {
         if let Some(refusal) = forwarded.refused_credential(headers) {
             return self.begin_renewal(refusal, worker, clock);
         }
-        let head = forwarded.on_headers(worker, headers, end_of_stream);
-        if let ResponseHead::Reply(reply) = &head {
-            self.record.response_refused(reply);
-            self.state = State::Closed;
+        match forwarded.on_headers(worker, headers, end_of_stream) {
+            ResponseHead::Reply(reply) => {
+                self.record.response_refused(&reply);
+                self.state = State::Closed;
+                ResponseHead::Reply(self.cors.mark_reply(reply))
+            }
+            ResponseHead::Replace(mut headers) => {
+                self.cors.mark(&mut headers);
+                ResponseHead::Replace(headers)
+            }
+            head => head,
         }
-        head
     }
 
     fn begin_renewal(
@@ -233,7 +262,9 @@ impl Exchange {
     /// wait; `None` as long as it lasts, and for heads that are not held.
     pub fn take_response_head(&mut self) -> Option<Headers> {
         let State::Forwarded(forwarded) = &mut self.state else { return None };
-        forwarded.take_head()
+        let mut head = forwarded.take_head()?;
+        self.cors.mark(&mut head);
+        Some(head)
     }
 
     /// The fields of the access-log record that are new or changed since the last call: filter-state keys (without

@@ -27,6 +27,8 @@ impl Record {
         self.set("caller", caller.id.as_str());
         self.set("caller_name", caller.name.as_str());
         self.set("credential", caller.credential.as_str());
+        self.set("session_id", caller.session_id.as_deref().unwrap_or_default());
+        self.set("client_id", caller.client_id.as_deref().unwrap_or_default());
         self.set("workspace", access.workspace().slug.as_str());
         self.set("revision", access.revision().to_string());
     }
@@ -38,6 +40,12 @@ impl Record {
 
     pub(super) fn allowed(&mut self) {
         self.set("decision", "allow");
+    }
+
+    /// A browser asked beforehand, and may send its request.
+    pub(super) fn preflight(&mut self) {
+        self.set("decision", "allow");
+        self.set("rule", "preflight");
     }
 
     /// Policy allows it, but the caller has yet to connect an account.

@@ -1,6 +1,7 @@
 //! What a caller is told when its request is not carried out, where the protocol itself has no words for it.
 
 use portcullis_wire::lease::DenyReason;
+use serde_json::json;
 
 use crate::identity::Fault as CredentialFault;
 use crate::mcp::{Id, error_body};
@@ -32,10 +33,25 @@ pub(super) fn wrong_source(fault: SourceFault) -> LocalReply {
     LocalReply::error(fault.status(), code::INVALID_REQUEST, &fault.to_string(), fault.reason())
 }
 
-pub(super) fn unauthenticated(fault: CredentialFault) -> LocalReply {
-    let code = if fault.status() == 503 { code::UNAVAILABLE } else { code::UNAUTHENTICATED };
-    let mut reply = LocalReply::error(fault.status(), code, &fault.to_string(), fault.reason());
-    if let Some(challenge) = fault.challenge(None) {
+/// `metadata` is [`crate::path::metadata_url`] of the path that is called.
+pub(super) fn unauthenticated(fault: CredentialFault, metadata: &str) -> LocalReply {
+    challenged(None, fault, metadata)
+}
+
+/// The scopes of an access token are too narrow for this request.
+pub(super) fn insufficient_scope(id: Option<&Id>, metadata: &str) -> LocalReply {
+    challenged(id, CredentialFault::InsufficientScope, metadata)
+}
+
+fn challenged(id: Option<&Id>, fault: CredentialFault, metadata: &str) -> LocalReply {
+    let code = match fault.status() {
+        503 => code::UNAVAILABLE,
+        403 => code::POLICY_DENIED,
+        _ => code::UNAUTHENTICATED,
+    };
+    let body = error_body(id, code, &fault.to_string(), Some(&json!({ "reason": fault.reason() })));
+    let mut reply = LocalReply::with_body(fault.status(), code, body, fault.reason());
+    if let Some(challenge) = fault.challenge(metadata) {
         reply = reply.header("www-authenticate", challenge);
     }
     match fault.retry_after_seconds() {
@@ -44,16 +60,17 @@ pub(super) fn unauthenticated(fault: CredentialFault) -> LocalReply {
     }
 }
 
-/// What a caller may know of a refused lease.
-pub(super) fn denied(reason: DenyReason) -> LocalReply {
+/// What a caller may know of a refused lease. `metadata` as for [`unauthenticated`].
+pub(super) fn denied(reason: DenyReason, metadata: &str) -> LocalReply {
     match reason {
-        DenyReason::UnknownCredential => unauthenticated(CredentialFault::Unknown),
-        DenyReason::ExpiredCredential => unauthenticated(CredentialFault::Expired),
-        DenyReason::DisabledCredential => unauthenticated(CredentialFault::Disabled),
+        DenyReason::UnknownCredential => unauthenticated(CredentialFault::Unknown, metadata),
+        DenyReason::ExpiredCredential => unauthenticated(CredentialFault::Expired, metadata),
+        DenyReason::DisabledCredential => unauthenticated(CredentialFault::Disabled, metadata),
+        DenyReason::WrongAudience => unauthenticated(CredentialFault::WrongAudience, metadata),
         DenyReason::NotForThisServer => LocalReply::error(
             403,
             code::POLICY_DENIED,
-            "This token is not accepted for this server. Ask the gateway's operator which audience and claims it has to have.",
+            "This token is not accepted for this server. Ask the gateway's operator which claims it has to have.",
             "not_for_this_server",
         ),
         DenyReason::WrongWorkspace => LocalReply::error(

@@ -113,7 +113,7 @@ impl Judging {
                 None => Err(unknown_session(request.and_then(|request| request.id.as_ref()))),
             };
         }
-        let key = self.asker.key(server);
+        let key = self.asker.key(Some(server));
         match worker.session(stream, &key, session, || proven.session(session), around.now_ms) {
             Asked::Answered(None) => Err(unknown_session(request.and_then(|request| request.id.as_ref()))),
             Asked::Answered(session) => Ok(Poll::Ready(session)),

@@ -20,7 +20,7 @@ use super::asker::Asker;
 use super::forward::{self, Target, UPSTREAM_HEADER};
 use super::head::Head;
 use super::record::Record;
-use super::refusals::{denied, not_renewed, service_failed, try_again};
+use super::refusals::{RETRY_SOON_MS, denied, not_renewed, service_failed, try_again};
 use crate::leases::{Access, UpstreamSession};
 use crate::mcp::{Method, Request};
 use crate::memory::{Budget, Share};
@@ -133,11 +133,15 @@ impl Renewing {
         let (Stage::Lease(rejected), Some(proven)) = (&self.stage, self.renewable.asker.proven()) else {
             return Outcome::Refused(try_again(id));
         };
-        let key = self.renewable.asker.key(self.forwarded.server());
+        let key = self.renewable.asker.key(Some(self.forwarded.server()));
         let request = || proven.lease(Some(rejected));
         match worker.renewed_lease(stream, &key, request, rejected, now_ms) {
             LeaseState::Waiting => Outcome::Waiting,
-            LeaseState::Denied(reason) => Outcome::Refused(denied(reason)),
+            LeaseState::Denied(reason) => {
+                let metadata = self.renewable.asker.metadata_url(worker.config());
+                Outcome::Refused(denied(reason, &metadata))
+            }
+            LeaseState::Busy => Outcome::Refused(not_renewed(id, RETRY_SOON_MS)),
             LeaseState::Unavailable { retry_after_ms } => Outcome::Refused(not_renewed(id, retry_after_ms)),
             LeaseState::Known(access) if access.has_credential(rejected) => {
                 Outcome::Refused(self.forwarded.refuse(Refusal::RefusedCredential))

@@ -17,7 +17,7 @@ pub const MAX_CREDENTIAL_LENGTH: usize = 8 * 1024;
 pub enum Presented {
     ApiKey(ApiKey),
     /// All else that was sent as a bearer token; [`super::VerifiedTokens::verify`] reads it.
-    Jwt(SecretText),
+    Token(SecretText),
 }
 
 /// A credential and what it is known by in caches.
@@ -45,7 +45,7 @@ pub fn find(headers: &[(Vec<u8>, Vec<u8>)]) -> Result<Credential, Fault> {
     let presented = if looks_like_api_key(text) || !is_authorization {
         Presented::ApiKey(ApiKey::parse(text).ok_or(Fault::MisspeltApiKey)?)
     } else {
-        Presented::Jwt(SecretText::new(text.to_owned()))
+        Presented::Token(SecretText::new(text.to_owned()))
     };
     Ok(Credential { presented, digest: Digest::of("credential", &[text.as_bytes()]) })
 }

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use portcullis_wire::scopes;
+
 /// The protection space that challenges name.
 const REALM: &str = "portcullis";
 
@@ -41,6 +43,8 @@ pub enum Fault {
     Unknown,
     /// An administrator switched it off.
     Disabled,
+    /// It is good, but its scopes are too narrow for the request.
+    InsufficientScope,
     /// Too many new tokens at this moment to verify one more.
     Busy,
 }
@@ -52,6 +56,7 @@ enum ChallengeError {
     Nothing,
     InvalidRequest,
     InvalidToken,
+    InsufficientScope,
 }
 
 impl Fault {
@@ -59,6 +64,7 @@ impl Fault {
     pub fn status(self) -> u32 {
         match self {
             Self::SeveralCredentials => 400,
+            Self::InsufficientScope => 403,
             Self::Busy => 503,
             _ => 401,
         }
@@ -92,26 +98,30 @@ impl Fault {
             Self::BadSignature => "bad_token_signature",
             Self::Unknown => "unknown_credential",
             Self::Disabled => "disabled_credential",
+            Self::InsufficientScope => "insufficient_scope",
             Self::Busy => "verification_busy",
         }
     }
 
     /// The value of `WWW-Authenticate`; none if a better credential would not help. `resource_metadata` is the URL of
-    /// the protected resource metadata (RFC 9728, section 5.1), where there is one.
-    pub fn challenge(self, resource_metadata: Option<&str>) -> Option<String> {
+    /// the protected resource metadata (RFC 9728, section 5.1). The scopes are all that there are, because a client adds
+    /// what a challenge asks for to what it has.
+    pub fn challenge(self, resource_metadata: &str) -> Option<String> {
         let error = match self {
             Self::Busy => return None,
             Self::NoCredential | Self::UnsupportedScheme => ChallengeError::Nothing,
             Self::SeveralCredentials => ChallengeError::InvalidRequest,
+            Self::InsufficientScope => ChallengeError::InsufficientScope,
             _ => ChallengeError::InvalidToken,
         };
-        let metadata =
-            resource_metadata.map(|url| format!(", resource_metadata=\"{url}\"")).unwrap_or_default();
-        let start = format!("Bearer realm=\"{REALM}\"{metadata}");
+        let scope = scopes::ALL.join(" ");
+        let start =
+            format!("Bearer realm=\"{REALM}\", resource_metadata=\"{resource_metadata}\", scope=\"{scope}\"");
         let code = match error {
             ChallengeError::Nothing => return Some(start),
             ChallengeError::InvalidRequest => "invalid_request",
             ChallengeError::InvalidToken => "invalid_token",
+            ChallengeError::InsufficientScope => "insufficient_scope",
         };
         Some(format!("{start}, error=\"{code}\", error_description=\"{self}\""))
     }
@@ -137,7 +147,7 @@ impl fmt::Display for Fault {
             Self::CredentialTooLong => "The credential is longer than 8 KiB: ask for a token with fewer claims.",
             Self::MisspeltApiKey => "This API key is misspelt or cut off: copy it again, whole.",
             Self::NotAToken => {
-                "This is neither an API key of this gateway nor a signed JWT: use one of the two."
+                "This is neither an API key nor an access token for this gateway: use one of the two."
             }
             Self::BadTokenHeader => {
                 "The header of this token cannot be accepted: ask its issuer for a plain signed access token."
@@ -168,6 +178,9 @@ impl fmt::Display for Fault {
                 "This credential is not known here: check that it was copied whole, or ask an administrator for one."
             }
             Self::Disabled => "This credential is switched off: ask an administrator.",
+            Self::InsufficientScope => {
+                "This access token lacks a scope that this request needs: authorize again with the scopes named here."
+            }
             Self::Busy => "Too many new tokens at this moment: try again in a second.",
         })
     }

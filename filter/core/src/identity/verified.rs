@@ -6,9 +6,11 @@ use portcullis_wire::digest::Digest;
 use portcullis_wire::secret::SecretText;
 use portcullis_wire::watch::Algorithm;
 
+use super::Identity;
 use super::budget::VerificationBudget;
 use super::fault::Fault;
-use super::jwt::{Audience, Judged, VerifiedToken, judge};
+use super::jwt::{Judged, Judgement, is_opaque, judge};
+use super::token::{Audience, VerifiedToken};
 use crate::cache::Bounded;
 use crate::exchange::SignatureVerifier;
 use crate::registry::Registry;
@@ -63,21 +65,28 @@ impl VerifiedTokens {
     }
 
     /// Verifies a token, or finds that it was verified: then times, audience, issuer and key are judged anew, and only
-    /// the signature is not. `digest` is that of the [`super::Credential`].
+    /// the signature is not. Nothing of a token that only its issuer can judge is remembered here: it costs a stranger
+    /// nothing to make one up. `digest` is that of the [`super::Credential`].
     pub fn verify(
         &mut self,
         token: &SecretText,
         digest: Digest,
         expected: &Expectations<'_>,
         verifier: &dyn SignatureVerifier,
-    ) -> Result<Rc<VerifiedToken>, Fault> {
+    ) -> Result<Identity, Fault> {
         if let Some(entry) = self.tokens.get_mut(&digest) {
             if entry.still_holds(expected.registry) {
-                return entry.judge(expected);
+                return entry.judge(expected).map(Identity::Verified);
             }
             self.tokens.remove(&digest);
         }
-        let judged = judge(token.expose(), expected)?;
+        if expected.registry.accepts_opaque_tokens() && is_opaque(token.expose()) {
+            return Ok(Identity::Opaque);
+        }
+        let judged = match judge(token.expose(), expected)? {
+            Judgement::Signed(judged) => *judged,
+            Judgement::Introspected => return Ok(Identity::Opaque),
+        };
         let issuers = expected.registry.issuers_digest();
         if self.bad_signatures.get(&digest) == Some(&issuers) {
             return Err(Fault::BadSignature);
@@ -92,7 +101,12 @@ impl VerifiedTokens {
         let entry = Entry::new(judged, issuers);
         let token = Rc::clone(&entry.token);
         self.tokens.insert(digest, entry);
-        Ok(token)
+        Ok(Identity::Verified(token))
+    }
+
+    /// Whether an issuer may be asked about one more token now. It costs more than a signature, so it counts as one.
+    pub fn may_ask(&mut self, now_ms: u64) -> bool {
+        self.budget.take(now_ms)
     }
 
     /// Forgets all tokens; they are verified anew when they come again.
@@ -130,7 +144,7 @@ impl Entry {
         if self.issuers == registry.issuers_digest() {
             return true;
         }
-        let holds = registry.issuer(&self.token.issuer).is_some_and(|issuer| {
+        let holds = registry.issuer(&self.token.issuer.issuer).is_some_and(|issuer| {
             let key = issuer.key(self.key_id.as_deref(), self.algorithm);
             issuer.settings() == self.settings && key.is_some_and(|key| key.digest == self.key)
         });

@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use portcullis_wire::lease::{Caller, ConnectRequired, Lease, Rejected, WorkspaceRef};
+use portcullis_wire::lease::{Caller, ConnectRequired, CredentialLimits, Lease, Rejected, WorkspaceRef};
 use portcullis_wire::policy::Policy;
 use portcullis_wire::watch::Invalidation;
 
@@ -54,6 +54,13 @@ impl Access {
         match self {
             Self::Granted(lease) => &lease.policy,
             Self::ConnectRequired(connect) => &connect.policy,
+        }
+    }
+
+    pub fn limits(&self) -> &CredentialLimits {
+        match self {
+            Self::Granted(lease) => &lease.limits,
+            Self::ConnectRequired(connect) => &connect.limits,
         }
     }
 

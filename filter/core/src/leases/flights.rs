@@ -90,7 +90,7 @@ mod tests {
         Flight::Lease(LeaseKey {
             credential: Digest::of("test", &[&number.to_be_bytes()]),
             workspace: None,
-            server_id: "s".into(),
+            server: crate::leases::ServerKey::Listed("s".into()),
         })
     }
 

@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use portcullis_wire::digest::Digest;
-use portcullis_wire::lease::{DenyReason, LeaseRequest, Rejected};
+use portcullis_wire::lease::{CallerProof, DenyReason, LeaseRequest, Rejected};
 use portcullis_wire::unconnected::{OpenState, OpenedState, SessionRequest};
 
 use super::calls::{PendingLease, PendingSession, Purpose};
@@ -20,6 +20,8 @@ pub enum LeaseState {
     /// A call is in flight; the stream will be woken.
     Waiting,
     Denied(DenyReason),
+    /// Too many new tokens at this moment to ask an issuer about one more.
+    Busy,
     Unavailable {
         retry_after_ms: u64,
     },
@@ -110,7 +112,13 @@ impl Worker {
             Joined::Refused => return LeaseState::Unavailable { retry_after_ms: RETRY_AFTER_MS },
             Joined::Waiting => {}
             Joined::First => {
-                let (key, request) = (key.clone(), request());
+                let (key, request) = (key.clone(), Box::new(request()));
+                // Whoever has a lease to renew is no stranger.
+                let is_new_token = !patient && matches!(request.proof, CallerProof::Opaque { .. });
+                if is_new_token && !self.verified.may_ask(self.watch.service_time_ms(now_ms)) {
+                    self.flights.land(&flight);
+                    return LeaseState::Busy;
+                }
                 let invalidated = self.leases.invalidated();
                 let pending = PendingLease { flight, key, request, repeated: false, patient, invalidated };
                 self.calls.queue_lease(pending, &self.config.token_service);

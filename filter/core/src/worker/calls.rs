@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 
 use super::asking::StreamCall;
 use crate::config::TokenService;
-use crate::leases::{Flight, LeaseKey};
+use crate::leases::{Access, Flight, LeaseKey};
 use crate::step::{Call, CallOutcome, Destination, Headers};
 
 /// How long after its time-out a call without any report counts as lost: the host forgets the calls of a root context
@@ -36,13 +36,20 @@ const SESSION_TIMEOUT_MS: u64 = 10_000;
 pub(super) struct PendingLease {
     pub(super) flight: Flight,
     pub(super) key: LeaseKey,
-    pub(super) request: LeaseRequest,
-    /// Whether this is the second try, after an invalidation overtook the first answer.
+    pub(super) request: Box<LeaseRequest>,
+    /// Whether this is the second try, after something overtook the first answer.
     pub(super) repeated: bool,
     /// Whether it waits for a provider.
     pub(super) patient: bool,
     /// [`LeaseCache::invalidated`](crate::leases::LeaseCache::invalidated) when it was asked for.
     pub(super) invalidated: u64,
+}
+
+impl PendingLease {
+    /// Whether it is the lease in whose place another one is asked for.
+    pub(super) fn was_refused(&self, access: &Access) -> bool {
+        self.request.rejected.as_ref().is_some_and(|rejected| access.has_credential(rejected))
+    }
 }
 
 /// A session that is being asked for.

@@ -6,7 +6,7 @@ use portcullis_wire::unconnected::{OpenedState, SessionReply};
 use super::asking::LeaseState;
 use super::calls::{self, PendingLease, PendingSession, Purpose};
 use super::{RETRY_AFTER_MS, Worker};
-use crate::leases::{Access, Flight, Refused, UpstreamSession};
+use crate::leases::{Access, Flight, Refused, ServerKey, UpstreamSession};
 use crate::step::CallOutcome;
 
 /// What a stream that was woken finds.
@@ -78,13 +78,21 @@ impl Worker {
         if access.ttl_ms() == 0 && !for_the_waiting {
             return self.wake(&pending.flight, &Landing::Lease(unavailable));
         }
+        let is_new = !pending.was_refused(&access);
         let landing = match self.leases.grant(pending.key.clone(), access, now_ms) {
+            // What is held was decided later, by somebody who did not know that the credential was refused.
+            Ok(held) if is_new && pending.was_refused(&held) && !pending.repeated => {
+                self.ask_again(pending);
+                return Vec::new();
+            }
             Ok(access) => LeaseState::Known(access),
             Err(Refused::Outdated) if !pending.repeated => {
                 self.ask_again(pending);
                 return Vec::new();
             }
             Err(Refused::Outdated) => unavailable,
+            // The watch will bring that server.
+            Err(Refused::Mismatched) if matches!(pending.key.server, ServerKey::Unlisted(_)) => unavailable,
             Err(Refused::Mismatched) => {
                 self.notices.push(
                     "a lease was for another server or workspace than asked for; it was refused".into(),
@@ -95,7 +103,7 @@ impl Worker {
         self.wake(&pending.flight, &Landing::Lease(landing))
     }
 
-    /// An invalidation overtook the answer: what was decided before it does not count.
+    /// Something overtook the answer: what was decided before it does not count.
     fn ask_again(&mut self, pending: PendingLease) {
         let invalidated = self.leases.invalidated();
         let again = PendingLease { repeated: true, invalidated, ..pending };

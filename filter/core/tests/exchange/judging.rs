@@ -202,7 +202,6 @@ fn replies_that_the_token_service_did_not_make_decide_nothing() {
 fn heads_that_are_refused_at_once() {
     let good = call("search");
     for (change, status, details) in [
-        ((":path", "/nobody/mcp"), 404, "unknown_server"),
         ((":path", "/demo"), 404, "unknown_server"),
         ((":authority", "evil.example"), 421, "host_not_allowed"),
         (("origin", "https://evil.example"), 403, "origin_not_allowed"),

@@ -1,6 +1,10 @@
 //! Stories of requests, told through the front door: headers and body in, steps out. Natively and on wasm32.
 
+mod browsers;
+mod challenges;
 mod judging;
+mod limits;
+mod opaque;
 mod renewing;
 mod sessions;
 mod story;

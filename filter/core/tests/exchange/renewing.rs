@@ -284,6 +284,29 @@ fn an_older_lease_that_comes_late_does_not_bring_the_refused_credential_back() {
 }
 
 #[wasm_bindgen_test(unsupported = test)]
+fn a_lease_that_was_decided_later_does_not_bring_the_refused_credential_back_either() {
+    let mut gateway = Gateway::knowing(&granted_by_connection(1));
+    let request = call("search");
+    let stream = refused(&mut gateway, &request);
+    let (renewal, _) = gateway.lease_call();
+    gateway.news(&[Invalidation::Key("k1".into())]);
+    let other = gateway.open(&request);
+    gateway.send_body(other, &request.body);
+    let (plain, _) = gateway.lease_call();
+    let at = |revision: u64, mut answer: Value| {
+        answer["revision"] = revision.into();
+        answer
+    };
+    gateway.answer(plain, &at(9, granted_by_connection(1)));
+    assert_eq!(gateway.answer(renewal, &at(5, connect_required(&[]))), [0; 0], "asked again");
+    let (again, question) = gateway.lease_call();
+    assert_eq!(question["rejected"]["generation"], 1);
+    assert_eq!(gateway.answer(again, &at(10, connect_required(&[]))), [stream]);
+    assert_eq!(gateway.resume(stream), Step::Wait);
+    gateway.take_call("/v1/unconnected");
+}
+
+#[wasm_bindgen_test(unsupported = test)]
 fn a_client_that_left_leaves_nothing_behind() {
     let mut gateway = Gateway::knowing(&granted_by_connection(1));
     let stream = refused(&mut gateway, &call("search"));

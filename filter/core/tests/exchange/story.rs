@@ -1,7 +1,10 @@
 //! A worker with its exchanges, driven like the shell drives them, on a clock that stands still until told otherwise.
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, HashMap};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use portcullis_filter_core::exchange::{Exchange, SignatureVerifier, Surroundings};
 use portcullis_filter_core::reply::LocalReply;
 use portcullis_filter_core::step::{Call, CallOutcome, Effect, Headers, ResponseChunk, ResponseHead, Step};
@@ -11,13 +14,39 @@ use portcullis_wire::policy::{Level, LevelRules, NameRules, Pattern};
 use portcullis_wire::watch::{Invalidation, VerificationKey};
 use serde_json::{Value, json};
 
-/// These stories show API keys only; signatures have tests of their own.
-struct NoSignatures;
+/// Takes the signature of [`access_token`] for good; real ones have tests of their own.
+struct OneSignature;
 
-impl SignatureVerifier for NoSignatures {
-    fn verify(&self, _token: &str, _key: &VerificationKey) -> bool {
-        false
+impl SignatureVerifier for OneSignature {
+    fn verify(&self, token: &str, _key: &VerificationKey) -> bool {
+        token.ends_with(&URL_SAFE_NO_PAD.encode(SIGNATURE))
     }
+}
+
+const SIGNATURE: [u8; 64] = [7; 64];
+
+pub(crate) const NOW: u64 = 1_800_000_000;
+
+/// An access token of the gateway for `/demo/mcp`, with these scopes.
+pub(crate) fn access_token(scope: &str) -> String {
+    let claims = json!({
+        "iss": "https://gateway.example", "sub": "m1", "aud": "https://gateway.example/demo/mcp", "sid": "ses_1",
+        "client_id": "c1", "scope": scope, "iat": NOW, "exp": NOW + 300,
+    });
+    let header = r#"{"alg":"EdDSA","kid":"g1","typ":"at+jwt"}"#;
+    let parts = [header.as_bytes(), claims.to_string().as_bytes(), &SIGNATURE]
+        .map(|part| URL_SAFE_NO_PAD.encode(part));
+    parts.join(".")
+}
+
+/// What the filters hear of the gateway as an issuer.
+fn gateway_issuer() -> Value {
+    let mut spki = b"\x30\x2A\x30\x05\x06\x03\x2B\x65\x70\x03\x21\x00".to_vec();
+    spki.resize(44, 1);
+    json!({
+        "issuer": "https://gateway.example", "gateway": true, "require_at_jwt": true, "accepts_resource": true,
+        "keys": [{"key_id": "g1", "algorithm": "EdDSA", "spki": STANDARD.encode(spki)}],
+    })
 }
 
 pub(crate) struct Gateway {
@@ -29,6 +58,9 @@ pub(crate) struct Gateway {
     now_ms: u64,
     revision: u64,
     pending: Vec<Call>,
+    /// What the host says of the client.
+    pub(crate) source: Option<String>,
+    source_asked: Cell<u32>,
 }
 
 #[derive(Clone)]
@@ -93,6 +125,10 @@ impl Request {
         let mut request = self.clone();
         request.headers.retain(|(header, _)| header != name);
         request
+    }
+
+    pub(crate) fn with_token(&self, token: &str) -> Self {
+        self.without("x-portcullis-api-key").with("authorization", &format!("Bearer {token}"))
     }
 
     pub(crate) fn with_key(&self, number: u8) -> Self {
@@ -194,6 +230,8 @@ impl Gateway {
             "public_url": "https://gateway.example",
             "token_service": {"cluster": "token_service", "authority": "token-service"},
             "body_gate": "hold",
+            "allowed_origins": ["https://gateway.example", "https://app.example"],
+            "verifications_per_second": 3,
         });
         let worker =
             Worker::configure(config.to_string().as_bytes(), "vm-1".into()).expect("a good configuration");
@@ -203,9 +241,11 @@ impl Gateway {
             records: HashMap::new(),
             bodies: HashMap::new(),
             last_stream: 10,
-            now_ms: 1_800_000_000_000,
+            now_ms: NOW * 1_000,
             revision: 1,
             pending: Vec::new(),
+            source: None,
+            source_asked: Cell::new(0),
         };
         gateway.tick();
         gateway
@@ -235,11 +275,17 @@ impl Gateway {
 
     /// Answers the watch for the first time; returns the streams that are woken.
     pub(crate) fn first_registry(&mut self) -> Vec<u32> {
-        let server = json!({
+        self.registry(&[json!({
             "id": "s1", "slug": "demo", "payload": "full",
             "upstream": {"tls": true, "authority": "mcp.example", "path": "/mcp"},
-        });
-        self.watch(&json!({"registry": {"servers": [server], "issuers": []}}))
+        })])
+    }
+
+    /// Answers the watch with these servers; the gateway is the issuer, and another can be asked about tokens.
+    pub(crate) fn registry(&mut self, servers: &[Value]) -> Vec<u32> {
+        let issuers = [gateway_issuer()];
+        let registry = json!({"servers": servers, "issuers": issuers, "accepts_opaque_tokens": true});
+        self.watch(&json!({"registry": registry}))
     }
 
     /// Answers the watch with invalidations of a new revision.
@@ -314,6 +360,11 @@ impl Gateway {
         self.last_stream
     }
 
+    /// How often the host was asked for the client's address.
+    pub(crate) fn source_asked(&self) -> u32 {
+        self.source_asked.get()
+    }
+
     /// Bytes that the worker may still hold.
     pub(crate) fn room(&self) -> usize {
         self.worker.held().left()
@@ -381,7 +432,11 @@ impl Gateway {
         stream: u32,
         event: impl FnOnce(&mut Exchange, &mut Worker, &[u8], &Surroundings<'_>) -> Step,
     ) -> Step {
-        let around = Surroundings { now_ms: self.now_ms, verifier: &NoSignatures };
+        let source = || {
+            self.source_asked.set(self.source_asked.get() + 1);
+            self.source.clone()
+        };
+        let around = Surroundings { now_ms: self.now_ms, verifier: &OneSignature, source: &source };
         let exchange = self.exchanges.get_mut(&stream).expect("an open stream");
         let body = self.bodies.get(&stream).map(Vec::as_slice).unwrap_or_default();
         let step = event(exchange, &mut self.worker, body, &around);

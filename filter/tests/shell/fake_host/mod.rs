@@ -84,6 +84,10 @@ pub(crate) struct Host {
     pub(crate) verifies: Option<Vec<u8>>,
     /// What `verify_signature` was asked.
     pub(crate) verified: Vec<Vec<u8>>,
+    /// The property `source.address` of every stream; without it the host does not have it.
+    pub(crate) source_address: Option<Vec<u8>>,
+    /// How often it was asked for.
+    pub(crate) source_asked: u32,
     pub(crate) log: Vec<(u32, String)>,
     /// How often a function may still be called before `fails` counts.
     grace: HashMap<&'static str, u32>,

@@ -254,6 +254,26 @@ extern "C" fn proxy_send_local_response(
 }
 
 #[unsafe(no_mangle)]
+extern "C" fn proxy_get_property(
+    path: *const u8,
+    path_size: usize,
+    data: *mut *mut u8,
+    size: *mut usize,
+) -> u32 {
+    refuse_if_told!("proxy_get_property");
+    // SAFETY: see `proxy_log`.
+    let path = unsafe { read(path, path_size) };
+    assert_eq!(path, b"source\0address", "the only property that is asked for");
+    let address = with(|host| {
+        assert!(host.streams.contains_key(&host.effective_id()), "only a stream has an address");
+        host.source_asked += 1;
+        host.source_address.clone()
+    });
+    // SAFETY: see `proxy_log`.
+    address.map_or(NOT_FOUND, |address| unsafe { hand_over(&address, data, size) })
+}
+
+#[unsafe(no_mangle)]
 extern "C" fn proxy_set_property(
     path: *const u8,
     path_size: usize,
@@ -350,7 +370,6 @@ unused! {
     proxy_remove_header_map_value(a, b, c);
     proxy_replace_header_map_value(a, b, c, d, e);
     proxy_add_header_map_value(a, b, c, d, e);
-    proxy_get_property(a, b, c, d);
     proxy_get_shared_data(a, b, c, d, e);
     proxy_set_shared_data(a, b, c, d, e);
     proxy_register_shared_queue(a, b, c);

@@ -34,6 +34,7 @@ fn job(setting: &Setting, era: Era, elicit: bool) -> Job {
         resources: Vec::new(),
         elicit,
         attended: true,
+        sign_in: false,
     }
 }
 
@@ -113,7 +114,7 @@ async fn clients_that_open_nothing_show_the_link_and_go_on() -> anyhow::Result<(
     for (sdk, era) in CLIENTS {
         let attend = async |event| {
             match event {
-                Event::Open(link) => panic!("{sdk:?} opens {link}"),
+                Event::Open(link) | Event::Authorize(link) => panic!("{sdk:?} opens {link}"),
                 Event::Answered(call) => {
                     let (is_error, text) = shown(&call);
                     if is_error {

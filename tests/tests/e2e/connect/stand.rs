@@ -84,12 +84,12 @@ impl Stand {
         stand
     }
 
-    /// Until a server that does not exist is told from one that is not known yet.
+    /// Until a token is refused, which takes what the registry says of issuers. No lease is asked for it.
     async fn registry_known(&self) {
-        let nobody = Agent::new(format!("http://{}/nobody/mcp", self.gateway), Some(&key()), Era::Modern);
+        let stranger = self.agent(Era::Modern).with_credential(Some("no-token"));
         let known = poll(async || {
-            let reply = nobody.post(&nobody.message("tools/list", json!({}))).send().await.ok()?;
-            (reply.status() == 404).then_some(())
+            let reply = stranger.post(&stranger.message("tools/list", json!({}))).send().await.ok()?;
+            (reply.status() == 401).then_some(())
         });
         known.await.expect("the filter knows the registry");
     }

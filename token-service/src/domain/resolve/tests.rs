@@ -7,14 +7,19 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::domain::Origin;
+use crate::domain::client_session::{ClientName, ClientSession, Extent};
 use crate::domain::ids::ServerId;
-use crate::domain::people::KeySettings;
+use crate::domain::issuer::{IssuerSettings, TokenSource};
+use crate::domain::people::{KeyScope, KeySettings};
 use crate::domain::policy::ServerRules;
+use crate::domain::resource::ResourcePath;
 use crate::domain::server::{OAuthSettings, ServerSettings};
+use crate::domain::token_rules::TokenRules;
 use crate::domain::url::{PlainHttp, ServerUrl};
 
 const NOW: Timestamp = Timestamp(100_000);
 const ISSUER: &str = "https://idp.example";
+const RESOURCE: &str = "https://gateway.example/linear/mcp";
 
 fn slug(text: &str) -> Slug {
     Slug::parse(text).expect("a slug")
@@ -59,7 +64,14 @@ fn key(owner: KeyOwner) -> ApiKeyRecord {
         workspace: "core".into(),
         owner,
         made_by: None,
-        settings: KeySettings { name: "CI".into(), expires_at: None, disabled: false },
+        settings: KeySettings {
+            name: "CI".into(),
+            expires_at: None,
+            disabled: false,
+            scope: KeyScope::default(),
+            sources: Vec::new(),
+        },
+        replaces: None,
         created_at: Timestamp(0),
         revision: Revision(1),
         last_used_at: None,
@@ -110,8 +122,11 @@ fn key_request() -> LeaseRequest {
 fn issuer(workspaces: WorkspaceMapping) -> Issuer {
     Issuer {
         issuer: ISSUER.into(),
-        audiences: Vec::new(),
+        rules: TokenRules::default(),
+        settings: IssuerSettings::default(),
         require_at_jwt: false,
+        source: TokenSource::Given,
+        keys_fetched_at: None,
         keys: Vec::new(),
         workspaces,
         auto_provision_members: false,
@@ -138,7 +153,7 @@ fn token_request(claim: Option<&str>, path: Option<&str>) -> LeaseRequest {
         issuer: ISSUER.into(),
         subject: "ada".into(),
         workspace_claim: claim.map(str::to_owned),
-        audiences: Vec::new(),
+        audiences: vec![RESOURCE.into()],
         issued_at: None,
         claims: BTreeMap::new(),
         expires_at: 101,
@@ -147,14 +162,14 @@ fn token_request(claim: Option<&str>, path: Option<&str>) -> LeaseRequest {
 }
 
 fn granted(request: &LeaseRequest, facts: &LeaseFacts) -> Grant {
-    match resolve(request, facts, NOW) {
+    match resolve(request, facts, RESOURCE, NOW) {
         Resolution::Granted(grant) => *grant,
         other => panic!("granted, not {other:?}"),
     }
 }
 
 fn denied(request: &LeaseRequest, facts: &LeaseFacts) -> DenyReason {
-    match resolve(request, facts, NOW) {
+    match resolve(request, facts, RESOURCE, NOW) {
         Resolution::Denied(reason) => reason,
         other => panic!("denied, not {other:?}"),
     }
@@ -184,20 +199,23 @@ fn a_service_key_cannot_use_accounts_of_members() {
     {
         let mut facts = of_key(service.clone());
         facts.server.as_mut().expect("a server").server.settings.auth = auth.clone();
-        let Resolution::Denied(reason) = resolve(&key_request(), &facts, NOW) else {
+        let Resolution::Denied(reason) = resolve(&key_request(), &facts, RESOURCE, NOW) else {
             assert_eq!(outcome, None);
             continue;
         };
         assert_eq!(Some(reason), outcome);
         // Where the workspace does not have the server, the reason tells nothing about it.
         facts.server.as_mut().expect("a server").provisioned.clear();
-        let resolution = resolve(&key_request(), &facts, NOW);
+        let resolution = resolve(&key_request(), &facts, RESOURCE, NOW);
         assert_eq!(resolution, Resolution::Denied(DenyReason::UnknownServer));
     }
     let mut facts = of_key(key_facts());
     facts.server.as_mut().expect("a server").server.settings.auth =
         ServerAuth::OAuth(Box::<OAuthSettings>::default());
-    assert!(matches!(resolve(&key_request(), &facts, NOW), Resolution::Granted(_)), "a member's key may");
+    assert!(
+        matches!(resolve(&key_request(), &facts, RESOURCE, NOW), Resolution::Granted(_)),
+        "a member's key may"
+    );
 }
 
 #[test]
@@ -298,7 +316,7 @@ fn the_mapping_decides_on_the_workspace_of_a_token() {
     let claim = || WorkspaceMapping::Claim("team".into());
     let both = || vec![membership("sales"), membership("core")];
     let grant = granted(&token_request(None, None), &of_token(fixed(), both()));
-    assert_eq!((grant.workspace.slug, grant.not_after), (slug("core"), Some(Timestamp(101_000))));
+    assert_eq!((grant.workspace.slug, grant.not_after), (slug("core"), Some(Timestamp(131_000))));
     assert_eq!((grant.caller.credential, grant.caller.key_id), (CredentialKind::Jwt, None));
     let grant = granted(&token_request(Some("core"), Some("core")), &of_token(claim(), both()));
     assert_eq!(grant.workspace.slug, slug("core"));
@@ -354,7 +372,7 @@ fn bad_tokens_are_refused() {
     ] {
         assert_eq!(denied(&request, &facts), reason, "{facts:?}");
     }
-    let late = resolve(&request, &good(), Timestamp(101_000));
+    let late = resolve(&request, &good(), RESOURCE, Timestamp(131_000));
     assert_eq!(late, Resolution::Denied(DenyReason::ExpiredCredential));
 }
 
@@ -365,8 +383,9 @@ fn newcomers_are_provisioned_only_for_what_they_may_use() {
     assert_eq!(denied(&request, &facts), DenyReason::UnknownCredential);
     let CallerFacts::Token(token) = &mut facts.caller else { unreachable!() };
     token.issuer.as_mut().expect("set").auto_provision_members = true;
-    let newcomer = Resolution::Provision { workspace: "core".into(), identity: identity("ada") };
-    assert_eq!(resolve(&request, &facts, NOW), newcomer);
+    let newcomer =
+        Resolution::Provision { workspace: "core".into(), identity: identity("ada"), name: "ada".into() };
+    assert_eq!(resolve(&request, &facts, RESOURCE, NOW), newcomer);
 
     let removed = ServerRules { enabled: Some(false), ..ServerRules::default() };
     let removed = entry(PolicyTarget::Organization, removed);
@@ -401,6 +420,76 @@ fn entry(target: PolicyTarget, rules: ServerRules) -> PolicyEntry {
     PolicyEntry { target, server: "server".into(), rules, origin: Origin::Api, revision: Revision(1) }
 }
 
+#[test]
+fn a_keys_scope_takes_away_on_every_server() {
+    let names = |names: &[&str]| names.iter().map(|name| Pattern((*name).to_owned())).collect();
+    let with = |scope: KeyScope, sources: &[&str]| {
+        let mut facts = of_key(key_facts());
+        let CallerFacts::ApiKey(Some(key)) = &mut facts.caller else { unreachable!() };
+        key.key.settings.scope = scope;
+        key.key.settings.sources = sources.iter().map(|text| text.parse().expect("a network")).collect();
+        facts.server.as_mut().expect("set").reading_tools = vec!["read".into(), "list*".into()];
+        facts
+    };
+    let elsewhere = KeyScope { servers: Some(BTreeSet::from(["other".into()])), ..KeyScope::default() };
+    assert_eq!(denied(&key_request(), &with(elsewhere, &[])), DenyReason::UnknownServer);
+    let here = KeyScope { servers: Some(BTreeSet::from(["server".into()])), ..KeyScope::default() };
+    let grant = granted(&key_request(), &with(here, &["10.0.0.0/8", "2001:db8::/32"]));
+    assert_eq!((grant.policy.levels.len(), grant.reads_only), (0, false));
+    assert_eq!(grant.limits.sources, ["10.0.0.0/8", "2001:db8::/32"]);
+
+    let scope = KeyScope {
+        servers: None,
+        tools: NameRules { allow: None, deny: names(&["secret_*"]) },
+        read_only: true,
+    };
+    let grant = granted(&key_request(), &with(scope, &[]));
+    assert!(grant.reads_only && grant.limits.is_empty());
+    let allows = |kind, name| grant.policy.decide(kind, name).is_allowed();
+    assert!(allows(Kind::Tool, "read") && allows(Kind::Prompt, "any") && allows(Kind::Resource, "file:///x"));
+    for name in ["write", "list*", "listing", "secret_read", ""] {
+        assert!(!allows(Kind::Tool, name), "{name}");
+    }
+    assert!(grant.policy.levels.iter().all(|rules| rules.level == Level::Key));
+}
+
+#[test]
+fn the_rules_of_a_server_judge_its_tokens() {
+    let with = |settings: IssuerSettings, rules: TokenRules| {
+        let mut facts = of_token(WorkspaceMapping::Membership, vec![membership("core")]);
+        let CallerFacts::Token(token) = &mut facts.caller else { unreachable!() };
+        let issuer = token.issuer.as_mut().expect("set");
+        (issuer.settings, issuer.rules) = (settings, rules);
+        facts
+    };
+    let request = token_request(None, None);
+    let here =
+        |rules| IssuerSettings { servers: [(slug("linear"), rules)].into(), ..IssuerSettings::default() };
+    let for_audience =
+        |audience: &str| TokenRules { audiences: vec![audience.to_owned()], ..TokenRules::default() };
+    let only = |name| IssuerSettings { only: Some([slug(name)].into()), ..IssuerSettings::default() };
+    for (settings, rules, expected) in [
+        (IssuerSettings::default(), TokenRules::default(), None),
+        (IssuerSettings::default(), for_audience(RESOURCE), None),
+        (IssuerSettings::default(), for_audience("gateway"), Some(DenyReason::WrongAudience)),
+        (here(TokenRules::default()), for_audience("gateway"), None),
+        (here(for_audience("gateway")), TokenRules::default(), Some(DenyReason::WrongAudience)),
+        (only("linear"), TokenRules::default(), None),
+        (only("notion"), TokenRules::default(), Some(DenyReason::NotForThisServer)),
+        (
+            IssuerSettings::default(),
+            TokenRules { max_age: Some(60), ..TokenRules::default() },
+            Some(DenyReason::ExpiredCredential),
+        ),
+    ] {
+        let facts = with(settings, rules);
+        match expected {
+            None => drop(granted(&request, &facts)),
+            Some(reason) => assert_eq!(denied(&request, &facts), reason, "{facts:?}"),
+        }
+    }
+}
+
 fn my_targets() -> [PolicyTarget; 4] {
     [
         PolicyTarget::Organization,
@@ -416,7 +505,7 @@ fn with_policies(policies: Vec<PolicyEntry>) -> LeaseFacts {
 
 /// What a caller may do, as a set that can be compared: `None` without a lease.
 fn allowed(facts: &LeaseFacts) -> Option<BTreeSet<String>> {
-    match resolve(&key_request(), facts, NOW) {
+    match resolve(&key_request(), facts, RESOURCE, NOW) {
         Resolution::Granted(grant) => {
             let names = ["", "a", "b", "aa", "ab", "ba", "bb", "aba"].into_iter();
             let kinds = [Kind::Tool, Kind::Prompt, Kind::Resource];
@@ -425,7 +514,7 @@ fn allowed(facts: &LeaseFacts) -> Option<BTreeSet<String>> {
             Some(kept.map(|(kind, name)| format!("{} {name}", kind.as_str())).collect())
         }
         Resolution::Denied(_) => None,
-        Resolution::Provision { .. } => unreachable!("the member is there"),
+        other => unreachable!("the member is there: {other:?}"),
     }
 }
 
@@ -492,15 +581,100 @@ proptest! {
         crowded.extend(elsewhere);
         let middle = rotation % crowded.len();
         crowded.rotate_left(middle);
-        prop_assert_eq!(resolve(&key_request(), &with_policies(crowded), NOW), resolve(&key_request(), &with_policies(policies), NOW));
+        prop_assert_eq!(resolve(&key_request(), &with_policies(crowded), RESOURCE, NOW), resolve(&key_request(), &with_policies(policies), RESOURCE, NOW));
     }
 
     #[test]
     fn levels_come_outermost_first(policies in any_policies()) {
-        if let Resolution::Granted(grant) = resolve(&key_request(), &with_policies(policies.clone()), NOW) {
+        if let Resolution::Granted(grant) = resolve(&key_request(), &with_policies(policies.clone()), RESOURCE, NOW) {
             let levels: Vec<Level> = grant.policy.levels.iter().map(|rules| rules.level).collect();
             prop_assert!(levels.is_sorted());
             prop_assert_eq!(levels.len(), policies.len());
         }
     }
+}
+
+fn session_request(scopes: &[&str], expires_at: u64) -> LeaseRequest {
+    let scopes = scopes.iter().map(|scope| (*scope).to_owned()).collect();
+    let proof = CallerProof::AccessToken { session: "ses_1".into(), scopes, expires_at };
+    LeaseRequest { server: slug("linear"), workspace: None, proof, rejected: None, wait_ms: None }
+}
+
+const BOTH: [&str; 2] = ["mcp:read", "mcp:write"];
+
+fn of_session(change: impl FnOnce(&mut SessionFacts)) -> LeaseFacts {
+    let session = ClientSession {
+        id: "ses_1".into(),
+        member: "ada".into(),
+        server: "server".into(),
+        resource: ResourcePath { workspace: None, server: slug("linear") },
+        client: ClientName { id: "https://client.example/c".into(), name: "Client".into() },
+        extent: Extent::Everything,
+        created_at: Timestamp(0),
+        last_used_at: Timestamp(0),
+        expires_at: Timestamp(900_000),
+    };
+    let mut facts = SessionFacts { session, workspace: workspace("core"), member: member("ada", "core") };
+    change(&mut facts);
+    let mut server = server_facts(Vec::new());
+    server.reading_tools = vec!["list_issues".into()];
+    let caller = CallerFacts::Session(Some(Box::new(facts)));
+    LeaseFacts { revision: Revision(7), caller, server: Some(server) }
+}
+
+#[test]
+fn an_access_token_acts_as_the_member_who_allowed_it() {
+    let grant = granted(&session_request(&BOTH, 101), &of_session(|_| {}));
+    let caller = Caller {
+        id: "ada".into(),
+        name: "Ada".into(),
+        credential: CredentialKind::AccessToken,
+        key_id: None,
+        session_id: Some("ses_1".into()),
+        client_id: Some("https://client.example/c".into()),
+    };
+    assert_eq!((grant.caller, grant.workspace), (caller, workspace("core").reference()));
+    assert_eq!((grant.limits, grant.not_after), (CredentialLimits::default(), Some(Timestamp(101_000))));
+    let grant = granted(&session_request(&BOTH, 9_000), &of_session(|_| {}));
+    assert_eq!(grant.not_after, Some(Timestamp(900_000)), "the sign-in ends before the token");
+}
+
+#[test]
+fn reading_is_all_that_a_token_without_the_other_scope_is_good_for() {
+    let reading = Some(vec!["list_issues".to_owned()]);
+    let grant = granted(&session_request(&["mcp:read"], 101), &of_session(|_| {}));
+    assert_eq!(grant.limits.reading_tools, reading);
+    let narrowed = of_session(|facts| facts.session.extent = Extent::Reading);
+    assert_eq!(granted(&session_request(&BOTH, 101), &narrowed).limits.reading_tools, reading);
+    for scopes in [&["mcp:write"][..], &[], &["admin"]] {
+        assert_eq!(denied(&session_request(scopes, 101), &of_session(|_| {})), DenyReason::UnknownCredential);
+    }
+}
+
+#[test]
+fn an_access_token_is_for_one_server_and_for_as_long_as_the_sign_in() {
+    let request = session_request(&BOTH, 101);
+    for (facts, reason) in [
+        (of_session(|facts| facts.session.expires_at = NOW), DenyReason::ExpiredCredential),
+        (of_session(|facts| facts.member.disabled = true), DenyReason::DisabledCredential),
+        (of_session(|facts| facts.session.server = "another".into()), DenyReason::NotForThisServer),
+        (of_session(|facts| facts.session.resource.server = slug("notion")), DenyReason::NotForThisServer),
+        (
+            of_session(|facts| facts.session.resource.workspace = Some(slug("core"))),
+            DenyReason::NotForThisServer,
+        ),
+        (of_session(|facts| facts.workspace = workspace("sales")), DenyReason::UnknownServer),
+        (
+            LeaseFacts { caller: CallerFacts::Session(None), ..of_session(|_| {}) },
+            DenyReason::UnknownCredential,
+        ),
+        (of_key(key_facts()), DenyReason::UnknownCredential),
+    ] {
+        assert_eq!(denied(&request, &facts), reason, "{facts:?}");
+    }
+    assert_eq!(denied(&session_request(&BOTH, 100), &of_session(|_| {})), DenyReason::ExpiredCredential);
+    let named = LeaseRequest { workspace: Some(slug("core")), ..session_request(&BOTH, 101) };
+    assert_eq!(denied(&named, &of_session(|_| {})), DenyReason::NotForThisServer);
+    let there = of_session(|facts| facts.session.resource.workspace = Some(slug("core")));
+    assert_eq!(granted(&named, &there).workspace.slug, slug("core"));
 }

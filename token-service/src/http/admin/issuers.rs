@@ -5,8 +5,10 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::acting::Acting;
+use super::time;
 use crate::domain::access::Operation;
-use crate::domain::issuer::{Issuer, WorkspaceMapping};
+use crate::domain::issuer::{Issuer, IssuerSettings, TokenSource, WorkspaceMapping};
+use crate::domain::token_rules::ClaimRule;
 use crate::http::error::ApiError;
 
 /// An issuer whose tokens are accepted.
@@ -15,8 +17,24 @@ pub struct IssuerView {
     pub issuer: String,
     /// Accepted values of `aud`; if empty, the URL of the server path that is called.
     pub audiences: Vec<String>,
+    /// What its tokens have to say besides.
+    #[schema(value_type = Vec<Object>)]
+    pub claims: Vec<ClaimRule>,
+    /// How old a token may be, in seconds since `iat`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_age: Option<u64>,
+    /// What differs for single servers, and which servers the tokens are for.
+    #[serde(flatten)]
+    #[schema(value_type = Object)]
+    pub settings: IssuerSettings,
     /// Whether a token's `typ` must be `at+jwt` (RFC 9068).
     pub require_at_jwt: bool,
+    /// How tokens are checked: `given` keys, those of `jwks`, or by `introspection`.
+    #[schema(value_type = Object)]
+    pub source: TokenSource,
+    /// When keys were fetched last; RFC 3339.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub keys_fetched_at: Option<String>,
     pub keys: Vec<KeyView>,
     pub workspaces: MappingView,
     /// Whether a valid token makes its subject a member on first use.
@@ -53,7 +71,12 @@ impl From<Issuer> for IssuerView {
     fn from(issuer: Issuer) -> Self {
         Self {
             issuer: issuer.issuer,
-            audiences: issuer.audiences,
+            audiences: issuer.rules.audiences,
+            claims: issuer.rules.claims,
+            max_age: issuer.rules.max_age,
+            settings: issuer.settings,
+            source: issuer.source,
+            keys_fetched_at: issuer.keys_fetched_at.map(time::spell),
             require_at_jwt: issuer.require_at_jwt,
             keys: issuer
                 .keys

@@ -1,23 +1,26 @@
 //! API keys.
 
+use std::time::Duration;
+
 use axum::Json;
 use axum::extract::Path;
 use axum::http::StatusCode;
 use axum::response::Response;
 use portcullis_wire::secret::SecretText;
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::acting::Acting;
 use super::audit::PersonView;
 use super::check::Problems;
 use super::commit::{IF_MATCH, IfMatch, Wait, shown};
+use super::key_limits::{Change, KeyLimits, LimitsBody};
 use super::page::{Page, next};
 use super::time;
 use crate::clock::Timestamp;
 use crate::domain::access::{Object, Operation};
 use crate::domain::ids::{KeyId, WorkspaceId};
-use crate::domain::people::{ApiKeyRecord, KeyOwner, KeySettings};
+use crate::domain::people::{ApiKeyRecord, KeyOwner, KeyScope, KeySettings};
 use crate::http::error::ApiError;
 use crate::http::read::{StrictJson, StrictQuery};
 use crate::store::NewKey;
@@ -41,6 +44,10 @@ pub struct KeyView {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<String>,
     pub disabled: bool,
+    pub limits: KeyLimits,
+    /// The id of the key that it took the place of, as long as that one is there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub replaces: Option<String>,
     /// RFC 3339.
     pub created_at: String,
     /// RFC 3339, up to a minute late; absent if it was never used.
@@ -66,7 +73,24 @@ pub struct CreateKey {
     pub member: Option<String>,
     /// RFC 3339; absent if it never expires.
     pub expires_at: Option<String>,
+    /// What it takes away of its owner's rights.
+    #[serde(default)]
+    pub limits: LimitsBody,
 }
+
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RotateKey {
+    /// How long the old key can still be used, at most a week; an hour if absent, 0 for no time at all.
+    #[serde(default = "default_overlap")]
+    pub overlap_seconds: u64,
+}
+
+fn default_overlap() -> u64 {
+    3_600
+}
+
+const LONGEST_OVERLAP: u64 = 7 * 24 * 3_600;
 
 /// The one time that a key is shown.
 #[derive(Serialize, ToSchema)]
@@ -85,30 +109,17 @@ pub struct ChangeKey {
     /// RFC 3339; `null` for a key that never expires.
     #[serde(default)]
     #[schema(value_type = Option<String>)]
-    pub expires_at: ExpiryChange,
+    pub expires_at: Change<String>,
     pub disabled: Option<bool>,
-}
-
-/// What a change says about the expiry.
-#[derive(Debug, Default)]
-pub enum ExpiryChange {
-    /// It was absent.
-    #[default]
-    Keep,
-    /// It was `null`.
-    Never,
-    At(String),
-}
-
-impl<'de> Deserialize<'de> for ExpiryChange {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Ok(Option::deserialize(deserializer)?.map_or(Self::Never, Self::At))
-    }
+    #[serde(default)]
+    pub limits: LimitsBody,
 }
 
 impl From<ApiKeyRecord> for KeyView {
     fn from(key: ApiKeyRecord) -> Self {
         Self {
+            limits: KeyLimits::from(&key.settings),
+            replaces: key.replaces.map(Into::into),
             id: key.id.into(),
             workspace: key.workspace.into(),
             member: match key.owner {
@@ -165,15 +176,17 @@ pub async fn create(
     let mut problems = Problems::default();
     let name = problems.name("name", body.name);
     let expires_at = body.expires_at.map(|text| expiry(&mut problems, &text, now)).transpose();
-    let settings =
-        name.zip(expires_at.ok()).map(|(name, expires_at)| KeySettings { name, expires_at, disabled: false });
+    let (scope, sources) = body.limits.apply(&app, &mut problems, KeyScope::default(), Vec::new()).await?;
+    let settings = name.zip(expires_at.ok()).map(|(name, expires_at)| KeySettings {
+        name,
+        expires_at,
+        disabled: false,
+        scope,
+        sources,
+    });
     let settings = problems.finish(settings)?;
     let owner = app.owner(&workspace, body.member).await?;
-    let (text, key) = api_key::spell(&app.settings.key_environment, &*app.entropy)
-        .ok_or_else(|| ApiError::Internal("the environment of API keys is malformed".into()))?;
-    let made_by = app.principal().identity().cloned();
-    let (id, digest) = (key.id.into(), key.digest);
-    let key = NewKey { id, digest, workspace, owner, made_by, settings, created_at: now };
+    let (text, key) = app.new_key(workspace, owner, settings)?;
     let made = app.changing().create_key(&key).await.map_err(|error| app.refusal(error))?;
     let revision = made.revision;
     let created = CreatedKey { api_key: text, key: made.into() };
@@ -181,7 +194,50 @@ pub async fn create(
     app.committed(revision, Wait::default(), shown(StatusCode::CREATED, revision, created)).await
 }
 
+/// Makes a key in place of this one, with its name, limits and policies, and shows it, this once. The old one can be used
+/// for a while, so that agents can be given the new one in turn.
+#[utoipa::path(
+    post, path = "/v1/keys/{key}/rotate", tag = "keys", params(("key" = String, Path)),
+    request_body = RotateKey, responses((status = CREATED, body = CreatedKey))
+)]
+pub async fn rotate(
+    app: Acting,
+    Path(id): Path<String>,
+    StrictJson(body): StrictJson<RotateKey>,
+) -> Result<Response, ApiError> {
+    let old = app.find_key(&id, Operation::Use).await?;
+    if body.overlap_seconds > LONGEST_OVERLAP {
+        let problem = "is longer than a week";
+        return Err(ApiError::invalid("overlap_seconds", problem, "give at most 604800"));
+    }
+    let (text, new) = app.new_key(old.workspace, old.owner, old.settings)?;
+    let ends = new.created_at.plus(Duration::from_secs(body.overlap_seconds));
+    let made = app
+        .changing()
+        .rotate_key(&old.id, &new, ends, Some(old.revision))
+        .await
+        .map_err(|error| app.refusal(error))?
+        .ok_or(ApiError::NotFound { what: "key" })?;
+    let revision = made.revision;
+    let created = CreatedKey { api_key: text, key: made.into() };
+    app.committed(revision, Wait::default(), shown(StatusCode::CREATED, revision, created)).await
+}
+
 impl Acting {
+    /// A key that is yet to be kept, made by the caller, and its text.
+    fn new_key(
+        &self,
+        workspace: WorkspaceId,
+        owner: KeyOwner,
+        settings: KeySettings,
+    ) -> Result<(SecretText, NewKey), ApiError> {
+        let (text, key) = api_key::spell(&self.settings.key_environment, &*self.entropy)
+            .ok_or_else(|| ApiError::Internal("the environment of API keys is malformed".into()))?;
+        let (made_by, created_at) = (self.principal().identity().cloned(), self.clock.now());
+        let (id, digest) = (key.id.into(), key.digest);
+        Ok((text, NewKey { id, digest, workspace, owner, made_by, settings, created_at }))
+    }
+
     /// Whose a new key may be: everybody's own, and for whoever manages the workspace also others' and nobody's. A
     /// member whom the caller cannot see looks like one that does not exist.
     async fn owner(&self, workspace: &WorkspaceId, member: Option<String>) -> Result<KeyOwner, ApiError> {
@@ -223,7 +279,7 @@ pub async fn show(app: Acting, Path(id): Path<String>) -> Result<Response, ApiEr
     Ok(shown(StatusCode::OK, key.revision, KeyView::from(key)))
 }
 
-/// Renames, disables or enables a key, or changes when it expires.
+/// Renames, disables or enables a key, or changes when it expires or what it takes away.
 #[utoipa::path(
     patch, path = "/v1/keys/{key}", tag = "keys", params(("key" = String, Path), Wait,
         ("if-match" = Option<String>, Header, description = IF_MATCH)),
@@ -241,13 +297,20 @@ pub async fn change(
     let mut problems = Problems::default();
     let name = problems.name("name", body.name.unwrap_or(key.settings.name));
     let expires_at = match body.expires_at {
-        ExpiryChange::Keep => Ok(key.settings.expires_at),
-        ExpiryChange::Never => Ok(None),
-        ExpiryChange::At(text) => expiry(&mut problems, &text, now).map(Some),
+        Change::Keep => Ok(key.settings.expires_at),
+        Change::Clear => Ok(None),
+        Change::Set(text) => expiry(&mut problems, &text, now).map(Some),
     };
     let disabled = body.disabled.unwrap_or(key.settings.disabled);
-    let settings =
-        name.zip(expires_at.ok()).map(|(name, expires_at)| KeySettings { name, expires_at, disabled });
+    let (scope, sources) =
+        body.limits.apply(&app, &mut problems, key.settings.scope, key.settings.sources).await?;
+    let settings = name.zip(expires_at.ok()).map(|(name, expires_at)| KeySettings {
+        name,
+        expires_at,
+        disabled,
+        scope,
+        sources,
+    });
     let settings = problems.finish(settings)?;
     let changed = app
         .changing()

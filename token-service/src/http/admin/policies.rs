@@ -172,7 +172,7 @@ fn check(rules: &ServerRules) -> Result<(), ApiError> {
     problems.finish(Some(()))
 }
 
-fn check_patterns(problems: &mut Problems, field: &str, patterns: &[Pattern]) {
+pub(super) fn check_patterns(problems: &mut Problems, field: &str, patterns: &[Pattern]) {
     if patterns.len() > MOST_PATTERNS {
         problems.add(field, format!("has {} patterns", patterns.len()), "give at most 1000; use `*`");
     }

@@ -13,6 +13,7 @@ use subtle::ConstantTimeEq as _;
 
 use super::cookies::{self, Cookies};
 use super::guard::SignedIn;
+use super::oauth::chain;
 use super::page;
 use super::trouble::PageError;
 use crate::connect::{Access, cookie_digest, state_digest};
@@ -34,7 +35,7 @@ pub(super) async fn back(
     let mut used = None;
     let mut response =
         match finish(&app, &server, query.as_deref().unwrap_or_default(), &headers, &mut used).await {
-            Ok(location) => page::see_other(&location),
+            Ok(response) => response,
             Err(error) => error.into_response(),
         };
     if let Some(state) = used {
@@ -44,14 +45,14 @@ pub(super) async fn back(
     response
 }
 
-/// The path of the page that shows the connection. `used` becomes the flow that was used up, however it ends.
+/// On to the page that shows the connection, or to the client that waits for it. `used` becomes the flow that was used up, however it ends.
 async fn finish(
     app: &Shared,
     server: &ServerId,
     query: &str,
     headers: &HeaderMap,
     used: &mut Option<Digest>,
-) -> Result<String, PageError> {
+) -> Result<Response, PageError> {
     known_server(app, server).await?;
     let answer = AuthorizationResponse::read(query).ok_or(PageError::Unreadable)?;
     let flow = app.store.take_flow(&state_digest(&answer.state), app.clock.now()).await?;
@@ -64,16 +65,20 @@ async fn finish(
         note_wrong_browser(app, &flow).await?;
         return Err(error);
     }
-    let access = same_session(app, headers, &flow).await?;
+    let (browser, access) = same_session(app, headers, &flow).await?;
     let returned = app.returned(flow).map_err(|error| PageError::Internal { cause: error.to_string() })?;
     if !answer.is_from(&returned.flow.binding.issuer, returned.iss_parameter()) {
         return Err(PageError::WrongIssuer);
     }
-    let code = answer.outcome.map_err(|refusal| match refusal.error.as_str() {
-        "access_denied" => PageError::Declined,
-        "server_error" | "temporarily_unavailable" => PageError::ProviderDown { cause: refusal.error },
-        _ => PageError::Refused { code: refusal.error },
-    })?;
+    let continuation = returned.continuation().map(str::to_owned);
+    let code = match (answer.outcome, &continuation) {
+        (Ok(code), _) => code,
+        // Put off at the provider instead of here. The client was allowed all the same.
+        (Err(refusal), Some(request)) if refusal.error == "access_denied" => {
+            return chain::finish(app, &browser, request).await;
+        }
+        (Err(refusal), _) => return Err(refused(refusal.error)),
+    };
     let shown = format!("/connections/{server}/connected?member={}", access.member.id);
     // A browser that goes away now must not take the tokens with it.
     let redeemer = Arc::clone(app);
@@ -81,7 +86,18 @@ async fn finish(
     redeeming.await.map_err(|error| PageError::Internal { cause: error.to_string() })??;
     // So that agents can repeat their call, as the page says. It is connected in any case.
     let _ = app.filters_hear().await;
-    Ok(shown)
+    match continuation {
+        Some(request) => chain::finish(app, &browser, &request).await,
+        None => Ok(page::see_other(&shown)),
+    }
+}
+
+fn refused(error: String) -> PageError {
+    match error.as_str() {
+        "access_denied" => PageError::Declined,
+        "server_error" | "temporarily_unavailable" => PageError::ProviderDown { cause: error },
+        _ => PageError::Refused { code: error },
+    }
 }
 
 async fn known_server(app: &Service, server: &ServerId) -> Result<(), PageError> {
@@ -107,12 +123,16 @@ async fn note_wrong_browser(app: &Service, flow: &Flow) -> Result<(), PageError>
 }
 
 /// The session that left is live, and its person may still use the server.
-async fn same_session(app: &Service, headers: &HeaderMap, flow: &Flow) -> Result<Access, PageError> {
+async fn same_session(
+    app: &Service,
+    headers: &HeaderMap,
+    flow: &Flow,
+) -> Result<(SignedIn, Access), PageError> {
     let browser = SignedIn::of(app, headers).await?.ok_or(PageError::OtherSession)?;
     let member = app.store.member(&flow.member).await?.ok_or(PageError::NoAccess)?;
     if browser.session.digest != flow.session || member.identity != browser.session.identity {
         return Err(PageError::OtherSession);
     }
     let access = app.access(&browser.session.identity, &flow.member, &flow.server).await?;
-    access.ok_or(PageError::NoAccess)
+    Ok((browser, access.ok_or(PageError::NoAccess)?))
 }

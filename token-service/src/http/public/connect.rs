@@ -51,7 +51,7 @@ pub(super) async fn agree(
         return Ok(consent(&app, &browser, &ticket, &row, &access, &plan));
     }
     app.store.take_ticket(&row.digest, app.clock.now()).await?.ok_or(PageError::LinkOver)?;
-    onward(&app, &browser, &access, &plan).await
+    onward(&app, &browser, &access, &plan, None).await
 }
 
 async fn find(app: &Service, ticket: &str) -> Result<Ticket, PageError> {
@@ -106,13 +106,16 @@ fn consent(
 
 /// Leaves for the provider. The reply is a page that goes on by itself, and not a redirect: browsers hold redirects
 /// after a form against `form-action`.
+///
+/// - `continuation`: the sealed request of a client that waits for the member to come back.
 pub(super) async fn onward(
     app: &Service,
     browser: &SignedIn,
     access: &Access,
     plan: &Plan,
+    continuation: Option<String>,
 ) -> Result<Response, PageError> {
-    let departure = app.depart(access, plan, browser.session.digest).await?;
+    let departure = app.depart(access, plan, browser.session.digest, continuation).await?;
     let page = OnwardPage {
         person: Person::of(browser),
         server: &access.server.settings.name,

@@ -8,15 +8,17 @@ use serde::Deserialize;
 use super::connect::onward;
 use super::guard::{Posted, SignedIn};
 use super::next::Next;
-use super::page::{self, ConnectedPage, ConnectionRow, ConnectionsPage, Person, RowState};
+use super::page::{self, ClientRow, ConnectedPage, ConnectionRow, ConnectionsPage, Person, RowState};
 use super::trouble::PageError;
 use super::words;
 use crate::clock::Timestamp;
 use crate::connect::Access;
+use crate::domain::client_session::Extent;
 use crate::domain::connection::{Connection, ConnectionId, ConnectionOwner, ConnectionState, ReauthReason};
-use crate::domain::ids::{MemberId, ServerId};
+use crate::domain::ids::{ClientSessionId, MemberId, ServerId};
 use crate::state::{Service, Shared};
 use crate::store::Actor;
+use crate::store::authorization::SessionsOf;
 
 /// Which of a person's memberships is meant.
 #[derive(Deserialize)]
@@ -24,6 +26,16 @@ use crate::store::Actor;
 pub(super) struct MemberForm {
     member: MemberId,
 }
+
+/// Which client is to be signed out.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SessionForm {
+    session: ClientSessionId,
+}
+
+/// How many clients are shown.
+const SHOWN_CLIENTS: u32 = 200;
 
 /// `GET /`
 pub(super) async fn home() -> Response {
@@ -40,7 +52,49 @@ pub(super) async fn list(State(app): State<Shared>, headers: HeaderMap) -> Resul
         let connection = app.store.connection(&connection_id(&access)).await?;
         rows.push(row(&access, connection.as_ref()));
     }
-    Ok(page::html(StatusCode::OK, &ConnectionsPage { person: Person::of(&browser), rows }))
+    let clients = clients(&app, &browser).await?;
+    Ok(page::html(StatusCode::OK, &ConnectionsPage { person: Person::of(&browser), rows, clients }))
+}
+
+/// Who is signed in as this person, in every workspace.
+async fn clients(app: &Service, browser: &SignedIn) -> Result<Vec<ClientRow>, PageError> {
+    let of = SessionsOf::Person(browser.session.identity.clone());
+    let time = |time: Timestamp| (words::date(time), words::machine(time));
+    let mut rows = Vec::new();
+    for session in app.store.client_sessions(&of, None, SHOWN_CLIENTS).await? {
+        let server = app.store.server(&session.server).await?;
+        let member = app.store.member(&session.member).await?;
+        let (Some(server), Some(member)) = (server, member) else { continue };
+        let Some(workspace) = app.store.workspace(&member.workspace).await? else { continue };
+        rows.push(ClientRow {
+            session: session.id.to_string(),
+            name: session.client.name,
+            server: server.settings.name,
+            workspace: workspace.name,
+            everything: session.extent == Extent::Everything,
+            created_at: time(session.created_at),
+            last_used_at: time(session.last_used_at),
+        });
+    }
+    Ok(rows)
+}
+
+/// `POST /connections/sign-out`: a client, not the person.
+pub(super) async fn sign_out(
+    State(app): State<Shared>,
+    Posted { from, form }: Posted<SessionForm>,
+) -> Result<Response, PageError> {
+    let session = app.store.client_session(&form.session).await?;
+    let member = match &session {
+        Some(session) => app.store.member(&session.member).await?,
+        None => None,
+    };
+    if member.is_some_and(|member| member.identity == from.session.identity) {
+        app.store.on_behalf_of(Actor::Member, app.clock.now()).end_client_session(&form.session).await?;
+        // So that it is out when the page says so. It is out in any case.
+        let _ = app.filters_hear().await;
+    }
+    Ok(page::see_other(&Next::Connections.path()))
 }
 
 /// `GET /connections/{server}/connected`: what has just been connected, to be kept or not.
@@ -78,7 +132,7 @@ pub(super) async fn connect(
     let access =
         app.access(&from.session.identity, &form.member, &server).await?.ok_or(PageError::NoAccess)?;
     let plan = app.connect_plan(&access).await?;
-    onward(&app, &from, &access, &plan).await
+    onward(&app, &from, &access, &plan, None).await
 }
 
 /// `POST /connections/{server}/keep`

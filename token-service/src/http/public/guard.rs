@@ -226,7 +226,7 @@ pub(in crate::http) fn is_from_us(headers: &HeaderMap, public_url: &str) -> bool
 }
 
 /// The fields of an HTML form; `None` if it is something else, or if a field is given twice.
-fn fields(headers: &HeaderMap, body: &[u8]) -> Option<Map<String, Value>> {
+pub(super) fn fields(headers: &HeaderMap, body: &[u8]) -> Option<Map<String, Value>> {
     let media_type = headers.get(header::CONTENT_TYPE)?.to_str().ok()?.split(';').next()?.trim();
     if !media_type.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
         return None;

@@ -5,6 +5,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{Html, IntoResponse, Response};
 
 use super::guard::SignedIn;
+use crate::domain::redirect_uri::Destination;
 
 /// Where the one stylesheet is.
 pub(super) const STYLESHEET: &str = "/assets/portcullis.css";
@@ -69,6 +70,61 @@ pub(super) struct OnwardPage<'a> {
 }
 
 #[derive(Template)]
+#[template(path = "allow.html")]
+pub(super) struct AllowPage<'a> {
+    pub(super) person: Person,
+    pub(super) client: &'a str,
+    pub(super) vouching: Vouching,
+    pub(super) destination: Destination,
+    pub(super) server: &'a str,
+    /// None if the person may not use it, or if there is no such server.
+    pub(super) memberships: Vec<Membership>,
+    /// Asked for.
+    pub(super) everything: bool,
+    pub(super) request: &'a str,
+    /// What was shown; something else is not agreed to.
+    pub(super) shown: String,
+}
+
+/// Who says that a client is called what it is called.
+pub(super) enum Vouching {
+    Administrator,
+    Host(String),
+    /// It registered itself, so long ago.
+    Nobody(String),
+}
+
+/// A workspace that somebody is in.
+pub(super) struct Membership {
+    pub(super) member: String,
+    pub(super) workspace: String,
+}
+
+#[derive(Template)]
+#[template(path = "chain.html")]
+pub(super) struct ChainPage<'a> {
+    pub(super) person: Person,
+    pub(super) client: &'a str,
+    pub(super) server: &'a str,
+    pub(super) host: &'a str,
+    pub(super) workspace: &'a str,
+    pub(super) scopes: Vec<&'a str>,
+    pub(super) destination: &'a str,
+    pub(super) request: &'a str,
+    /// What was shown; something else is not agreed to.
+    pub(super) plan: String,
+}
+
+#[derive(Template)]
+#[template(path = "back.html")]
+pub(super) struct BackPage<'a> {
+    pub(super) person: Person,
+    pub(super) client: &'a str,
+    pub(super) allowed: bool,
+    pub(super) url: &'a str,
+}
+
+#[derive(Template)]
 #[template(path = "connected.html")]
 pub(super) struct ConnectedPage<'a> {
     pub(super) person: Person,
@@ -85,6 +141,19 @@ pub(super) struct ConnectedPage<'a> {
 pub(super) struct ConnectionsPage {
     pub(super) person: Person,
     pub(super) rows: Vec<ConnectionRow>,
+    pub(super) clients: Vec<ClientRow>,
+}
+
+/// A client that is signed in as this person.
+pub(super) struct ClientRow {
+    pub(super) session: String,
+    pub(super) name: String,
+    pub(super) server: String,
+    pub(super) workspace: String,
+    pub(super) everything: bool,
+    /// In words and for machines.
+    pub(super) created_at: (String, String),
+    pub(super) last_used_at: (String, String),
 }
 
 /// A server that somebody may use, connected or not.

@@ -9,6 +9,7 @@ use axum::response::{IntoResponse, Response};
 use super::page::{self, ProblemPage};
 use super::realm::Realm;
 use super::trouble_signing_in::SignInTrouble;
+use crate::authorization_server::clients::ClientError;
 use crate::broker::ProviderError;
 use crate::clock::{Entropy, random};
 use crate::connect::RedeemError;
@@ -37,6 +38,16 @@ pub(super) enum PageError {
     NoSignIn,
     /// Something about a sign-in at the company's provider.
     SigningIn(SignInTrouble),
+    /// A client that nobody knows, or a request that does not name one.
+    UnknownClient,
+    /// A client whose metadata document cannot be used.
+    ClientDocument {
+        cause: String,
+    },
+    /// A client that wants people to be sent to where it is not.
+    WrongRedirect,
+    /// A client's request that is over, or was decided already.
+    RequestOver,
     /// A callback of a flow that was never begun, is finished, or is over.
     UnknownFlow,
     /// A callback on the path of another server than the flow's.
@@ -112,7 +123,7 @@ impl PageError {
             Self::SigningIn(trouble) => trouble.status(),
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
-            Self::LinkOver => StatusCode::GONE,
+            Self::LinkOver | Self::RequestOver => StatusCode::GONE,
             Self::WrongPerson
             | Self::NoAccess
             | Self::Forged
@@ -120,6 +131,9 @@ impl PageError {
             | Self::OtherBrowser
             | Self::OtherSession => StatusCode::FORBIDDEN,
             Self::Unreadable
+            | Self::UnknownClient
+            | Self::ClientDocument { .. }
+            | Self::WrongRedirect
             | Self::UnknownFlow
             | Self::WrongServer
             | Self::WrongIssuer
@@ -147,6 +161,10 @@ impl PageError {
             Self::Unreadable => "unreadable",
             Self::SignedOut => "signed_out",
             Self::NoSignIn => "no_sign_in",
+            Self::UnknownClient => "unknown_client",
+            Self::ClientDocument { .. } => "client_document",
+            Self::WrongRedirect => "wrong_redirect",
+            Self::RequestOver => "request_over",
             Self::UnknownFlow => "unknown_flow",
             Self::WrongServer => "wrong_server",
             Self::OtherBrowser => "other_browser",
@@ -166,6 +184,7 @@ impl PageError {
         match self {
             Self::SigningIn(trouble) => trouble.cause(),
             Self::Refused { code: cause }
+            | Self::ClientDocument { cause }
             | Self::ProviderDown { cause }
             | Self::Misconfigured { cause }
             | Self::Unavailable { cause }
@@ -222,6 +241,37 @@ impl PageError {
                 Next::Nothing,
             ),
             Self::SigningIn(trouble) => trouble.words(),
+            other => other.words_of_clients(),
+        }
+    }
+
+    /// [`Self::words`] for what clients do wrong.
+    fn words_of_clients(&self) -> (&'static str, &'static str, Next) {
+        match self {
+            Self::UnknownClient => (
+                "This gateway does not know the program that sent you here",
+                "You were not signed in to anything. If the program has an id of its own, an administrator can \
+                 register it; if it had registered itself, remove the server from it and add it again.",
+                Next::Connections,
+            ),
+            Self::ClientDocument { .. } => (
+                "The program that sent you here cannot be identified",
+                "What it says about itself at its address could not be read, or is not in order. You were not signed \
+                 in to anything. Try again; should it happen again, tell whoever makes the program.",
+                Next::Connections,
+            ),
+            Self::WrongRedirect => (
+                "You would have been sent to the wrong place",
+                "The program that sent you here wants you to go on to an address that is not registered for it. You \
+                 were not signed in to anything. Do not go on if you did not expect to be here.",
+                Next::Connections,
+            ),
+            Self::RequestOver => (
+                "This request is over",
+                "It was decided already, or you took longer than twenty minutes. Begin again in the program that sent \
+                 you here.",
+                Next::Connections,
+            ),
             other => other.words_of_flows(),
         }
     }
@@ -330,6 +380,16 @@ impl From<StoreError> for PageError {
             StoreError::Missing { .. } => Self::NoAccess,
             StoreError::Stale => Self::Changed,
             error => Self::Internal { cause: error_chain(&error) },
+        }
+    }
+}
+
+impl From<ClientError> for PageError {
+    fn from(error: ClientError) -> Self {
+        match error {
+            ClientError::Unknown => Self::UnknownClient,
+            ClientError::Document(error) => Self::ClientDocument { cause: error_chain(&error) },
+            ClientError::Store(error) => error.into(),
         }
     }
 }

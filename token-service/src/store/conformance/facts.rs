@@ -16,11 +16,11 @@ use crate::domain::policy::PolicyTarget;
 use crate::domain::resolve::{CallerFacts, KeyFacts, LeaseFacts, MakerFacts, Membership, ServerFacts};
 use crate::store::{Declaration, NewKey, NewMember};
 
-fn request(server: &str, proof: CallerProof) -> LeaseRequest {
+pub(super) fn request(server: &str, proof: CallerProof) -> LeaseRequest {
     LeaseRequest { server: slug(server), workspace: None, proof, rejected: None, wait_ms: None }
 }
 
-fn key_proof(id: &str) -> CallerProof {
+pub(super) fn key_proof(id: &str) -> CallerProof {
     CallerProof::ApiKey { id: id.to_owned(), digest: Digest::from_bytes([0; 32]) }
 }
 

@@ -10,15 +10,16 @@ use portcullis_wire::watch::{Algorithm, Invalidation, PayloadPolicy, Verificatio
 use crate::clock::Timestamp;
 use crate::domain::connection::{Binding, Connection, ConnectionOwner, SealedTokens};
 use crate::domain::header::HeaderName;
-use crate::domain::issuer::{Issuer, WorkspaceMapping};
+use crate::domain::issuer::{Issuer, IssuerSettings, TokenSource, WorkspaceMapping};
 use crate::domain::people::{
-    Identity, KeyOwner, KeySettings, Member, MemberRole, OrganizationRole, Workspace,
+    Identity, KeyOwner, KeyScope, KeySettings, Member, MemberRole, OrganizationRole, Workspace,
 };
 use crate::domain::policy::ServerRules;
 use crate::domain::server::{
     AuthorizationServerSettings, ClientAuthentication, ClientSettings, OAuthSettings, Sealed, SealedHeader,
     SealedSecret, Server, ServerAuth, ServerSettings,
 };
+use crate::domain::token_rules::TokenRules;
 use crate::domain::url::{PlainHttp, ServerUrl};
 use crate::domain::{Origin, Revision};
 use crate::store::connections::{ClientKind, NewConnection, RegisteredClient};
@@ -103,7 +104,13 @@ pub(super) fn new_key(number: u32, workspace: &Workspace, owner: KeyOwner) -> Ne
 }
 
 pub(super) fn key_settings(name: &str) -> KeySettings {
-    KeySettings { name: name.to_owned(), expires_at: Some(Timestamp(5_000)), disabled: false }
+    KeySettings {
+        name: name.to_owned(),
+        expires_at: Some(Timestamp(5_000)),
+        disabled: false,
+        scope: KeyScope { read_only: true, ..KeyScope::default() },
+        sources: vec!["10.0.0.0/8".parse().expect("a network")],
+    }
 }
 
 pub(super) fn denying(pattern: &str) -> ServerRules {
@@ -114,8 +121,11 @@ pub(super) fn denying(pattern: &str) -> ServerRules {
 pub(super) fn issuer(workspaces: WorkspaceMapping) -> Issuer {
     Issuer {
         issuer: ISSUER.into(),
-        audiences: vec!["gateway".into()],
+        rules: TokenRules { audiences: vec!["gateway".into()], ..TokenRules::default() },
+        settings: IssuerSettings::default(),
         require_at_jwt: true,
+        source: TokenSource::Given,
+        keys_fetched_at: None,
         keys: vec![VerificationKey {
             key_id: Some("1".into()),
             algorithm: Algorithm::EdDsa,

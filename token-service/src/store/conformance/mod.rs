@@ -1,8 +1,10 @@
 //! What every backend must do, as tests. A backend calls [`conformance_tests!`] with something that makes databases.
 
 mod audited;
+mod authorization;
 mod browsers;
 mod connections;
+mod credentials;
 mod declared;
 mod facts;
 mod fixtures;
@@ -20,8 +22,10 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 pub(super) use self::audited::*;
+pub(super) use self::authorization::*;
 pub(super) use self::browsers::*;
 pub(super) use self::connections::*;
+pub(super) use self::credentials::*;
 pub(super) use self::declared::*;
 pub(super) use self::facts::*;
 pub(super) use self::following::*;
@@ -59,6 +63,8 @@ macro_rules! conformance_tests {
             a_large_change_forgets_everything,
             every_change_is_audited_with_its_author, declarations_are_audited_object_by_object,
             failures_and_repetitions_are_not_audited, the_last_use_of_a_key_is_kept_without_a_commit,
+            a_rotated_key_hands_on_its_policies, fetched_keys_stay_with_their_address,
+            what_reads_only_is_told_when_it_changes,
             a_key_brings_its_facts, a_token_brings_its_facts, facts_leave_out_other_peoples_policies,
             connections_read_back_as_written, connecting_again_takes_the_next_generation,
             connecting_refers_to_what_there_is, consent_is_asked_for_and_tokens_stay,
@@ -85,6 +91,11 @@ macro_rules! conformance_tests {
             sign_ins_make_what_they_say_and_lapse_what_they_do_not, sign_ins_leave_alone_what_others_have_made,
             service_keys_are_forgotten_when_their_maker_changes, the_keys_of_a_member_are_paged,
             people_are_audited_by_issuer_and_subject,
+            signing_keys_follow_each_other, clients_register_within_limits, used_clients_stay_until_they_are_deleted,
+            a_request_is_agreed_to_once, a_code_becomes_one_session, codes_end_and_are_spoilt,
+            of_many_redemptions_one_counts, refresh_tokens_rotate_without_a_commit,
+            a_stolen_refresh_token_ends_its_session, parallel_refreshes_get_one_successor,
+            client_sessions_are_listed_ended_and_swept, an_access_token_brings_its_facts,
             a_fresh_database_says_so, the_first_data_key_wins, the_admin_token_is_compared_and_set,
         );
     };

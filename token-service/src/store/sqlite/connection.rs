@@ -70,7 +70,11 @@ impl SqliteStore {
 
     /// A transaction that may write. It has taken the next revision, and gives it back unless it is finished.
     pub(super) async fn write(&self) -> Result<Write> {
-        let mut transaction = self.writer.begin_with("BEGIN IMMEDIATE").await?;
+        self.write_within(self.writer.begin_with("BEGIN IMMEDIATE").await?).await
+    }
+
+    /// As [`Self::write`], for a transaction that turned out to need a revision.
+    pub(super) async fn write_within(&self, mut transaction: Transaction<'static, Sqlite>) -> Result<Write> {
         let next: i64 = sqlx::query_scalar("UPDATE revisions SET current = current + 1 RETURNING current")
             .fetch_one(&mut *transaction)
             .await?;

@@ -5,6 +5,7 @@ use portcullis_wire::names::Slug;
 use serde::de::DeserializeOwned;
 
 use crate::clock::Timestamp;
+use crate::domain::resource::ResourcePath;
 use crate::domain::{Origin, Revision};
 use crate::store::StoreError;
 
@@ -52,6 +53,10 @@ impl RowName<'_> {
             "sign_in" => Ok(Origin::SignIn),
             _ => Err(self.corrupt("the origin is unknown")),
         }
+    }
+
+    pub(super) fn resource(self, text: &str) -> Result<ResourcePath, StoreError> {
+        ResourcePath::parse(text).ok_or_else(|| self.corrupt("the resource is no path of a server"))
     }
 
     pub(super) fn json<T: DeserializeOwned>(self, text: &str) -> Result<T, StoreError> {

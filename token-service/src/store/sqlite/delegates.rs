@@ -144,7 +144,9 @@ impl ConnectionStore for SqliteStore {
     }
 
     async fn save_catalogue(&self, server: &ServerId, catalogue: &Catalogue) -> Result<()> {
-        housekeeping!(self, upstreams::save_catalogue, server, catalogue)
+        let save: Result<bool> =
+            async { housekeeping!(self, upstreams::save_catalogue, server, catalogue) }.await;
+        if save? { writing!(self, upstreams::announce_reading_tools, server) } else { Ok(()) }
     }
 
     async fn upstream_session(&self, session: &Digest) -> Result<Option<UpstreamSession>> {

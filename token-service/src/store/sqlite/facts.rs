@@ -8,11 +8,13 @@ use sqlx::sqlite::SqliteConnection;
 
 use super::connection::current_revision;
 use super::convert::{RowName, to_json};
-use super::{administrators, issuers, keys, members, policies, servers, upstreams, workspaces};
-use crate::domain::ids::{KeyId, WorkspaceId};
+use super::{
+    administrators, client_sessions, issuers, keys, members, policies, servers, upstreams, workspaces,
+};
+use crate::domain::ids::{ClientSessionId, KeyId, WorkspaceId};
 use crate::domain::people::{Identity, KeyOwner, Workspace};
 use crate::domain::resolve::{
-    CallerFacts, KeyFacts, LeaseFacts, MakerFacts, Membership, ServerFacts, TokenFacts,
+    CallerFacts, KeyFacts, LeaseFacts, MakerFacts, Membership, ServerFacts, SessionFacts, TokenFacts,
 };
 use crate::store::Result;
 
@@ -27,8 +29,11 @@ pub(super) async fn lease_facts(
             let identity = Identity { issuer: issuer.clone(), subject: subject.clone() };
             CallerFacts::Token(token(connection, &identity, workspace_claim.as_deref()).await?)
         }
+        CallerProof::AccessToken { session: id, .. } => {
+            CallerFacts::Session(session(connection, &id.as_str().into()).await?.map(Box::new))
+        }
         // Nobody is known by these yet, so nobody is behind them.
-        CallerProof::AccessToken { .. } | CallerProof::Opaque { .. } => CallerFacts::ApiKey(None),
+        CallerProof::Opaque { .. } => CallerFacts::ApiKey(None),
     };
     let server = server(connection, request, &caller).await?;
     Ok(LeaseFacts { revision, caller, server })
@@ -49,6 +54,13 @@ async fn key(connection: &mut SqliteConnection, id: &KeyId) -> Result<Option<Key
         None => None,
     };
     Ok(Some(KeyFacts { key, workspace, member, maker }))
+}
+
+async fn session(connection: &mut SqliteConnection, id: &ClientSessionId) -> Result<Option<SessionFacts>> {
+    let Some(session) = client_sessions::by_id(connection, id).await? else { return Ok(None) };
+    let Some(member) = members::by_id(connection, &session.member).await? else { return Ok(None) };
+    let workspace = existing_workspace(connection, &member.workspace).await?;
+    Ok(Some(SessionFacts { session, workspace, member }))
 }
 
 async fn token(
@@ -78,8 +90,12 @@ async fn existing_workspace(connection: &mut SqliteConnection, id: &WorkspaceId)
 }
 
 /// Whether the credential is good for reading only.
-fn reads_only(request: &LeaseRequest) -> bool {
-    matches!(&request.proof, CallerProof::AccessToken { scopes, .. } if !scopes.iter().any(|scope| scope == WRITE))
+fn reads_only(request: &LeaseRequest, caller: &CallerFacts) -> bool {
+    match (&request.proof, caller) {
+        (CallerProof::AccessToken { scopes, .. }, _) => !scopes.iter().any(|scope| scope == WRITE),
+        (_, CallerFacts::ApiKey(Some(facts))) => facts.key.settings.scope.read_only,
+        _ => false,
+    }
 }
 
 async fn server(
@@ -100,6 +116,10 @@ async fn server(
                 key = Some(facts.key.id.as_str());
             }
         }
+        CallerFacts::Session(facts) => {
+            workspaces.extend(facts.iter().map(|facts| facts.workspace.id.as_str()));
+            members.extend(facts.iter().map(|facts| facts.member.id.as_str()));
+        }
         CallerFacts::Token(facts) => {
             workspaces.extend(facts.mapped.iter().map(|workspace| workspace.id.as_str()));
             workspaces.extend(facts.memberships.iter().map(|membership| membership.workspace.id.as_str()));
@@ -116,7 +136,7 @@ async fn server(
     .await?;
     let provisioned: BTreeSet<WorkspaceId> = provisioned.into_iter().map(WorkspaceId::from).collect();
     let policies = policies::on_server(connection, &server.id, &workspaces, &members, key).await?;
-    let reading_tools = if reads_only(request) {
+    let reading_tools = if reads_only(request, caller) {
         upstreams::catalogue(connection, &server.id).await?.unwrap_or_default().reading_tools()
     } else {
         Vec::new()

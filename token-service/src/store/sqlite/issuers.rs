@@ -1,12 +1,15 @@
 //! Issuers.
 
-use portcullis_wire::watch::Invalidation;
+use portcullis_wire::watch::{Invalidation, VerificationKey};
 use sqlx::sqlite::SqliteConnection;
+use url::Url;
 
 use super::connection::Write;
-use super::convert::{RowName, revision, to_database, to_json};
+use super::convert::{RowName, revision, timestamp, to_database, to_json};
+use crate::clock::Timestamp;
 use crate::domain::Origin;
-use crate::domain::issuer::{Issuer, WorkspaceMapping};
+use crate::domain::issuer::{Issuer, TokenSource, WorkspaceMapping};
+use crate::domain::token_rules::TokenRules;
 use crate::store::Result;
 
 #[derive(sqlx::FromRow)]
@@ -15,6 +18,10 @@ struct IssuerRow {
     audiences: String,
     require_at_jwt: bool,
     keys: String,
+    keys_fetched_at: Option<i64>,
+    source: String,
+    settings: String,
+    rules: String,
     mapping: String,
     mapping_value: String,
     auto_provision_members: bool,
@@ -32,9 +39,12 @@ impl IssuerRow {
             _ => return Err(row.corrupt("the workspace mapping is unknown")),
         };
         Ok(Issuer {
-            audiences: row.json(&self.audiences)?,
+            rules: TokenRules { audiences: row.json(&self.audiences)?, ..row.json(&self.rules)? },
+            settings: row.json(&self.settings)?,
             require_at_jwt: self.require_at_jwt,
+            source: row.json(&self.source)?,
             keys: row.json(&self.keys)?,
+            keys_fetched_at: self.keys_fetched_at.map(timestamp),
             workspaces,
             auto_provision_members: self.auto_provision_members,
             origin: row.origin(&self.origin)?,
@@ -62,11 +72,18 @@ pub(super) async fn find(connection: &mut SqliteConnection, issuer: &str) -> Res
 pub(super) async fn declare(write: &mut Write, declared: &Issuer) -> Result<()> {
     let old = find(write.connection(), &declared.issuer).await?;
     let old_revision = old.as_ref().map(|old| old.revision);
-    let new = Issuer {
+    let mut new = Issuer {
         origin: Origin::Config,
         revision: old_revision.unwrap_or(write.revision),
         ..declared.clone()
     };
+    // A declaration does not know what was fetched.
+    if let (TokenSource::Jwks(_), Some(old)) =
+        (&new.source, old.as_ref().filter(|old| old.source == new.source))
+    {
+        new.keys.clone_from(&old.keys);
+        new.keys_fetched_at = old.keys_fetched_at;
+    }
     if old.as_ref() == Some(&new) {
         return Ok(());
     }
@@ -76,14 +93,18 @@ pub(super) async fn declare(write: &mut Write, declared: &Issuer) -> Result<()> 
         WorkspaceMapping::Membership => ("membership", ""),
     };
     sqlx::query(
-        "INSERT OR REPLACE INTO issuers (issuer, audiences, require_at_jwt, keys, mapping, mapping_value,
-             auto_provision_members, origin, revision)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT OR REPLACE INTO issuers (issuer, audiences, rules, settings, require_at_jwt, source, keys,
+             keys_fetched_at, mapping, mapping_value, auto_provision_members, origin, revision)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
     )
     .bind(&new.issuer)
-    .bind(to_json(&new.audiences))
+    .bind(to_json(&new.rules.audiences))
+    .bind(to_json(&TokenRules { audiences: Vec::new(), ..new.rules.clone() }))
+    .bind(to_json(&new.settings))
     .bind(new.require_at_jwt)
+    .bind(to_json(&new.source))
     .bind(to_json(&new.keys))
+    .bind(new.keys_fetched_at.map(|time| to_database(time.0)))
     .bind(mapping)
     .bind(mapping_value)
     .bind(new.auto_provision_members)
@@ -97,6 +118,50 @@ pub(super) async fn declare(write: &mut Write, declared: &Issuer) -> Result<()> 
         // Leases do not say which issuer their caller came from.
         write.invalidate(Invalidation::All);
     }
+    Ok(())
+}
+
+/// Keeps what was fetched from `address`, unless the issuer's keys come from elsewhere by now. The same keys again are
+/// no commit.
+pub(super) async fn set_keys(
+    write: &mut Write,
+    issuer: &str,
+    address: &Url,
+    keys: &[VerificationKey],
+    now: Timestamp,
+) -> Result<()> {
+    let Some(old) = find(write.connection(), issuer).await? else { return Ok(()) };
+    if old.source != TokenSource::Jwks(address.clone()) || old.keys == keys {
+        return Ok(());
+    }
+    sqlx::query("UPDATE issuers SET keys = ?, keys_fetched_at = ?, revision = ? WHERE issuer = ?")
+        .bind(to_json(&keys))
+        .bind(to_database(now.0))
+        .bind(to_database(write.revision.0))
+        .bind(issuer)
+        .execute(write.connection())
+        .await?;
+    write.leave_unrecorded();
+    write.touch_registry();
+    Ok(())
+}
+
+/// Not a commit: it takes no revision.
+pub(super) async fn touch_keys(
+    connection: &mut SqliteConnection,
+    issuer: &str,
+    address: &Url,
+    now: Timestamp,
+) -> Result<()> {
+    sqlx::query(
+        "UPDATE issuers SET keys_fetched_at = max(coalesce(keys_fetched_at, 0), ?)
+         WHERE issuer = ? AND source = ?",
+    )
+    .bind(to_database(now.0))
+    .bind(issuer)
+    .bind(to_json(&TokenSource::Jwks(address.clone())))
+    .execute(connection)
+    .await?;
     Ok(())
 }
 

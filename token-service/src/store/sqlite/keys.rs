@@ -4,7 +4,7 @@ use portcullis_wire::watch::Invalidation;
 use sqlx::sqlite::SqliteConnection;
 
 use super::connection::Write;
-use super::convert::{RowName, constraint, from_database, revision, to_database};
+use super::convert::{RowName, constraint, from_database, revision, to_database, to_json};
 use crate::clock::Timestamp;
 use crate::domain::Revision;
 use crate::domain::ids::{KeyId, MemberId, WorkspaceId};
@@ -24,6 +24,9 @@ struct KeyRow {
     disabled: bool,
     created_at: i64,
     last_used_at: Option<i64>,
+    scope: String,
+    sources: String,
+    replaces: Option<String>,
     revision: i64,
 }
 
@@ -42,7 +45,10 @@ impl KeyRow {
                 name: self.name,
                 expires_at: self.expires_at.map(|time| Timestamp(from_database(time))),
                 disabled: self.disabled,
+                scope: row.json(&self.scope)?,
+                sources: row.json(&self.sources)?,
             },
+            replaces: self.replaces.map(KeyId::from),
             created_at: Timestamp(from_database(self.created_at)),
             last_used_at: self.last_used_at.map(|time| Timestamp(from_database(time))),
             revision: revision(self.revision),
@@ -108,6 +114,12 @@ pub(super) async fn by_id(connection: &mut SqliteConnection, id: &KeyId) -> Resu
 }
 
 pub(super) async fn create(write: &mut Write, new: &NewKey) -> Result<ApiKeyRecord> {
+    insert(write, new, None).await?;
+    write.record("key.create", &new.id);
+    reread(write, &new.id).await
+}
+
+async fn insert(write: &mut Write, new: &NewKey, replaces: Option<&KeyId>) -> Result<()> {
     let (member, refers_to) = match &new.owner {
         KeyOwner::Member(id) => (Some(MemberId::as_str(id)), "workspace or member of it"),
         KeyOwner::Service => (None, "workspace"),
@@ -115,8 +127,8 @@ pub(super) async fn create(write: &mut Write, new: &NewKey) -> Result<ApiKeyReco
     sqlx::query(
         "INSERT INTO api_keys
              (id, digest, workspace_id, member_id, made_by_issuer, made_by_subject, name, expires_at, disabled,
-              created_at, revision)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+              scope, sources, replaces, created_at, revision)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
     )
     .bind(new.id.as_str())
     .bind(new.digest.to_string())
@@ -127,15 +139,51 @@ pub(super) async fn create(write: &mut Write, new: &NewKey) -> Result<ApiKeyReco
     .bind(&new.settings.name)
     .bind(new.settings.expires_at.map(|time| to_database(time.0)))
     .bind(new.settings.disabled)
+    .bind(to_json(&new.settings.scope))
+    .bind(to_json(&new.settings.sources))
+    .bind(replaces.map(KeyId::as_str))
     .bind(to_database(new.created_at.0))
     .bind(to_database(write.revision.0))
     .execute(write.connection())
     .await
     .map_err(|error| constraint(error, "API key", new.id.as_str(), refers_to))?;
-    write.record("key.create", &new.id);
     // A filter may remember that this key was unknown.
     write.invalidate(Invalidation::Key(new.id.to_string()));
-    reread(write, &new.id).await
+    Ok(())
+}
+
+/// Puts a key in the place of another one, with its policies; the old one ends at `ends`, if not before.
+pub(super) async fn rotate(
+    write: &mut Write,
+    old: &KeyId,
+    new: &NewKey,
+    ends: Timestamp,
+    expected: Option<Revision>,
+) -> Result<Option<ApiKeyRecord>> {
+    let Some(key) = by_id(write.connection(), old).await? else { return Ok(None) };
+    if expected.is_some_and(|expected| expected != key.revision) {
+        return Err(StoreError::Stale);
+    }
+    insert(write, new, Some(old)).await?;
+    sqlx::query(
+        "INSERT INTO policies (server_id, key_id, rules, origin, revision)
+         SELECT server_id, ?, rules, origin, ? FROM policies WHERE key_id = ?",
+    )
+    .bind(new.id.as_str())
+    .bind(to_database(write.revision.0))
+    .bind(old.as_str())
+    .execute(write.connection())
+    .await?;
+    let ends = key.settings.expires_at.map_or(ends, |end| end.min(ends));
+    sqlx::query("UPDATE api_keys SET expires_at = ?, revision = ? WHERE id = ?")
+        .bind(to_database(ends.0))
+        .bind(to_database(write.revision.0))
+        .bind(old.as_str())
+        .execute(write.connection())
+        .await?;
+    write.record("key.rotate", old);
+    write.invalidate(Invalidation::Key(old.to_string()));
+    reread(write, &new.id).await.map(Some)
 }
 
 pub(super) async fn change(
@@ -151,14 +199,19 @@ pub(super) async fn change(
     if key.settings == *settings {
         return Ok(Some(key));
     }
-    sqlx::query("UPDATE api_keys SET name = ?, expires_at = ?, disabled = ?, revision = ? WHERE id = ?")
-        .bind(&settings.name)
-        .bind(settings.expires_at.map(|time| to_database(time.0)))
-        .bind(settings.disabled)
-        .bind(to_database(write.revision.0))
-        .bind(id.as_str())
-        .execute(write.connection())
-        .await?;
+    sqlx::query(
+        "UPDATE api_keys SET name = ?, expires_at = ?, disabled = ?, scope = ?, sources = ?, revision = ?
+         WHERE id = ?",
+    )
+    .bind(&settings.name)
+    .bind(settings.expires_at.map(|time| to_database(time.0)))
+    .bind(settings.disabled)
+    .bind(to_json(&settings.scope))
+    .bind(to_json(&settings.sources))
+    .bind(to_database(write.revision.0))
+    .bind(id.as_str())
+    .execute(write.connection())
+    .await?;
     write.record("key.change", id);
     write.invalidate(Invalidation::Key(id.to_string()));
     reread(write, id).await.map(Some)
@@ -187,6 +240,10 @@ pub(super) async fn record_uses(
 }
 
 pub(super) async fn delete(write: &mut Write, id: &KeyId) -> Result<Option<Revision>> {
+    sqlx::query("UPDATE api_keys SET replaces = NULL WHERE replaces = ?")
+        .bind(id.as_str())
+        .execute(write.connection())
+        .await?;
     let deleted = sqlx::query("DELETE FROM api_keys WHERE id = ?")
         .bind(id.as_str())
         .execute(write.connection())

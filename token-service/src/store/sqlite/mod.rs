@@ -4,8 +4,11 @@
 
 mod administrators;
 mod audit;
+mod authorization;
+mod authorizations;
 mod browsers;
 mod changes;
+mod client_sessions;
 mod clients;
 mod connection;
 mod connection_changes;
@@ -13,15 +16,18 @@ mod connections;
 mod convert;
 mod declaration;
 mod delegates;
+mod dynamic_clients;
 mod facts;
 mod issuers;
 mod keys;
 mod members;
 mod policies;
+mod refresh_tokens;
 mod renewals;
 mod server_auth;
 mod servers;
 mod sign_in;
+mod signing_keys;
 mod start;
 mod upstreams;
 mod workspaces;
@@ -33,8 +39,10 @@ use async_trait::async_trait;
 use portcullis_wire::digest::Digest;
 use portcullis_wire::lease::LeaseRequest;
 use portcullis_wire::names::Slug;
+use portcullis_wire::watch::VerificationKey;
 use sqlx::sqlite::SqlitePool;
 use tokio::sync::watch;
+use url::Url;
 
 use self::audit::Attribution;
 use super::{
@@ -120,6 +128,7 @@ impl Store for SqliteStore {
             revision: connection::current_revision(&mut snapshot).await?,
             servers: servers::all(&mut snapshot).await?,
             issuers: issuers::all(&mut snapshot).await?,
+            signing_keys: signing_keys::all(&mut snapshot).await?,
         })
     }
 
@@ -284,6 +293,16 @@ impl Store for SqliteStore {
         writing!(self, keys::change, id, settings, expected)
     }
 
+    async fn rotate_key(
+        &self,
+        old: &KeyId,
+        new: &NewKey,
+        ends: Timestamp,
+        expected: Option<Revision>,
+    ) -> Result<Option<ApiKeyRecord>> {
+        writing!(self, keys::rotate, old, new, ends, expected)
+    }
+
     async fn record_key_uses(&self, uses: &[(KeyId, Timestamp)]) -> Result<()> {
         housekeeping!(self, keys::record_uses, uses)
     }
@@ -312,6 +331,19 @@ impl Store for SqliteStore {
 
     async fn issuers(&self) -> Result<Vec<Issuer>> {
         issuers::all(&mut *self.read().await?).await
+    }
+
+    async fn set_issuer_keys(
+        &self,
+        issuer: &str,
+        address: &Url,
+        keys: &[VerificationKey],
+        now: Timestamp,
+    ) -> Result<()> {
+        let mut write = self.write().await?;
+        issuers::set_keys(&mut write, issuer, address, keys, now).await?;
+        self.finish(write).await?;
+        housekeeping!(self, issuers::touch_keys, issuer, address, now)
     }
 
     async fn is_fresh(&self) -> Result<bool> {

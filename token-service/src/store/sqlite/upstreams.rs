@@ -1,6 +1,7 @@
 //! What is known of upstreams: what they say about themselves, and the sessions that they have opened.
 
 use portcullis_wire::digest::Digest;
+use portcullis_wire::watch::Invalidation;
 use sqlx::sqlite::SqliteConnection;
 
 use super::connection::Write;
@@ -50,23 +51,30 @@ pub(super) async fn catalogue(
     Ok(Some(Catalogue { learnt_at: timestamp(row.learnt_at), results }))
 }
 
-/// Not a commit: it takes no revision.
+/// Not a commit: it takes no revision. Answers whether other tools are known to read only than before.
 pub(super) async fn save_catalogue(
     connection: &mut SqliteConnection,
     server: &ServerId,
-    catalogue: &Catalogue,
-) -> Result<()> {
+    saved: &Catalogue,
+) -> Result<bool> {
+    let before = catalogue(connection, server).await?.unwrap_or_default().reading_tools();
     sqlx::query(
         "INSERT INTO catalogues (server_id, learnt_at, results) VALUES (?, ?, ?)
          ON CONFLICT (server_id) DO UPDATE SET learnt_at = excluded.learnt_at, results = excluded.results
          WHERE catalogues.learnt_at <= excluded.learnt_at",
     )
     .bind(server.as_str())
-    .bind(to_database(catalogue.learnt_at.0))
-    .bind(to_json(&catalogue.results))
-    .execute(connection)
+    .bind(to_database(saved.learnt_at.0))
+    .bind(to_json(&saved.results))
+    .execute(&mut *connection)
     .await
     .map_err(|error| constraint(error, "catalogue", server.as_str(), "server"))?;
+    Ok(catalogue(connection, server).await?.unwrap_or_default().reading_tools() != before)
+}
+
+pub(super) async fn announce_reading_tools(write: &mut Write, server: &ServerId) -> Result<()> {
+    write.leave_unrecorded();
+    write.invalidate(Invalidation::Server(server.to_string()));
     Ok(())
 }
 

@@ -133,6 +133,10 @@ fn own(ids: &BTreeMap<&'static str, String>) -> Vec<Row> {
         row("GET /v1/keys/{key}", MANAGERS_AND_ONESELF),
         row("PATCH /v1/keys/{key}", MANAGERS_AND_ONESELF).with(json!({"name": "New"})),
         row("DELETE /v1/keys/{key}", MANAGERS_AND_ONESELF),
+        row("POST /v1/keys/{key}/rotate", MANAGERS_AND_ONESELF).with(json!({})),
+        row("POST /v1/keys/{key}/rotate", MANAGERS_SECRETLY)
+            .at(format!("{service_key}/rotate"))
+            .with(json!({})),
         row("GET /v1/keys/{key}", MANAGERS_SECRETLY).at(&service_key),
         row("PATCH /v1/keys/{key}", MANAGERS_SECRETLY).at(&service_key).with(json!({"name": "New"})),
         row("DELETE /v1/keys/{key}", MANAGERS_SECRETLY).at(&service_key),

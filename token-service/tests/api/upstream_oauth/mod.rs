@@ -15,6 +15,6 @@ mod machines;
 mod metadata;
 mod registrations;
 mod revocations;
-mod site;
-mod stand;
+pub(crate) mod site;
+pub(crate) mod stand;
 mod tokens;
