@@ -63,9 +63,8 @@ async fn every_public_route_against_everybody() {
     let named: BTreeSet<_> = TABLE.iter().map(|(method, route, ..)| (*method, *route)).collect();
     let routes: BTreeSet<_> = ROUTES.iter().copied().collect();
     assert_eq!(named, routes, "the table names every route, and no other");
-    let names = ["Ada Lovelace", "Grace Hopper", "Eve Mallory"];
     let mut everybody = vec![Browser::new(&world.service)];
-    for name in names {
+    for name in ["Ada Lovelace", "Grace Hopper", "Eve Mallory"] {
         everybody.push(on_the_pages(&world.service, name).await);
     }
     let mut wrong = Vec::new();

@@ -85,8 +85,9 @@ impl Person {
 
     /// A request as a page of the admin side makes it.
     pub(crate) fn request(&self, method: Method, path: &str) -> RequestBuilder {
-        let request = self.browser.request(method.clone(), path);
-        if method.is_safe() {
+        let changes = !method.is_safe();
+        let request = self.browser.request(method, path);
+        if !changes {
             return request;
         }
         request

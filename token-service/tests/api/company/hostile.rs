@@ -149,49 +149,57 @@ async fn a_provider_that_describes_another_is_not_used() {
     }
 }
 
+/// What becomes of the way back: of the browser, the query, and the time.
+type Change = fn(&mut Browser, &mut Vec<(&'static str, String)>, &Service);
+
+const CHANGES: [(&str, Change); 12] = [
+    ("another issuer", |_, query, _| query.last_mut().expect("iss").1 = "https://evil.example".into()),
+    ("an issuer with a slash more", |_, query, _| query.last_mut().expect("iss").1.push('/')),
+    ("no issuer", |_, query, _| drop(query.pop())),
+    ("another state", |_, query, _| query[1].1 = "x".repeat(43)),
+    ("no state", |_, query, _| drop(query.remove(1))),
+    ("no code", |_, query, _| drop(query.remove(0))),
+    ("two codes", |_, query, _| query.push(("code", "other".into()))),
+    ("a code and an error", |_, query, _| query.push(("error", "access_denied".into()))),
+    ("an error", |_, query, _| query[0] = ("error", "access_denied".into())),
+    ("another browser", |browser, _, _| browser.cookies.clear()),
+    ("a cookie that was changed", |browser, _, _| {
+        for value in browser.cookies.values_mut() {
+            value.replace_range(20..21, if &value[20..21] == "A" { "B" } else { "A" });
+        }
+    }),
+    ("ten minutes later", |_, _, service| service.clock.advance(600_000)),
+];
+
+/// A provider that promises to name itself, and a service that it is the company's of.
+async fn naming_itself() -> (Login, Service) {
+    let login = Login::start().await;
+    let promise = ("authorization_response_iss_parameter_supported".to_owned(), json!(true));
+    login.behave(Behaviour { metadata: Map::from_iter([promise]), ..Behaviour::default() });
+    let service = started(&login).await;
+    (login, service)
+}
+
 #[tokio::test]
 async fn a_code_is_redeemed_after_all_checks_only() {
-    let login = Login::start().await;
-    login.behave(Behaviour {
-        metadata: Map::from_iter([(
-            "authorization_response_iss_parameter_supported".to_owned(),
-            json!(true),
-        )]),
-        ..Behaviour::default()
-    });
-    let service = started(&login).await;
-    let issuer = login.issuer().to_owned();
-    type Change = fn(&mut Browser, &mut Vec<(&'static str, String)>, &Service);
-    let rows: [(&str, Change); 12] = [
-        ("another issuer", |_, query, _| query.last_mut().expect("iss").1 = "https://evil.example".into()),
-        ("an issuer with a slash more", |_, query, _| query.last_mut().expect("iss").1.push('/')),
-        ("no issuer", |_, query, _| drop(query.pop())),
-        ("another state", |_, query, _| query[1].1 = "x".repeat(43)),
-        ("no state", |_, query, _| drop(query.remove(1))),
-        ("no code", |_, query, _| drop(query.remove(0))),
-        ("two codes", |_, query, _| query.push(("code", "other".into()))),
-        ("a code and an error", |_, query, _| query.push(("error", "access_denied".into()))),
-        ("an error", |_, query, _| query[0] = ("error", "access_denied".into())),
-        ("another browser", |browser, _, _| browser.cookies.clear()),
-        ("a cookie that was changed", |browser, _, _| {
-            for value in browser.cookies.values_mut() {
-                value.replace_range(20..21, if &value[20..21] == "A" { "B" } else { "A" });
-            }
-        }),
-        ("ten minutes later", |_, _, service| service.clock.advance(600_000)),
-    ];
-    for (name, change) in rows {
+    let (login, service) = naming_itself().await;
+    for (name, change) in CHANGES {
         let mut browser = Browser::new(&service);
         let departure = depart(&mut browser, "/sign-in").await;
         let mut query = login.agree(&departure, ada());
-        query.push(("iss", issuer.clone()));
+        query.push(("iss", login.issuer().to_owned()));
         change(&mut browser, &mut query, &service);
         let reply = come_back(&mut browser, &query).await;
         assert_eq!(reply.status, StatusCode::BAD_REQUEST, "{name}: {}", reply.text);
         assert!(!browser.cookies.contains_key(SESSION), "{name}");
         assert_eq!(login.asked("token"), 0, "{name}");
     }
-    login.advance(600);
+}
+
+#[tokio::test]
+async fn a_flow_has_a_cookie_of_its_own_and_is_good_once() {
+    let (login, service) = naming_itself().await;
+    let issuer = login.issuer().to_owned();
     // One flow's cookie under the name of another.
     let mut browser = Browser::new(&service);
     let (one, two) = (depart(&mut browser, "/sign-in").await, depart(&mut browser, "/sign-in").await);
