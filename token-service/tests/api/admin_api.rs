@@ -321,6 +321,9 @@ async fn a_key_is_shown_once() {
         "disabled": false,
         "expires_at": "2026-12-31T23:00:00Z",
         "id": "ID",
+        "limits": {
+          "read_only": false
+        },
         "member": "mem_1",
         "name": "laptop",
         "revision": 2,

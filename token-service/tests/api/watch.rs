@@ -31,6 +31,7 @@ async fn a_new_filter_is_told_everything() {
       "hold_ms": 30000,
       "now_ms": 1795428000000,
       "registry": {
+        "accepts_opaque_tokens": false,
         "issuers": [],
         "servers": [
           {

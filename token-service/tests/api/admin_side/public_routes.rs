@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use portcullis_token_service::http::public::{ADMIN_ROUTES, ROUTES};
+use portcullis_token_service::http::public::{ADMIN_ROUTES, DOCUMENTS, ENDPOINTS, ROUTES, STEPS};
 use reqwest::Method;
 use serde_json::json;
 
@@ -13,7 +13,7 @@ use crate::provider::Provider;
 
 /// By route: a path, and what a stranger, Ada, another member of her workspace, and one of another get. Posts come
 /// without a form, which is what a stranger can do; a session is asked for before the form is looked at.
-const TABLE: [(&str, &str, &str, [u16; 4]); 18] = [
+const TABLE: [(&str, &str, &str, [u16; 4]); 40] = [
     ("get", "/livez", "/livez", [200; 4]),
     ("get", "/readyz", "/readyz", [200; 4]),
     ("get", "/", "/", [303; 4]),
@@ -36,6 +36,53 @@ const TABLE: [(&str, &str, &str, [u16; 4]); 18] = [
     ("post", "/sign-out", "/sign-out", [403; 4]),
     ("get", "/sign-out", "/sign-out", [200; 4]),
     ("get", "/oauth/client/{server}", "/oauth/client/SERVER", [200; 4]),
+    ("post", "/connections/sign-out", "/connections/sign-out", [403; 4]),
+    ("get", "/.well-known/oauth-authorization-server", "/.well-known/oauth-authorization-server", [200; 4]),
+    (
+        "options",
+        "/.well-known/oauth-authorization-server",
+        "/.well-known/oauth-authorization-server",
+        [200; 4],
+    ),
+    ("get", "/.well-known/openid-configuration", "/.well-known/openid-configuration", [200; 4]),
+    ("options", "/.well-known/openid-configuration", "/.well-known/openid-configuration", [200; 4]),
+    (
+        "get",
+        "/.well-known/oauth-protected-resource/{first}/mcp",
+        "/.well-known/oauth-protected-resource/linear/mcp",
+        [200; 4],
+    ),
+    (
+        "options",
+        "/.well-known/oauth-protected-resource/{first}/mcp",
+        "/.well-known/oauth-protected-resource/linear/mcp",
+        [200; 4],
+    ),
+    (
+        "get",
+        "/.well-known/oauth-protected-resource/{first}/{second}/mcp",
+        "/.well-known/oauth-protected-resource/no-such/no-such/mcp",
+        [200; 4],
+    ),
+    (
+        "options",
+        "/.well-known/oauth-protected-resource/{first}/{second}/mcp",
+        "/.well-known/oauth-protected-resource/core/linear/mcp",
+        [200; 4],
+    ),
+    ("get", "/oauth/jwks", "/oauth/jwks", [200; 4]),
+    ("options", "/oauth/jwks", "/oauth/jwks", [200; 4]),
+    ("post", "/oauth/token", "/oauth/token", [400; 4]),
+    ("options", "/oauth/token", "/oauth/token", [200; 4]),
+    ("post", "/oauth/revoke", "/oauth/revoke", [400; 4]),
+    ("options", "/oauth/revoke", "/oauth/revoke", [200; 4]),
+    ("post", "/oauth/register", "/oauth/register", [403; 4]),
+    ("options", "/oauth/register", "/oauth/register", [200; 4]),
+    ("get", "/oauth/authorize", "/oauth/authorize", [400; 4]),
+    ("get", "/oauth/consent", "/oauth/consent?request=x", [410; 4]),
+    ("post", "/oauth/consent", "/oauth/consent?request=x", [403; 4]),
+    ("post", "/oauth/continue", "/oauth/continue", [403; 4]),
+    ("post", "/oauth/introspect", "/oauth/introspect", [401; 4]),
     ("get", "/assets/portcullis.css", "/assets/portcullis.css", [200; 4]),
 ];
 
@@ -61,7 +108,7 @@ async fn every_public_route_against_everybody() {
     let provider = Provider::start().await;
     let world = world(&provider).await;
     let named: BTreeSet<_> = TABLE.iter().map(|(method, route, ..)| (*method, *route)).collect();
-    let routes: BTreeSet<_> = ROUTES.iter().copied().collect();
+    let routes: BTreeSet<_> = [ROUTES, DOCUMENTS, ENDPOINTS, STEPS].concat().into_iter().collect();
     assert_eq!(named, routes, "the table names every route, and no other");
     let mut everybody = vec![Browser::new(&world.service)];
     for name in ["Ada Lovelace", "Grace Hopper", "Eve Mallory"] {
@@ -98,8 +145,8 @@ async fn what_opens_the_admin_side_opens_no_page() {
     let mut pages = Browser::new(&world.service);
     pages.cookies = owner.cookies;
     let token = format!("Bearer {}", world.service.token());
-    for (method, route) in ROUTES {
-        if *method != "get" {
+    for (method, route) in [ROUTES, STEPS].concat() {
+        if method != "get" {
             continue;
         }
         let path = route.replace("{server}", &world.ids["server"]).replace("{ticket}", &"x".repeat(43));

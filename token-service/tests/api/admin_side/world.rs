@@ -2,10 +2,17 @@
 
 use std::collections::BTreeMap;
 
-use portcullis_token_service::clock::Timestamp;
+use portcullis_token_service::clock::{Clock as _, Timestamp};
+use portcullis_token_service::domain::client_session::{
+    Authorization, ClientName, ClientSession, Extent, IDLE,
+};
 use portcullis_token_service::domain::connection::{Binding, ConnectionOwner, SealedTokens};
+use portcullis_token_service::domain::oauth_client::DynamicClient;
+use portcullis_token_service::domain::resource::ResourcePath;
 use portcullis_token_service::domain::server::Sealed;
 use portcullis_token_service::store::connections::NewConnection;
+use portcullis_wire::digest::Digest;
+use portcullis_wire::names::Slug;
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
 
@@ -145,6 +152,8 @@ impl World {
         ids.insert("administrator", service.post("/v1/administrators", body).await.id());
         ids.insert("connection", connect(&service, Some(&ids["member"]), &ids["server"]).await);
         ids.insert("shared_connection", connect(&service, None, &ids["server"]).await);
+        let (client, session) = sign_in_client(&service, &ids["member"], &ids["server"]).await;
+        ids.extend([("client", client), ("session", session)]);
         for target in targets(&ids) {
             service.put(&format!("/v1/policies/{target}/linear"), json!({})).await;
         }
@@ -193,6 +202,51 @@ pub(crate) fn targets(ids: &BTreeMap<&'static str, String>) -> [String; 5] {
         format!("key:{}", ids["key"]),
         format!("key:{}", ids["service_key"]),
     ]
+}
+
+/// A client that has registered itself, and its sign-in as this member.
+async fn sign_in_client(service: &Service, member: &str, server: &str) -> (String, String) {
+    let (store, now) = (service.store(), service.clock.now());
+    let name = "A client".to_owned();
+    let client = ClientName { id: format!("dyn_{}", "1".repeat(32)), name: name.clone() };
+    let redirect_uri = "http://127.0.0.1/callback".to_owned();
+    let registered = DynamicClient {
+        id: client.id.clone(),
+        name,
+        redirect_uris: vec![redirect_uri.clone()],
+        created_at: now,
+        used_at: None,
+    };
+    assert!(store.register_client(&registered).await.expect("registers"));
+    let resource = ResourcePath { workspace: None, server: Slug::parse("linear").expect("a slug") };
+    let (member, server) = (member.into(), server.into());
+    let digest = Digest::of("test", &[b"request"]);
+    let session = ClientSession {
+        id: format!("ses_{}", "1".repeat(32)).as_str().into(),
+        member,
+        server,
+        resource,
+        client,
+        extent: Extent::Everything,
+        created_at: now,
+        last_used_at: now,
+        expires_at: now.plus(IDLE),
+    };
+    let agreed = Authorization {
+        request: digest,
+        member: session.member.clone(),
+        server: session.server.clone(),
+        resource: session.resource.clone(),
+        client: session.client.clone(),
+        redirect_uri,
+        challenge: "challenge".to_owned(),
+        extent: session.extent,
+        created_at: now,
+    };
+    assert!(store.agree(&agreed).await.expect("agrees"));
+    assert!(store.show_code(&digest, &digest, now.plus(IDLE)).await.expect("shows"));
+    assert!(store.redeem_code(&digest, &session, &digest).await.expect("redeems"));
+    (session.client.id, session.id.to_string())
 }
 
 /// A connection, without the way through a provider.
