@@ -85,7 +85,7 @@ fn organization() -> Vec<Row> {
         row("GET /v1/oauth-clients", ADMINS),
         row("DELETE /v1/oauth-clients/{client}", ADMINS),
         row("GET /v1/signing-keys", ADMINS),
-        row("POST /v1/signing-keys/rotate", ADMINS),
+        row("POST /v1/signing-keys/rotate", ADMINS).at("/v1/signing-keys/rotate?replace=true"),
         row("GET /v1/administrators", ADMINS),
         row("POST /v1/administrators", OWNERS).with(administrator),
         row("GET /v1/administrators/{administrator}", ADMINS_SECRETLY),

@@ -76,13 +76,13 @@ const TABLE: [(&str, &str, &str, [u16; 4]); 40] = [
     ("options", "/oauth/token", "/oauth/token", [200; 4]),
     ("post", "/oauth/revoke", "/oauth/revoke", [400; 4]),
     ("options", "/oauth/revoke", "/oauth/revoke", [200; 4]),
-    ("post", "/oauth/register", "/oauth/register", [403; 4]),
+    ("post", "/oauth/register", "/oauth/register", [404; 4]),
     ("options", "/oauth/register", "/oauth/register", [200; 4]),
     ("get", "/oauth/authorize", "/oauth/authorize", [400; 4]),
-    ("get", "/oauth/consent", "/oauth/consent?request=x", [410; 4]),
+    ("get", "/oauth/consent", "/oauth/consent?request=x", [400; 4]),
     ("post", "/oauth/consent", "/oauth/consent?request=x", [403; 4]),
     ("post", "/oauth/continue", "/oauth/continue", [403; 4]),
-    ("post", "/oauth/introspect", "/oauth/introspect", [401; 4]),
+    ("post", "/oauth/introspect", "/oauth/introspect", [400; 4]),
     ("get", "/assets/portcullis.css", "/assets/portcullis.css", [200; 4]),
 ];
 
