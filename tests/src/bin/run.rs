@@ -76,6 +76,8 @@ async fn run() -> anyhow::Result<()> {
         concurrency: 2,
         scripted: false,
         servers: demo.servers(),
+        // So that a client with the URL alone can sign in: on plain http it has no document to be known by.
+        oauth: json!({"dynamic_registration": true}),
         ..Builder::default()
     };
     let mut stack = Stack::build(builder).await?;
@@ -182,7 +184,9 @@ fn print_guide(stack: &Stack, directory: &Path) {
     println!("\nWhat is connected:  {}/connections", stack.public_url());
     let headers = json!({"Authorization": format!("Bearer {key}")});
     let client = json!({"mcpServers": {server.slug: {"url": url, "headers": headers}}});
-    println!("\nFor an MCP client's configuration:\n{client:#}");
+    println!(
+        "\nFor an MCP client's configuration, with the key, or without headers to sign in by itself:\n{client:#}"
+    );
 }
 
 /// A command that sends one modern request.
