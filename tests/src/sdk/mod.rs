@@ -185,6 +185,9 @@ impl Sdk {
     }
 
     /// Does the job of a client whose user opens addresses with `open`.
+    ///
+    /// # Panics
+    /// If the client wants somebody to sign in.
     pub async fn drive_with(
         self,
         job: &Job,

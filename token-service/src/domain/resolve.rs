@@ -33,6 +33,7 @@ pub struct LeaseFacts {
     pub server: Option<ServerFacts>,
 }
 
+#[expect(clippy::large_enum_variant, reason = "there is one at a time, and it does not live long")]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CallerFacts {
     /// The key of that id, if there is one. Its digest is yet to be compared.

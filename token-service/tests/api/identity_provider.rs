@@ -151,7 +151,7 @@ fn ask(server: &str, token: &str) -> Value {
     json!({"server": server, "proof": {"kind": "opaque", "token": token}})
 }
 
-fn said(more: Value) -> Value {
+fn said(more: &Value) -> Value {
     let now = START.0 / 1_000;
     let mut said = json!({
         "active": true, "sub": "ada", "aud": "gateway", "exp": now + 600, "iat": now, "name": "Ada Lovelace",
@@ -172,7 +172,7 @@ async fn introspecting() -> (Provider, Service) {
 #[tokio::test]
 async fn an_opaque_token_alone_is_enough() {
     let (provider, service) = introspecting().await;
-    provider.with(|books| books.tokens.insert("opaque-1".into(), said(json!({}))));
+    provider.with(|books| books.tokens.insert("opaque-1".into(), said(&json!({}))));
     let news = service.watch("a-filter", 0).await.body;
     assert_eq!(news["registry"]["accepts_opaque_tokens"], true);
     assert_eq!(news["registry"]["issuers"][0]["introspected"], true);
@@ -198,22 +198,22 @@ async fn an_opaque_token_alone_is_enough() {
 async fn each_server_has_its_own_rules() {
     let (provider, service) = introspecting().await;
     let tokens = [
-        ("both", said(json!({"department": "support"})), "granted", "granted"),
-        ("docs-only", said(json!({})), "granted", "not_for_this_server"),
+        ("both", said(&json!({"department": "support"})), "granted", "granted"),
+        ("docs-only", said(&json!({})), "granted", "not_for_this_server"),
         (
             "notes-only",
-            said(json!({"groups": [], "department": "support"})),
+            said(&json!({"groups": [], "department": "support"})),
             "not_for_this_server",
             "granted",
         ),
-        ("wrong-audience", said(json!({"aud": "other"})), "wrong_audience", "wrong_audience"),
-        ("no-audience", said(json!({"aud": []})), "wrong_audience", "wrong_audience"),
-        ("expired", said(json!({"exp": 1})), "expired_credential", "expired_credential"),
-        ("early", said(json!({"nbf": 9_999_999_999_u64})), "unknown_credential", "unknown_credential"),
-        ("bound", said(json!({"cnf": {"jkt": "x"}})), "unknown_credential", "unknown_credential"),
+        ("wrong-audience", said(&json!({"aud": "other"})), "wrong_audience", "wrong_audience"),
+        ("no-audience", said(&json!({"aud": []})), "wrong_audience", "wrong_audience"),
+        ("expired", said(&json!({"exp": 1})), "expired_credential", "expired_credential"),
+        ("early", said(&json!({"nbf": 9_999_999_999_u64})), "unknown_credential", "unknown_credential"),
+        ("bound", said(&json!({"cnf": {"jkt": "x"}})), "unknown_credential", "unknown_credential"),
         (
             "foreign",
-            said(json!({"iss": "https://other.example"})),
+            said(&json!({"iss": "https://other.example"})),
             "unknown_credential",
             "unknown_credential",
         ),

@@ -82,6 +82,10 @@ async fn admin_paths(stack: &Stack) -> Vec<String> {
     let connections = connections["connections"].as_array().expect("a list").iter();
     let connections: Vec<String> =
         connections.map(|connection| connection["id"].as_str().expect("an id").to_owned()).collect();
+    let administrators = admin.get("/v1/administrators").await.expect("administrators");
+    let administrators = administrators["administrators"].as_array().expect("a list").iter();
+    let administrators: Vec<String> =
+        administrators.map(|one| one["id"].as_str().expect("an id").to_owned()).collect();
     let seeded = &stack.seeded;
     let members: Vec<String> =
         [&seeded.member].into_iter().chain(seeded.others.iter().map(|other| &other.id)).cloned().collect();
@@ -91,6 +95,7 @@ async fn admin_paths(stack: &Stack) -> Vec<String> {
         "member" => members.clone(),
         "key" => vec![seeded.key.id.clone()],
         "connection" => connections.clone(),
+        "administrator" => administrators.clone(),
         "target" => vec!["organization".to_owned(), format!("workspace:{}", seeded.workspace)],
         other => panic!("what is {other}?"),
     };

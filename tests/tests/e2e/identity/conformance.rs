@@ -55,7 +55,8 @@ async fn the_authorization_server_passes_the_conformance_suite() -> anyhow::Resu
             signed_in += 1;
             allow(&line, ADA).await;
         }
-        said += &format!("{line}\n");
+        said.push_str(&line);
+        said.push('\n');
     }
     let status = suite.wait().await?;
     let checks = checks(results.path())?;

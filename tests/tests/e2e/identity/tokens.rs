@@ -2,7 +2,9 @@
 
 use portcullis_tests::mcp::Era;
 use portcullis_tests::oauth_client::tokens;
+use portcullis_tests::patience::poll;
 use portcullis_tests::stack::{OPEN, SAMPLE};
+use portcullis_tests::upstream::journal::Entry;
 use serde_json::{Value, json};
 
 use super::Setting;
@@ -59,9 +61,8 @@ async fn who_may_only_read_sees_all_and_is_asked_for_more_when_it_writes() {
     let listed = reader.call("tools/list", json!({})).await;
     assert_eq!(listed.status, 200);
     assert!(listed.body.contains("whoami") && !listed.body.contains("delete_issue"), "{listed:?}");
-    // This server has never been asked which of its tools only read.
     setting.stack.sample.journal.clear();
-    let refused = reader.call_tool("whoami", json!({})).await;
+    let refused = reader.call_tool("create_issue", json!({"title": "x"})).await;
     assert_eq!(refused.status, 403, "{refused:?}");
     let challenge = refused.header("www-authenticate").expect("a challenge");
     for part in [
@@ -75,5 +76,16 @@ async fn who_may_only_read_sees_all_and_is_asked_for_more_when_it_writes() {
         assert!(challenge.contains(part), "{challenge}");
     }
     assert_eq!(refused.answer()["error"]["code"], -31001, "{refused:?}");
-    assert!(setting.stack.sample.journal.entries().is_empty());
+    // The service itself asks which of its tools only read; from then on those can be called.
+    let answered = poll(async || {
+        let reply = reader.call_tool("whoami", json!({})).await;
+        (reply.status != 403).then_some(reply)
+    });
+    let answered = answered.await.expect("the catalogue is learnt");
+    assert_eq!(answered.status, 200, "{answered:?}");
+    let refused = reader.call_tool("create_issue", json!({"title": "x"})).await;
+    assert_eq!(refused.status, 403, "{refused:?}");
+    let called = |entry: &Entry| entry.rpc_method().as_deref() == Some("tools/call");
+    let calls: Vec<Entry> = setting.stack.sample.journal.entries().into_iter().filter(called).collect();
+    assert!(calls.len() == 1 && calls[0].contains("whoami"), "{calls:?}");
 }
