@@ -17,7 +17,8 @@ const CHALLENGE: &str = "jL8osqXeMCXbVEXJ15QLlPOO0xcWFXrSy7NFE3Tb2Uk";
 #[derive(Debug)]
 pub struct OAuthClient {
     http: reqwest::Client,
-    gateway: String,
+    /// As the authorization server describes itself.
+    metadata: Value,
     pub id: String,
 }
 
@@ -31,10 +32,12 @@ pub struct Tokens {
 }
 
 impl OAuthClient {
-    /// `gateway` is the public URL.
-    pub async fn register(gateway: &str) -> anyhow::Result<Self> {
+    /// `issuer` is the public URL, or that of another authorization server.
+    pub async fn register(issuer: &str) -> anyhow::Result<Self> {
         let http = crate::http::client().build()?;
-        let metadata = json!({
+        let metadata: Value =
+            http.get(format!("{issuer}/.well-known/openid-configuration")).send().await?.json().await?;
+        let client = json!({
             "client_name": "A client of the tests",
             "redirect_uris": [REDIRECT_URI],
             "grant_types": ["authorization_code", "refresh_token"],
@@ -42,10 +45,9 @@ impl OAuthClient {
             "token_endpoint_auth_method": "none",
             "application_type": "native",
         });
-        let request = http.post(format!("{gateway}/oauth/register")).json(&metadata);
+        let request = http.post(text(&metadata, "registration_endpoint")?).json(&client);
         let registered: Value = request.send().await?.error_for_status()?.json().await?;
-        let id = registered["client_id"].as_str().context("no client_id")?.to_owned();
-        Ok(Self { http, gateway: gateway.to_owned(), id })
+        Ok(Self { http, id: text(&registered, "client_id")?, metadata })
     }
 
     /// Where its person has to go.
@@ -60,7 +62,7 @@ impl OAuthClient {
             ("resource", resource),
             ("scope", scope),
         ];
-        Ok(Url::parse_with_params(&format!("{}/oauth/authorize", self.gateway), parameters)?.into())
+        Ok(Url::parse_with_params(&text(&self.metadata, "authorization_endpoint")?, parameters)?.into())
     }
 
     /// The browser has come to `arrival`.
@@ -70,7 +72,8 @@ impl OAuthClient {
             found.map(|(_, value)| value.into_owned()).with_context(|| format!("no {name}: {arrival}"))
         };
         anyhow::ensure!(arrival.as_str().starts_with(REDIRECT_URI), "the browser is at {arrival}");
-        anyhow::ensure!(answer("state")? == STATE && answer("iss")? == self.gateway, "of another: {arrival}");
+        let issuer = text(&self.metadata, "issuer")?;
+        anyhow::ensure!(answer("state")? == STATE && answer("iss")? == issuer, "of another: {arrival}");
         let code = answer("code")?;
         let response = self
             .ask(&[
@@ -92,14 +95,19 @@ impl OAuthClient {
     async fn ask(&self, parameters: &[(&str, &str)]) -> anyhow::Result<Response> {
         let mut form = vec![("client_id", self.id.as_str())];
         form.extend_from_slice(parameters);
-        Ok(self.http.post(format!("{}/oauth/token", self.gateway)).form(&form).send().await?)
+        Ok(self.http.post(text(&self.metadata, "token_endpoint")?).form(&form).send().await?)
     }
 }
 
 /// Out of the answer of the token endpoint.
 pub fn tokens(answer: &Value) -> anyhow::Result<Tokens> {
-    let text = |name: &str| {
-        answer[name].as_str().map(str::to_owned).with_context(|| format!("the answer has no {name}"))
-    };
-    Ok(Tokens { access: text("access_token")?, refresh: text("refresh_token")?, scope: text("scope")? })
+    Ok(Tokens {
+        access: text(answer, "access_token")?,
+        refresh: text(answer, "refresh_token")?,
+        scope: text(answer, "scope")?,
+    })
+}
+
+fn text(answer: &Value, name: &str) -> anyhow::Result<String> {
+    answer[name].as_str().map(str::to_owned).with_context(|| format!("the answer has no {name}"))
 }

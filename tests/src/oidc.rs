@@ -75,6 +75,17 @@ impl Oidc {
         }}))
     }
 
+    /// The entry of `issuers` for a gateway that asks it about tokens. The client's secret lies in `secret`, a file that
+    /// this makes.
+    pub fn asked_about_tokens(&self, secret: &std::path::Path) -> anyhow::Result<Value> {
+        std::fs::write(secret, INTROSPECTION_SECRET)?;
+        Ok(json!({"issuer": self.issuer(), "introspection": {
+            "endpoint": format!("{}/token/introspection", self.issuer()),
+            "client": {"id": "protected", "secret": {"file": secret}},
+            "cache": "1s",
+        }}))
+    }
+
     async fn launch(access_lifetime: Duration, more: Vec<(String, String)>) -> anyhow::Result<Option<Self>> {
         let Some(node) = fetched::node_with_packages() else { return Ok(None) };
         let directory = tempfile::tempdir()?;

@@ -15,6 +15,7 @@
 //! - [`connect`]: how a member gets a connection: the link, and the way through the provider.
 //! - [`company`]: signing in at the company's OpenID Connect provider.
 //! - [`authorization_server`]: signing MCP clients in.
+//! - [`identity_provider`]: issuers whose tokens are accepted: their keys, and their word about tokens.
 //! - [`watch_hub`], [`key_use`], [`shutdown`]: what a running service keeps in memory.
 //! - [`state`]: all of these together, as handlers share them.
 //! - [`lease`]: deciding on a lease.

@@ -6,6 +6,8 @@ mod configuration;
 mod conformance;
 mod discovery;
 mod in_browser;
+mod keys;
+mod opaque;
 mod sdks;
 mod tokens;
 
