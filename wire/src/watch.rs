@@ -84,7 +84,7 @@ pub enum PayloadPolicy {
 
 /// An issuer whose tokens are accepted.
 #[expect(clippy::struct_excessive_bools, reason = "each is a setting of its own, and none rules out another")]
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct IssuerEntry {
     /// Compared byte for byte with the token's `iss`.
     pub issuer: String,

@@ -39,18 +39,7 @@ fn registry() -> Registry {
         key("p", Algorithm::Es256, KEYS.p256.public_key().to_der().expect("DER")),
         key("r", Algorithm::Rs256, KEYS.rsa.public_key().to_der().expect("DER")),
     ];
-    let issuer = IssuerEntry {
-        issuer: "https://idp.example".into(),
-        audiences: vec![],
-        require_at_jwt: false,
-        workspace_claim: None,
-        claims: vec![],
-        accepts_resource: false,
-        clock_tolerance: None,
-        introspected: false,
-        gateway: false,
-        keys,
-    };
+    let issuer = IssuerEntry { issuer: "https://idp.example".into(), keys, ..IssuerEntry::default() };
     let (registry, left_out) =
         Registry::compile(watch::Registry { issuers: vec![issuer], ..Default::default() }, 1);
     assert_eq!(left_out, [], "real keys are taken");

@@ -29,18 +29,7 @@ fn key(key_id: Option<&str>, algorithm: Algorithm, filler: u8) -> VerificationKe
 }
 
 fn issuer(name: &str, keys: Vec<VerificationKey>) -> IssuerEntry {
-    IssuerEntry {
-        issuer: name.into(),
-        audiences: vec![],
-        require_at_jwt: false,
-        workspace_claim: None,
-        claims: vec![],
-        accepts_resource: false,
-        clock_tolerance: None,
-        introspected: false,
-        gateway: false,
-        keys,
-    }
+    IssuerEntry { issuer: name.into(), keys, ..IssuerEntry::default() }
 }
 
 fn compile(servers: Vec<ServerEntry>, issuers: Vec<IssuerEntry>) -> (Registry, Vec<String>) {

@@ -244,7 +244,7 @@ pub(super) const ROWS: [Row; 25] = [
         never: "a misspelt one costs anybody a look-up",
         tests: &[
             "filter/core/tests/identity_bearer.rs::misspelt_api_keys_are_refused_without_asking_anybody",
-            "token-service/src/domain/resolve/tests.rs::bad_keys_are_refused",
+            "token-service/src/domain/resolve/tests/keys.rs::bad_keys_are_refused",
         ],
     },
     Row {
@@ -256,7 +256,7 @@ pub(super) const ROWS: [Row; 25] = [
             "filter/core/tests/exchange/limits.rs::a_credential_is_good_in_its_networks_only",
             "filter/core/tests/exchange/limits.rs::sessions_have_to_come_from_there_too",
             "filter/core/tests/exchange/limits.rs::a_network_that_cannot_be_read_admits_nobody",
-            "token-service/src/domain/resolve/tests.rs::bad_keys_are_refused",
+            "token-service/src/domain/resolve/tests/keys.rs::bad_keys_are_refused",
         ],
     },
     Row {

@@ -43,18 +43,7 @@ pub(crate) fn key(key_id: Option<&str>, algorithm: Algorithm, filler: u8) -> Ver
 }
 
 pub(crate) fn issuer(name: &str, keys: Vec<VerificationKey>) -> IssuerEntry {
-    IssuerEntry {
-        issuer: name.into(),
-        audiences: vec![],
-        require_at_jwt: false,
-        workspace_claim: None,
-        claims: vec![],
-        accepts_resource: false,
-        clock_tolerance: None,
-        introspected: false,
-        gateway: false,
-        keys,
-    }
+    IssuerEntry { issuer: name.into(), keys, ..IssuerEntry::default() }
 }
 
 /// Tokens for one resource come from `idp`, tokens for an audience from `corp`; `two` has two keys of one algorithm.

@@ -6,11 +6,11 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::acting::Acting;
-use super::commit::Wait;
+use super::commit::{Wait, WaitFor};
 use super::time;
 use crate::authorization_server::RotationError;
 use crate::domain::access::Operation;
-use crate::domain::signing::states;
+use crate::domain::signing::{KeyState, SigningKeyRow, states};
 use crate::http::error::ApiError;
 use crate::http::read::StrictQuery;
 use crate::state::Service;
@@ -43,23 +43,20 @@ pub struct Rotate {
     #[serde(default)]
     pub replace: bool,
     #[param(inline)]
-    pub wait: Option<super::commit::WaitFor>,
+    pub wait: Option<WaitFor>,
 }
 
 impl Service {
     async fn signing_key_list(&self) -> Result<SigningKeyList, ApiError> {
         let keys = self.store.signing_keys().await?;
         let states = states(&keys, self.clock.now());
-        let view =
-            |(key, state): (crate::domain::signing::SigningKeyRow, crate::domain::signing::KeyState)| {
-                SigningKeyView {
-                    id: key.id,
-                    algorithm: key.algorithm.as_str(),
-                    state: state.as_str(),
-                    published_at: time::spell(key.published_at),
-                    active_from: time::spell(key.active_from),
-                }
-            };
+        let view = |(key, state): (SigningKeyRow, KeyState)| SigningKeyView {
+            id: key.id,
+            algorithm: key.algorithm.as_str(),
+            state: state.as_str(),
+            published_at: time::spell(key.published_at),
+            active_from: time::spell(key.active_from),
+        };
         Ok(SigningKeyList { signing_keys: keys.into_iter().zip(states).map(view).collect() })
     }
 }
