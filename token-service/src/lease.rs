@@ -61,7 +61,7 @@ impl Service {
         };
         Ok(match resolution {
             Resolution::Granted(grant) => self.grant(*grant, request, now).await,
-            Resolution::Denied(reason) => LeaseReply::Denied { reason },
+            Resolution::Denied(reason) => LeaseReply::Denied { reason, because: None },
             Resolution::Pending => LeaseReply::Renewing,
             // The second: a member deleted between provisioning and reading again; the filter's next request settles it.
             Resolution::Unavailable | Resolution::Provision { .. } => {
@@ -107,7 +107,7 @@ impl Service {
         if let Some(session) = &grant.caller.session_id {
             self.session_use.note(session.as_str().into(), now);
         }
-        let denied = |reason| LeaseReply::Denied { reason };
+        let denied = |reason| LeaseReply::Denied { reason, because: None };
         let (rejected, wait) = (request.rejected.as_ref(), request.wait_ms.map(Duration::from_millis));
         match self.broker.credential_within(&grant, rejected, wait.unwrap_or(Duration::MAX)).await {
             Ok(credential) => {
@@ -146,6 +146,7 @@ impl Service {
             credential_generation,
             policy: grant.policy,
             limits: grant.limits,
+            terms: grant.terms,
             credential_headers: credential.headers,
             ttl_ms: ttl_ms(now, grant.not_after, longest),
             revision: grant.revision.0,
@@ -160,7 +161,7 @@ impl Service {
         missing_scopes: bool,
     ) -> LeaseReply {
         let Some(member) = grant.member else {
-            return LeaseReply::Denied { reason: DenyReason::MemberRequired };
+            return LeaseReply::Denied { reason: DenyReason::MemberRequired, because: None };
         };
         let now = self.clock.now();
         // The credential lacks scopes for one request; others may still use it.
@@ -183,6 +184,7 @@ impl Service {
             connection_id,
             policy: grant.policy,
             limits: grant.limits,
+            terms: grant.terms,
             handle: handle.seal(&self.vault),
             ttl_ms,
             revision: grant.revision.0,

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::digest::Digest;
 use crate::names::Slug;
-use crate::policy::Policy;
+use crate::policy::{Pattern, Policy};
 use crate::secret::SecretText;
 
 /// Body of `POST /v1/leases`.
@@ -93,6 +93,9 @@ pub enum LeaseReply {
     ConnectRequired(Box<ConnectRequired>),
     Denied {
         reason: DenyReason,
+        /// What exactly decided, for the log and never for the caller: `workspace/enabled`, for example.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        because: Option<String>,
     },
     /// The credential is being renewed, and the provider takes its time: ask again, with a longer
     /// [`LeaseRequest::wait_ms`].
@@ -120,6 +123,8 @@ pub struct Lease {
     /// What the caller's own credential takes away besides.
     #[serde(default, skip_serializing_if = "CredentialLimits::is_empty")]
     pub limits: CredentialLimits,
+    #[serde(default, skip_serializing_if = "Terms::is_empty")]
+    pub terms: Terms,
     /// Set on every request to the upstream, replacing whatever the client sent under these names.
     pub credential_headers: Vec<CredentialHeader>,
     /// Binds the upstream's session ids to this caller and server, see [`crate::session`]. Absent from a token-service that
@@ -145,12 +150,49 @@ pub struct ConnectRequired {
     /// What the caller's own credential takes away besides.
     #[serde(default, skip_serializing_if = "CredentialLimits::is_empty")]
     pub limits: CredentialLimits,
+    #[serde(default, skip_serializing_if = "Terms::is_empty")]
+    pub terms: Terms,
     /// Stands for all of the above when the request is sent to the token-service.
     pub handle: SecretText,
     /// How long the filter may use this answer, from when it received it.
     pub ttl_ms: u64,
     /// The commit that this answer reflects.
     pub revision: u64,
+}
+
+/// How much a caller may ask of a server, and how sure the gateway has to be.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Terms {
+    /// All of them count and have to admit a request.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rates: Vec<Rate>,
+    /// How many requests to the server may be under way at once through one Envoy, whoever makes them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub concurrency: Option<u32>,
+    /// How long this may be used while the token-service is silent, in milliseconds; absent means as long as the filter's own
+    /// configuration says, and it is never longer than that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub serve_stale_ms: Option<u64>,
+}
+
+impl Terms {
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// So many requests in so much time.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rate {
+    /// Names the counter: callers that share the limit have the same. No secret, and no longer than 64 bytes.
+    pub counter: String,
+    /// Names the limit in logs: `workspace/limits:writes`.
+    pub name: String,
+    /// Calls of these tools are counted; empty means every request.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tools: Vec<Pattern>,
+    pub requests: u32,
+    pub window_ms: u64,
 }
 
 /// Who makes the request, as logged and as named by invalidations.

@@ -9,11 +9,26 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Policy {
     pub levels: Vec<LevelRules>,
+    /// What is known of the server's tools; empty unless a level judges by it.
+    #[serde(default, skip_serializing_if = "KnownTools::is_empty")]
+    pub known: KnownTools,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+/// What the catalogue says about a server's tools, by exact name, sorted.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KnownTools {
+    /// Those whose `annotations.readOnlyHint` is true at present.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub reading: Vec<String>,
+    /// Those whose definition at present is the one that was approved.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub approved: Vec<String>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Level {
+    #[default]
     Organization,
     Workspace,
     Member,
@@ -31,8 +46,8 @@ impl Level {
     }
 }
 
-/// What one level says about one server.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// What one level says about one server. The default takes nothing away.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LevelRules {
     pub level: Level,
     #[serde(default, skip_serializing_if = "NameRules::is_empty")]
@@ -42,6 +57,83 @@ pub struct LevelRules {
     /// Judged by URI; templates by their URI template.
     #[serde(default, skip_serializing_if = "NameRules::is_empty")]
     pub resources: NameRules,
+    /// Only tools that are known to read only; an unknown tool counts as one that writes.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub read_only: bool,
+    #[serde(default, skip_serializing_if = "NewTools::is_allow")]
+    pub new_tools: NewTools,
+    /// Tools that are refused while the filter cannot tell whether its leases still hold.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sensitive: Vec<Pattern>,
+    /// What the arguments of calls have to be.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub arguments: Vec<ArgumentRule>,
+}
+
+/// What becomes of a tool whose definition nobody has approved: a new one, or one that was changed since.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NewTools {
+    #[default]
+    Allow,
+    /// Only if its definition says that it reads only.
+    AllowIfReadOnly,
+    Hold,
+}
+
+impl NewTools {
+    fn is_allow(&self) -> bool {
+        *self == Self::Allow
+    }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it")]
+fn is_false(value: &bool) -> bool {
+    !value
+}
+
+/// A condition on one argument of the tools that `tool` names. A call whose argument is missing, or of another type than
+/// the condition speaks of, does not meet it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ArgumentRule {
+    pub tool: Pattern,
+    /// A JSON pointer into the call's `arguments` (RFC 6901).
+    pub argument: String,
+    /// Whether the argument may be left out.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub optional: bool,
+    pub is: Condition,
+}
+
+/// What an argument has to be, judged on its exact value.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Condition {
+    /// A text, a number, `true`, `false` or `null`. Numbers are compared by value: `1`, `1.0` and `1e0` are equal.
+    Equals(Scalar),
+    OneOf(Vec<Scalar>),
+    /// A text that begins so.
+    Prefix(String),
+    /// A text that matches.
+    Glob(Pattern),
+    /// A number from `min` to `max`, both included.
+    Range {
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        min: Option<serde_json::Number>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        max: Option<serde_json::Number>,
+    },
+}
+
+/// A JSON value without parts.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Scalar {
+    Text(String),
+    Number(serde_json::Number),
+    Bool(bool),
+    Null,
 }
 
 /// Names allowed and denied, each exact or a glob. Deny wins.
@@ -130,6 +222,12 @@ impl LevelRules {
     }
 }
 
+impl KnownTools {
+    pub fn is_empty(&self) -> bool {
+        self.reading.is_empty() && self.approved.is_empty()
+    }
+}
+
 impl NameRules {
     pub fn is_empty(&self) -> bool {
         self.allow.is_none() && self.deny.is_empty()
@@ -178,7 +276,7 @@ mod tests {
     }
 
     fn level(level: Level, tools: NameRules) -> LevelRules {
-        LevelRules { level, tools, prompts: NameRules::default(), resources: NameRules::default() }
+        LevelRules { level, tools, ..LevelRules::default() }
     }
 
     #[test]
@@ -207,6 +305,7 @@ mod tests {
                 level(Level::Organization, rules(None, &["delete_*"])),
                 level(Level::Workspace, rules(Some(&["*_issue"]), &[])),
             ],
+            ..Policy::default()
         };
         assert!(policy.decide(Kind::Tool, "create_issue").is_allowed());
         let Decision::Denied { level, pattern } = policy.decide(Kind::Tool, "delete_issue") else {
@@ -232,8 +331,8 @@ mod tests {
     proptest! {
         #[test]
         fn a_further_level_never_widens(outer in any_rules(), inner in any_rules(), name in "[ab]{0,5}") {
-            let one = Policy { levels: vec![level(Level::Organization, outer.clone())] };
-            let two = Policy { levels: vec![level(Level::Organization, outer), level(Level::Key, inner)] };
+            let one = Policy { levels: vec![level(Level::Organization, outer.clone())], ..Policy::default() };
+            let two = Policy { levels: vec![level(Level::Organization, outer), level(Level::Key, inner)], ..Policy::default() };
             if two.decide(Kind::Tool, &name).is_allowed() {
                 prop_assert!(one.decide(Kind::Tool, &name).is_allowed());
             }

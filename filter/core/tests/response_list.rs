@@ -9,8 +9,14 @@ use wasm_bindgen_test::wasm_bindgen_test;
 /// Takes away everything that begins with `secret`.
 fn policy() -> Policy {
     let rules = || NameRules { allow: None, deny: vec![Pattern("secret*".to_owned())] };
-    let level = LevelRules { level: Level::Workspace, tools: rules(), prompts: rules(), resources: rules() };
-    Policy { levels: vec![level] }
+    let level = LevelRules {
+        level: Level::Workspace,
+        tools: rules(),
+        prompts: rules(),
+        resources: rules(),
+        ..LevelRules::default()
+    };
+    Policy { levels: vec![level], ..Policy::default() }
 }
 
 fn list(kind: ListKind, modern: bool) -> ListContext {

@@ -19,8 +19,14 @@ const TOKEN: &str = "Bearer canary-token/1";
 
 fn policy() -> Policy {
     let rules = || NameRules { allow: None, deny: vec![Pattern("secret*".to_owned())] };
-    let level = LevelRules { level: Level::Workspace, tools: rules(), prompts: rules(), resources: rules() };
-    Policy { levels: vec![level] }
+    let level = LevelRules {
+        level: Level::Workspace,
+        tools: rules(),
+        prompts: rules(),
+        resources: rules(),
+        ..LevelRules::default()
+    };
+    Policy { levels: vec![level], ..Policy::default() }
 }
 
 fn tools() -> Subject {

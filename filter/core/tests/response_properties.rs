@@ -226,9 +226,9 @@ fn any_policy() -> impl Strategy<Value = Policy> {
         level: Level::Workspace,
         tools: rules,
         prompts: NameRules::default(),
-        resources: NameRules::default(),
+        ..LevelRules::default()
     });
-    vec(level, 0..3).prop_map(|levels| Policy { levels })
+    vec(level, 0..3).prop_map(|levels| Policy { levels, ..Policy::default() })
 }
 
 fn any_entry() -> impl Strategy<Value = (Option<String>, String)> {

@@ -5,7 +5,7 @@ use portcullis_filter_core::leases::{
 };
 use portcullis_wire::digest::Digest;
 use portcullis_wire::lease::{
-    Caller, ConnectRequired, CredentialHeader, CredentialKind, CredentialLimits, DenyReason, Lease,
+    Caller, ConnectRequired, CredentialHeader, CredentialKind, CredentialLimits, DenyReason, Lease, Terms,
     WorkspaceRef,
 };
 use portcullis_wire::names::Slug;
@@ -45,6 +45,7 @@ fn lease(credential: &str, server: &str, revision: u64) -> Lease {
         credential_generation: 0,
         policy: Policy::default(),
         limits: CredentialLimits::default(),
+        terms: Terms::default(),
         credential_headers: vec![CredentialHeader {
             name: "authorization".into(),
             value: SecretText::new(format!("Bearer upstream-{credential}-{server}")),
@@ -259,6 +260,7 @@ fn connect_required(credential: &str, server: &str, revision: u64) -> ConnectReq
         connection_id: lease.connection_id.expect("one"),
         policy: lease.policy,
         limits: lease.limits,
+        terms: lease.terms,
         handle: SecretText::new("handle".into()),
         ttl_ms: 60_000,
         revision,

@@ -66,6 +66,7 @@ impl ServerRules {
             tools: self.tools.clone(),
             prompts: self.prompts.clone(),
             resources: self.resources.clone(),
+            ..LevelRules::default()
         }
     }
 }

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 
 use portcullis_wire::digest::Digest;
 use portcullis_wire::lease::{
-    Caller, CallerProof, CredentialKind, CredentialLimits, DenyReason, LeaseRequest, WorkspaceRef,
+    Caller, CallerProof, CredentialKind, CredentialLimits, DenyReason, LeaseRequest, Terms, WorkspaceRef,
 };
 use portcullis_wire::policy::{Level, LevelRules, NameRules, Pattern, Policy};
 use subtle::ConstantTimeEq as _;
@@ -141,6 +141,7 @@ pub struct Grant {
     pub policy: Policy,
     /// What the caller's own credential takes away besides.
     pub limits: CredentialLimits,
+    pub terms: Terms,
     /// Whether the credential is for reading only, so that it matters which tools are known to read only.
     pub reads_only: bool,
     /// When the caller's own credential expires.
@@ -380,6 +381,7 @@ fn finish(standing: Standing<'_>, facts: &LeaseFacts) -> Result<Resolution, Deny
                 workspace: known.workspace.reference(),
                 server: server.server.clone(),
                 policy,
+                terms: Terms::default(),
                 limits: limits(known.key, known.reads_only.then(|| server.reading_tools.clone())),
                 reads_only: known.reads_only || known.key.is_some_and(|key| key.settings.scope.read_only),
                 not_after: known.not_after,
@@ -423,7 +425,7 @@ fn effective_policy(
     if let Some(key) = key {
         levels.extend(rules_of_scope(&key.settings.scope, facts)?);
     }
-    Ok(Policy { levels })
+    Ok(Policy { levels, ..Policy::default() })
 }
 
 /// What a key's own scope takes away, as rules of its level.
@@ -441,12 +443,7 @@ fn rules_of_scope(scope: &KeyScope, facts: &ServerFacts) -> Result<Vec<LevelRule
         let allow = exact.map(|name| Pattern(name.clone())).collect();
         tools.push(NameRules { allow: Some(allow), deny: Vec::new() });
     }
-    let level = |tools| LevelRules {
-        level: Level::Key,
-        tools,
-        prompts: NameRules::default(),
-        resources: NameRules::default(),
-    };
+    let level = |tools| LevelRules { level: Level::Key, tools, ..LevelRules::default() };
     Ok(tools.into_iter().map(level).collect())
 }
 

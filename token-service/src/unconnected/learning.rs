@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use portcullis_wire::lease::{Caller, CredentialKind, CredentialLimits, WorkspaceRef};
+use portcullis_wire::lease::{Caller, CredentialKind, CredentialLimits, Terms, WorkspaceRef};
 use portcullis_wire::policy::Policy;
 
 use super::learn::learn;
@@ -120,6 +120,7 @@ impl Service {
             server: server.clone(),
             policy: Policy::default(),
             limits: CredentialLimits::default(),
+            terms: Terms::default(),
             reads_only: false,
             not_after: None,
             revision: server.revision,
@@ -144,6 +145,7 @@ fn grant_of_everybody(server: &Server) -> Grant {
         server: server.clone(),
         policy: Policy::default(),
         limits: CredentialLimits::default(),
+        terms: Terms::default(),
         reads_only: false,
         not_after: None,
         revision: server.revision,

@@ -29,7 +29,7 @@ use portcullis_token_service::store::{
     InitialWorkspaces, NewMember, NewServer, NewWorkspace, SqliteStore, Store,
 };
 use portcullis_token_service::vault::Vault;
-use portcullis_wire::lease::{Caller, CredentialKind, CredentialLimits, Rejected};
+use portcullis_wire::lease::{Caller, CredentialKind, CredentialLimits, Rejected, Terms};
 use portcullis_wire::names::Slug;
 use portcullis_wire::policy::Policy;
 use portcullis_wire::watch::PayloadPolicy;
@@ -291,6 +291,7 @@ pub(crate) async fn member_grant(store: &dyn Store, server: &str, name: &str) ->
         server,
         policy: Policy::default(),
         limits: CredentialLimits::default(),
+        terms: Terms::default(),
         reads_only: false,
         not_after: None,
     }

@@ -58,7 +58,7 @@ impl Worker {
             }
             LeaseReply::Granted(lease) => Ok(Access::from(*lease)),
             LeaseReply::ConnectRequired(connect) => Ok(Access::from(*connect)),
-            LeaseReply::Denied { reason } => Err(self.on_denial(&pending, reason, now_ms)),
+            LeaseReply::Denied { reason, .. } => Err(self.on_denial(&pending, reason, now_ms)),
             LeaseReply::Renewing if !pending.patient && self.calls.has_patience() => {
                 let again = PendingLease { patient: true, ..pending };
                 self.calls.queue_lease(again, &self.config.token_service);

@@ -164,8 +164,7 @@ pub(crate) fn denying(pattern: &str) -> Vec<LevelRules> {
     vec![LevelRules {
         level: Level::Workspace,
         tools: NameRules { allow: None, deny: vec![Pattern(pattern.into())] },
-        prompts: NameRules::default(),
-        resources: NameRules::default(),
+        ..LevelRules::default()
     }]
 }
 
