@@ -54,8 +54,12 @@ async fn main() -> anyhow::Result<()> {
     let token_requests = soak.calls_at_expiry(AT_ONCE).await;
     let made = soak.tally.calls();
     println!("\n{counts}");
-    for violation in soak.tally.counts().violations {
+    let violations = soak.tally.counts().violations;
+    for violation in &violations {
         println!("VIOLATION {violation}\n");
+    }
+    if !violations.is_empty() {
+        keep_logs(&soak).await?;
     }
     let mut figures = Figures::new();
     answers(&mut figures, &soak.tally.counts(), made.min(calls), calls);
@@ -67,6 +71,18 @@ async fn main() -> anyhow::Result<()> {
     add(&mut figures, "token_requests_for_1000_calls_at_expiry", value, "requests", "1".into(), holds);
     processes(&mut figures, &samples);
     report(&figures)
+}
+
+/// What the programs wrote, for whoever looks for the reason.
+async fn keep_logs(soak: &Soak) -> anyhow::Result<()> {
+    let directory = target_directory()?.join("soak");
+    fs::create_dir_all(&directory)?;
+    for (name, log) in soak.logs().await {
+        let file = directory.join(format!("{name}.log"));
+        fs::write(&file, log)?;
+        println!("its log is in {}", file.display());
+    }
+    Ok(())
 }
 
 fn calls() -> anyhow::Result<u64> {

@@ -13,6 +13,7 @@ use super::judge::Outcome;
 use super::plan::Change;
 use super::upstreams::{Credential, header_value};
 use super::world::{Account, Key, WORKSPACES};
+use crate::patience::poll;
 use crate::seed;
 
 impl Soak {
@@ -113,8 +114,12 @@ impl Soak {
     async fn as_good_as_before(&self, seat: usize, server: usize) -> anyhow::Result<()> {
         let fact = &self.world.seats[seat].accounts[server];
         let before = fact.all_now().into_iter().flatten().next().context("nothing is connected")?;
-        let (outcome, _) = self.call_with(plain(seat, server), self.world.seats[seat].key(0)).await;
-        if outcome == Outcome::Ask {
+        // That it cannot be told now is no news of the connection, which may have ended in that very moment.
+        let news = poll(async || {
+            let outcome = self.call(plain(seat, server)).await;
+            matches!(outcome, Outcome::Served(_) | Outcome::Ask).then_some(outcome)
+        });
+        if news.await.context("neither served nor asked to connect")? == Outcome::Ask {
             fact.settle();
             let again = Account::connecting(before.subject.clone(), self.provider(server)?);
             self.connect((seat, server), again, Start::Link).await?;

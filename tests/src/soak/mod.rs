@@ -179,6 +179,12 @@ impl Soak {
         Some([of(&stack.envoy.process)?, of(&stack.service.process)?])
     }
 
+    /// What Envoy and the token-service have logged, by their names.
+    pub async fn logs(&self) -> Vec<(&'static str, String)> {
+        let stack = self.world.stack.lock().await;
+        [&stack.envoy.process, &stack.service.process].map(|process| (process.name(), process.log())).into()
+    }
+
     /// What upstreams saw since the last look: never a session of somebody else, never a credential of the gateway's.
     pub fn look_at_upstreams(&self) {
         for endpoint in &self.world.endpoints {
