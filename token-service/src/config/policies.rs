@@ -98,7 +98,7 @@ fn name_rules(at: &At<'_>) -> Option<NameRules> {
     Some(NameRules { allow, deny: deny.unwrap_or(Some(Vec::new()))? })
 }
 
-fn pattern(at: &At<'_>) -> Option<Pattern> {
+pub(super) fn pattern(at: &At<'_>) -> Option<Pattern> {
     at.parsed("write a name, or a glob in which * stands for any run of characters", |text| {
         let good = !text.is_empty() && text.len() <= MAX_PATTERN_LENGTH;
         if good { Ok(Pattern(text.to_owned())) } else { Err("1 to 1024 bytes") }
