@@ -18,6 +18,8 @@ use crate::pairs;
 pub(crate) enum Status {
     NotFound,
     BadArgument,
+    /// Somebody else has changed it first.
+    CasMismatch,
     /// A status that the shell treats like any other failure, by its number in the ABI.
     Other(u32),
     /// The host answered `Ok` with something that contradicts itself, or we cannot spell what we want to say.
@@ -82,6 +84,20 @@ unsafe extern "C" {
     ) -> u32;
     fn proxy_get_property(path: *const u8, path_size: usize, data: *mut *mut u8, size: *mut usize) -> u32;
     fn proxy_set_property(path: *const u8, path_size: usize, value: *const u8, value_size: usize) -> u32;
+    fn proxy_get_shared_data(
+        key: *const u8,
+        key_size: usize,
+        data: *mut *mut u8,
+        size: *mut usize,
+        cas: *mut u32,
+    ) -> u32;
+    fn proxy_set_shared_data(
+        key: *const u8,
+        key_size: usize,
+        value: *const u8,
+        value_size: usize,
+        cas: u32,
+    ) -> u32;
     fn proxy_call_foreign_function(
         name: *const u8,
         name_size: usize,
@@ -97,6 +113,7 @@ fn check(status: u32) -> HostResult<()> {
         0 => Ok(()),
         1 => Err(Status::NotFound),
         2 => Err(Status::BadArgument),
+        8 => Err(Status::CasMismatch),
         other => Err(Status::Other(other)),
     }
 }
@@ -227,6 +244,35 @@ pub(crate) fn source_address() -> HostResult<String> {
 pub(crate) fn set_filter_state(key: &str, value: &str) -> HostResult<()> {
     // SAFETY: the host reads both blocks during the call.
     check(unsafe { proxy_set_property(key.as_ptr(), key.len(), value.as_ptr(), value.len()) })
+}
+
+/// What all VMs of this Envoy share under `key`, with the number that tells it from other values of the same key;
+/// `None` if nothing was ever written there.
+pub(crate) fn shared_data(key: &str) -> HostResult<Option<(Vec<u8>, u32)>> {
+    let mut cas = 0_u32;
+    // SAFETY: the host reads `key` during the call and writes one u32; `take` passes places that live through it.
+    let value = take(|data, size| unsafe {
+        proxy_get_shared_data(key.as_ptr(), key.len(), data, size, &raw mut cas)
+    });
+    match value {
+        Ok(value) => Ok(Some((value, cas))),
+        Err(Status::NotFound) => Ok(None),
+        Err(status) => Err(status),
+    }
+}
+
+/// Writes what all VMs share if it still has the number `cas`; without one, if there is nothing yet. `false` if not.
+pub(crate) fn set_shared_data(key: &str, value: &[u8], cas: Option<u32>) -> HostResult<bool> {
+    // The host takes 0 for "whatever is there". Where there is nothing it takes any number, and otherwise only the right
+    // one, which counts up from 1.
+    let cas = cas.filter(|cas| *cas != 0).unwrap_or(u32::MAX);
+    // SAFETY: the host reads both blocks during the call.
+    let status = unsafe { proxy_set_shared_data(key.as_ptr(), key.len(), value.as_ptr(), value.len(), cas) };
+    match check(status) {
+        Ok(()) => Ok(true),
+        Err(Status::CasMismatch) => Ok(false),
+        Err(status) => Err(status),
+    }
 }
 
 /// Chooses the route anew, after headers changed. A host without this function chooses late enough by itself.

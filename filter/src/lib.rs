@@ -22,6 +22,7 @@ mod http;
 mod logging;
 mod pairs;
 mod plugin;
+mod shared;
 mod stream;
 mod verify;
 mod vm;

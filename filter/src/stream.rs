@@ -10,6 +10,7 @@ use portcullis_filter_core::worker::Worker;
 use proxy_wasm::types::Action;
 
 use crate::host::{self, Buffer, Half, Map};
+use crate::shared::HostData;
 use crate::verify::Verifier;
 
 /// Envoy keeps the client's scheme in this header, and finds no route at all for a request without it. The core, which
@@ -138,6 +139,8 @@ impl Stream {
             log::error!("the host refuses the request's new headers or body: {status:?}");
             return self.fail();
         }
+        // Filters behind this one may go by who asks for what, so they are told before the request goes on.
+        self.record();
         self.verdict = Verdict::LetGo;
         Action::Continue
     }
@@ -256,7 +259,7 @@ impl Stream {
     pub(crate) fn finish(&mut self, worker: &mut Worker) {
         if !self.done {
             self.done = true;
-            self.exchange.on_done(worker);
+            self.exchange.on_done(worker, &HostData);
         }
     }
 
@@ -271,7 +274,7 @@ impl Stream {
 }
 
 fn surroundings(now_ms: u64, verifier: &Verifier) -> Surroundings<'_> {
-    Surroundings { now_ms, verifier, source: &|| host::source_address().ok() }
+    Surroundings { now_ms, verifier, source: &|| host::source_address().ok(), shared: &HostData }
 }
 
 /// The request's body as far as the host holds it; `None` if it does not hand out all of it.

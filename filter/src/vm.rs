@@ -14,6 +14,7 @@ use portcullis_filter_core::step::{Call, CallOutcome, Effect};
 use portcullis_filter_core::worker::Worker;
 
 use crate::host::{self, Buffer, Map};
+use crate::shared::HostData;
 use crate::stream::Stream;
 use crate::verify::Verifier;
 
@@ -132,6 +133,7 @@ impl Vm {
             effects.extend(worker.on_call(id, CallOutcome::Failed, now_ms));
         }
         effects.extend(worker.on_tick(now_ms));
+        worker.renew_running(&HostData, now_ms);
         self.carry_out(effects, root, now_ms);
         self.set_pace(root);
     }

@@ -27,6 +27,8 @@ pub struct Settings {
     pub concurrency: u32,
     /// What is logged more or less than `info`, by component.
     pub log: &'static str,
+    /// Envoy's own rate limit service, asked as `envoy/rate-limit.yaml` says.
+    pub rate_limit_service: Option<SocketAddr>,
 }
 
 /// A running Envoy.
@@ -143,7 +145,33 @@ pub fn render(shipped: &str, settings: &Settings, wasm: &Path) -> anyhow::Result
         let endpoint = "/load_assignment/endpoints/0/lb_endpoints/0/endpoint/address";
         set(cluster, endpoint, address(listener))?;
     }
+    if let Some(service) = settings.rate_limit_service {
+        add_rate_limits(&mut root, service)?;
+    }
     Ok(serde_json::to_string_pretty(&root)?)
+}
+
+/// Puts the parts of the example where its comments say.
+fn add_rate_limits(root: &mut Value, service: SocketAddr) -> anyhow::Result<()> {
+    let example = repository().join("envoy/rate-limit.yaml");
+    let mut parts: Value = serde_saphyr::from_str(&std::fs::read_to_string(&example)?)
+        .with_context(|| format!("{} is not YAML", example.display()))?;
+    set(
+        &mut parts,
+        "/cluster/load_assignment/endpoints/0/lb_endpoints/0/endpoint/address",
+        address(service),
+    )?;
+    let clusters = at(root, "/static_resources/clusters")?.as_array_mut();
+    clusters.context("clusters are a list")?.push(parts["cluster"].take());
+    let ingress = named(root, "/static_resources/listeners", "ingress")?;
+    let manager = at(ingress, "/filter_chains/0/filters/0/typed_config")?;
+    let mappers = at(manager, "/local_reply_config/mappers")?.as_array_mut();
+    mappers.context("mappers are a list")?.insert(0, parts["local_reply_mapper"].take());
+    let filters = at(manager, "/http_filters")?.as_array_mut().context("filters are a list")?;
+    let own =
+        filters.iter().position(|filter| filter["name"] == "portcullis").context("there is our filter")?;
+    filters.insert(own + 1, parts["http_filter"].take());
+    Ok(())
 }
 
 fn address(address: SocketAddr) -> Value {
@@ -184,6 +212,7 @@ mod tests {
             access_log: format!("/logs/{port}").into(),
             concurrency: 1,
             log: "wasm:info",
+            rate_limit_service: None,
         };
         let one = render(&shipped, &settings(1000), Path::new("/a.wasm")).expect("renders");
         let two = render(&shipped, &settings(2000), Path::new("/b.wasm")).expect("renders");

@@ -30,6 +30,7 @@ pub mod person;
 pub mod port;
 pub mod process;
 pub mod provider;
+pub mod rate_limit_service;
 pub mod raw;
 pub mod sdk;
 pub mod seed;

@@ -12,7 +12,7 @@ use tokio::net::TcpListener;
 
 use crate::admin::Admin;
 use crate::artifacts::Artifacts;
-use crate::envoy::Envoy;
+use crate::envoy::{self, Envoy};
 use crate::mcp::{Agent, Era};
 use crate::patience::poll;
 use crate::seed::{self, IssuedKey, Member, Seeded, Server};
@@ -73,6 +73,8 @@ pub struct Builder {
     pub oauth: Value,
     /// Whether everything of ours logs all that it can.
     pub talkative: bool,
+    /// Envoy's own rate limit service, asked behind the filter.
+    pub rate_limit_service: Option<SocketAddr>,
 }
 
 impl Default for Builder {
@@ -89,6 +91,7 @@ impl Default for Builder {
             sections: Map::new(),
             oauth: json!({}),
             talkative: false,
+            rate_limit_service: None,
         }
     }
 }
@@ -135,6 +138,8 @@ impl Stack {
             places.service(&directory, builder.issuers, builder.oauth, builder.talkative)?;
         let service_settings = Settings { sections: builder.sections, ..service_settings };
         let envoy_settings = places.envoy(&directory, builder.concurrency, builder.talkative)?;
+        let envoy_settings =
+            envoy::Settings { rate_limit_service: builder.rate_limit_service, ..envoy_settings };
         // Each is let go right before its program starts.
         let (gateway_port, envoy_admin) = places.keep_for_envoy();
         let service = TokenService::start(&artifacts, &service_settings).await?;

@@ -4,6 +4,7 @@
 //! Objects that left the file are deleted. An object that the admin API made is never taken over in silence, but for
 //! members: one who signed in before being declared is the same person afterwards.
 
+mod limits;
 mod present;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -100,6 +101,20 @@ struct Ids {
     servers: BTreeMap<Slug, ServerId>,
 }
 
+impl Ids {
+    fn target(&self, target: &PolicyTargetConfig) -> Option<PolicyTarget> {
+        match target {
+            PolicyTargetConfig::Organization => Some(PolicyTarget::Organization),
+            PolicyTargetConfig::Workspace(slug) => {
+                self.workspaces.get(slug).cloned().map(PolicyTarget::Workspace)
+            }
+            PolicyTargetConfig::Member(slug, identity) => {
+                self.members.get(&(slug.clone(), identity.clone())).cloned().map(PolicyTarget::Member)
+            }
+        }
+    }
+}
+
 impl Work<'_> {
     fn declaration(&self) -> Result<Declaration, Vec<Problem>> {
         let ids = self.ids();
@@ -109,6 +124,7 @@ impl Work<'_> {
             administrators: self.administrators(),
             servers: self.servers(&ids),
             policies: self.policies(&ids, &mut problems),
+            limits: self.limits(&ids, &mut problems),
             ..Declaration::default()
         };
         for workspace in &self.declared.workspaces {
@@ -217,6 +233,7 @@ impl Work<'_> {
             auth,
             payload: server.payload,
             provision_new_workspaces: workspaces == DeclaredWorkspaces::All,
+            concurrency: server.concurrency,
         };
         Some(DeclaredServer { id: id.clone(), slug: server.slug.clone(), settings, workspaces })
     }
@@ -236,15 +253,7 @@ impl Work<'_> {
     fn policies(&self, ids: &Ids, problems: &mut Vec<Problem>) -> Vec<DeclaredPolicy> {
         let mut policies = Vec::new();
         for policy in &self.declared.policies {
-            let target = match &policy.target {
-                PolicyTargetConfig::Organization => Some(PolicyTarget::Organization),
-                PolicyTargetConfig::Workspace(slug) => {
-                    ids.workspaces.get(slug).cloned().map(PolicyTarget::Workspace)
-                }
-                PolicyTargetConfig::Member(slug, identity) => {
-                    ids.members.get(&(slug.clone(), identity.clone())).cloned().map(PolicyTarget::Member)
-                }
-            };
+            let target = ids.target(&policy.target);
             let (Some(target), Some(server)) = (target, ids.servers.get(&policy.server)) else { continue };
             if self.present.api_policies.contains(&(target.clone(), server.clone())) {
                 problems.push(Problem {

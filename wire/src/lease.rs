@@ -193,6 +193,9 @@ pub struct Rate {
     pub tools: Vec<Pattern>,
     pub requests: u32,
     pub window_ms: u64,
+    /// Each tool is counted apart, under the counter's name; then only calls of tools are counted.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub by_tool: bool,
 }
 
 /// Who makes the request, as logged and as named by invalidations.

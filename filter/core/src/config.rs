@@ -43,6 +43,8 @@ pub struct Config {
     pub max_leases: usize,
     pub max_verified_tokens: usize,
     pub verifications_per_second: u32,
+    /// Unknown credentials from one address, per worker; 0 counts none.
+    pub guesses_per_minute: u32,
 }
 
 /// How to reach the token-service.
@@ -128,6 +130,7 @@ fn read_config(root: Value<'_, '_>, problems: &mut Vec<Problem>) -> Option<Confi
     let max_leases = fields.size("max_leases", 10_000, 1..=100_000);
     let max_verified_tokens = fields.size("max_verified_tokens", 10_000, 1..=100_000);
     let verifications_per_second = fields.number("verifications_per_second", 50, 1..=10_000);
+    let guesses_per_minute = fields.number("guesses_per_minute", 100, 0..=1_000_000);
     fields.refuse_the_rest();
     let (default_hosts, default_origins) = default_sources;
     Some(Config {
@@ -147,6 +150,7 @@ fn read_config(root: Value<'_, '_>, problems: &mut Vec<Problem>) -> Option<Confi
         max_leases,
         max_verified_tokens,
         verifications_per_second: u32::try_from(verifications_per_second).unwrap_or(u32::MAX),
+        guesses_per_minute: u32::try_from(guesses_per_minute).unwrap_or(u32::MAX),
     })
 }
 

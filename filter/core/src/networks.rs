@@ -15,7 +15,7 @@ pub fn admit(networks: &[String], source: &str) -> bool {
 }
 
 /// IPv4 clients of a listener for both versions come as `::ffff:192.0.2.1`; the networks have them as `192.0.2.1`.
-fn address(source: &str) -> Option<IpAddr> {
+pub(crate) fn address(source: &str) -> Option<IpAddr> {
     let with_port = source.parse::<SocketAddr>().map(|source| source.ip());
     let address = with_port.or_else(|_| source.parse()).ok()?;
     Some(address.to_canonical())

@@ -27,6 +27,8 @@ pub mod code {
     pub const AMBIGUOUS_REQUEST: i32 = -31004;
     /// The upstream's answer broke a bound or a rule.
     pub const RESPONSE_REJECTED: i32 = -31005;
+    /// Over a limit of the gateway; the data say how long to wait.
+    pub const RATE_LIMITED: i32 = -31006;
     /// No valid gateway credential.
     pub const UNAUTHENTICATED: i32 = -31007;
 }

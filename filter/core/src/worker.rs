@@ -10,15 +10,22 @@ mod landing;
 use std::collections::HashMap;
 use std::rc::Rc;
 
+use portcullis_wire::digest::Digest;
+
 pub use self::asking::{Asked, LeaseState, StreamCall};
 use self::calls::Calls;
 use self::landing::Landing;
 use crate::config::Config;
 use crate::exchange::Surroundings;
-use crate::identity::{Credential, Expectations, Fault, Identity, Presented, VerifiedTokens};
+use crate::identity::{
+    Credential, Expectations, Fault, Guesses, Identity, Presented, Source, VerifiedTokens,
+};
 use crate::leases::{Flights, LeaseCache, Policies};
 use crate::memory::Budget;
+use crate::networks;
 use crate::registry::Registry;
+use crate::running::Running;
+use crate::shared::SharedData;
 use crate::step::{CallOutcome, Destination, Effect};
 use crate::watch::{Freshness, Watch};
 
@@ -32,6 +39,8 @@ pub struct Worker {
     leases: LeaseCache,
     flights: Flights,
     verified: VerifiedTokens,
+    guesses: Guesses,
+    pub(crate) running: Running,
     calls: Calls,
     /// How a call ended, for each stream that waited for it, until the stream takes it.
     landings: HashMap<u32, Landing>,
@@ -66,6 +75,8 @@ impl Worker {
     pub fn configure(configuration: &[u8], filter_id: String) -> Result<Self, String> {
         let config = Config::read(configuration).map_err(|problems| problems.to_string())?;
         Ok(Self {
+            running: Running::new(&filter_id),
+            guesses: Guesses::new(config.guesses_per_minute, config.max_leases),
             watch: Watch::new(filter_id, config.staleness_budget_ms),
             registry: None,
             leases: LeaseCache::new(config.max_leases),
@@ -91,6 +102,7 @@ impl Worker {
         self.held = Budget::new(self.config.max_held_bytes);
         self.leases.set_capacity(self.config.max_leases);
         self.verified.set_bounds(self.config.max_verified_tokens, self.config.verifications_per_second);
+        self.guesses.set_bounds(self.config.guesses_per_minute, self.config.max_leases);
         Ok(())
     }
 
@@ -136,6 +148,7 @@ impl Worker {
         if now_ms.saturating_sub(self.swept_ms) >= SWEEP_EVERY_MS {
             self.swept_ms = now_ms;
             self.leases.drop_expired(now_ms);
+            self.guesses.sweep(now_ms);
         }
         let mut effects = Vec::new();
         let id = self.calls.next_id();
@@ -149,6 +162,11 @@ impl Worker {
             effects.push(Effect::Wake(woken));
         }
         effects
+    }
+
+    /// Tells the other workers what of this one is still under way; with every tick.
+    pub fn renew_running(&mut self, shared: &dyn SharedData, now_ms: u64) {
+        self.running.on_tick(shared, now_ms);
     }
 
     /// Takes the outcome of a call; one that nobody knows any more is ignored.
@@ -236,12 +254,27 @@ impl Worker {
         identity.judge_scope().map(|()| identity)
     }
 
+    /// Whether anything may be found out about a credential; `Err` with how long to wait, in milliseconds.
+    pub fn may_guess(&mut self, credential: &Digest, around: &Surroundings<'_>) -> Result<(), u64> {
+        self.guesses.judge(credential, || source(around), around.now_ms)
+    }
+
+    /// Nobody knows this credential.
+    pub fn note_guess(&mut self, credential: Digest, around: &Surroundings<'_>) {
+        self.guesses.note(credential, || source(around), around.now_ms);
+    }
+
     /// The stream is over. A call that it shares goes on for the others, and for the cache; one of its own is not waited
     /// for any more.
-    pub fn forget(&mut self, stream: u32) {
+    pub fn forget(&mut self, stream: u32, shared: &dyn SharedData) {
+        self.running.end(stream, shared);
         self.flights.leave(stream);
         self.calls.leave(stream);
         self.landings.remove(&stream);
         self.early.remove(&stream);
     }
+}
+
+fn source(around: &Surroundings<'_>) -> Source {
+    Source::of((around.source)().as_deref().and_then(networks::address))
 }

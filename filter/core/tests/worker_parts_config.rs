@@ -26,7 +26,8 @@ const COMPLETE: &str = r#"{
     "startup_wait_ms": 0,
     "max_leases": 1,
     "max_verified_tokens": 2,
-    "verifications_per_second": 3
+    "verifications_per_second": 3,
+    "guesses_per_minute": 7
 }"#;
 
 fn hosts(list: &[&str]) -> Vec<AllowedHost> {
@@ -71,6 +72,7 @@ fn the_least_configuration_and_its_defaults() {
             max_leases: 10_000,
             max_verified_tokens: 10_000,
             verifications_per_second: 50,
+            guesses_per_minute: 100,
         })
     );
 }
@@ -90,6 +92,7 @@ fn the_complete_configuration() {
     assert_eq!((config.max_list_bytes, config.staleness_budget_ms), (2_097_152, 0));
     assert_eq!((config.startup_wait_ms, config.max_leases), (0, 1));
     assert_eq!((config.max_verified_tokens, config.verifications_per_second), (2, 3));
+    assert_eq!(config.guesses_per_minute, 7);
 }
 
 #[wasm_bindgen_test(unsupported = test)]
@@ -186,6 +189,7 @@ fn bounds() {
         ("max_leases", vec!["1", "100000"], vec!["0", "100001"]),
         ("max_verified_tokens", vec!["1"], vec!["0"]),
         ("verifications_per_second", vec!["1"], vec!["0", "4294967296"]),
+        ("guesses_per_minute", vec!["0", "1000000"], vec!["1000001", "-1"]),
         ("max_request_bytes", vec!["1024", "16777216"], vec!["1023", "16777217", "18446744073709551616"]),
         ("body_gate", vec!["\"hold\""], vec!["\"stream\"", "\"Hold\"", "null", "true"]),
         ("allowed_hosts", vec!["[\"a\"]"], vec!["[]", "\"a\"", "null", "{}"]),

@@ -2,12 +2,11 @@
 
 use crate::fake_host::{self as host, CONTINUE, Event, Host};
 use crate::gateway::{
-    CLUSTER, ROOT, answer_watch, api_key, configuration, events, grant_within, marked, post_headers,
-    tool_call,
+    CLUSTER, ROOT, answer_watch, api_key, configuration, events, grant_on, marked, post_headers, tool_call,
 };
 use serde_json::json;
 
-const FUNCTIONS: [&str; 15] = [
+const FUNCTIONS: [&str; 17] = [
     "proxy_log",
     "proxy_get_log_level",
     "proxy_get_current_time_nanoseconds",
@@ -23,6 +22,8 @@ const FUNCTIONS: [&str; 15] = [
     "proxy_get_property",
     "proxy_set_property",
     "proxy_call_foreign_function",
+    "proxy_get_shared_data",
+    "proxy_set_shared_data",
 ];
 
 /// Those of the ABI, and some that it does not have.
@@ -42,7 +43,12 @@ fn live(stage: u32, fault: fn(&mut Host, u32), status: u32) -> Vec<(u32, bool)> 
     let answer_calls = || {
         for call in host::with(|host| host.calls.clone()) {
             match call.header(":path") {
-                "/v1/leases" => grant_within(&call, &json!({"sources": ["192.0.2.0/24"]})),
+                "/v1/leases" => {
+                    let rate =
+                        json!({"counter": "c", "name": "key/limits:c", "requests": 9, "window_ms": 1000});
+                    let terms = json!({"rates": [rate], "concurrency": 9});
+                    grant_on(&call, &json!({"sources": ["192.0.2.0/24"]}), &terms);
+                }
                 "/mcp" => {
                     host::answer(&call, Some(marked(&json!({"jsonrpc": "2.0", "id": 7, "result": {}}))));
                 }
@@ -150,7 +156,7 @@ macro_rules! every_status {
     };
 }
 
-every_status!(0 1 2 3 4 5 6 7 8 9 10 11 12 13 14);
+every_status!(0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16);
 
 #[test]
 fn calls_may_be_refused() {

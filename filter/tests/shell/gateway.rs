@@ -89,6 +89,11 @@ pub(crate) fn grant(call: &Call) {
 
 /// Grants a lease with these limits.
 pub(crate) fn grant_within(call: &Call, limits: &Value) {
+    grant_on(call, limits, &json!({}));
+}
+
+/// Grants a lease with these limits of the credential and on these terms.
+pub(crate) fn grant_on(call: &Call, limits: &Value, terms: &Value) {
     let is_renewal = call.body.windows(8).any(|part| part == b"rejected");
     let generation: u64 = if is_renewal { 2 } else { 1 };
     host::answer(
@@ -100,6 +105,7 @@ pub(crate) fn grant_within(call: &Call, limits: &Value) {
             "server_id": "server-1",
             "policy": {"levels": [{"level": "workspace", "tools": {"deny": ["forbidden"]}}]},
             "limits": limits,
+            "terms": terms,
             "connection_id": "connection-1",
             "credential_generation": generation,
             "credential_headers": [{"name": "authorization", "value": "Bearer upstream"}],

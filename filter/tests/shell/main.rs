@@ -4,6 +4,7 @@ mod configuration;
 mod fake_host;
 mod faults;
 mod gateway;
+mod limits;
 mod renewal;
 mod requests;
 mod responses;

@@ -72,6 +72,7 @@ impl Places {
             access_log: directory.join("access.jsonl"),
             concurrency,
             log: if talkative { "wasm:trace" } else { "wasm:info" },
+            rate_limit_service: None,
         })
     }
 

@@ -7,6 +7,7 @@ use portcullis_wire::names::Slug;
 use crate::config::Declared;
 use crate::domain::Origin;
 use crate::domain::ids::{MemberId, ServerId};
+use crate::domain::limit::LimitName;
 use crate::domain::people::{Identity, Workspace};
 use crate::domain::policy::PolicyTarget;
 use crate::domain::server::Server;
@@ -19,6 +20,8 @@ pub(super) struct Present {
     pub(super) servers: BTreeMap<Slug, Server>,
     /// The policies that the admin API has set for anybody who is declared.
     pub(super) api_policies: BTreeSet<(PolicyTarget, ServerId)>,
+    /// The same of limits.
+    pub(super) api_limits: BTreeSet<(PolicyTarget, LimitName)>,
 }
 
 impl Present {
@@ -46,6 +49,9 @@ impl Present {
             let entries = store.policies(&target).await?.into_iter();
             let by_api = entries.filter(|entry| entry.origin == Origin::Api);
             present.api_policies.extend(by_api.map(|entry| (entry.target, entry.server)));
+            let limits = store.limits(&target).await?.into_iter();
+            let by_api = limits.filter(|limit| limit.origin == Origin::Api);
+            present.api_limits.extend(by_api.map(|limit| (limit.target, limit.name)));
         }
         Ok(present)
     }

@@ -6,6 +6,7 @@
 mod auth;
 mod egress;
 mod issuers;
+mod limits;
 mod oauth;
 mod policies;
 mod problems;
@@ -32,6 +33,7 @@ use self::registry::Names;
 use crate::authorization_server::AuthorizationSettings;
 use crate::domain::auth_draft::{CheckedAuth, ClientMethod};
 use crate::domain::header::HeaderName;
+use crate::domain::limit::{LimitName, LimitRule};
 use crate::domain::people::{Identity, MemberRole, OrganizationRole};
 use crate::domain::policy::ServerRules;
 use crate::domain::sign_in::MappingRule;
@@ -139,6 +141,7 @@ pub struct Declared {
     pub administrators: Vec<AdministratorConfig>,
     pub issuers: Vec<IssuerConfig>,
     pub policies: Vec<PolicyConfig>,
+    pub limits: Vec<LimitConfig>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -170,6 +173,7 @@ pub struct ServerConfig {
     pub auth: AuthConfig,
     pub payload: PayloadPolicy,
     pub workspaces: WorkspacesConfig,
+    pub concurrency: Option<u32>,
 }
 
 #[derive(Clone, Debug)]
@@ -210,6 +214,16 @@ pub enum PolicyTargetConfig {
     Member(Slug, Identity),
 }
 
+/// One limit. Whatever it names is declared in the same file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LimitConfig {
+    pub target: PolicyTargetConfig,
+    pub name: LimitName,
+    pub server: Option<Slug>,
+    pub workspace: Option<Slug>,
+    pub rule: LimitRule,
+}
+
 /// Looks a name up in the environment.
 pub type Environment<'a> = dyn Fn(&str) -> Option<String> + 'a;
 
@@ -243,7 +257,7 @@ impl Config {
     }
 }
 
-const SECTIONS: [&str; 19] = [
+const SECTIONS: [&str; 20] = [
     "public_url",
     "listeners",
     "store",
@@ -263,6 +277,7 @@ const SECTIONS: [&str; 19] = [
     "servers",
     "issuers",
     "policies",
+    "limits",
 ];
 
 /// `None` only where a problem was reported. What could be read is returned even if its neighbours could not, so that
@@ -278,7 +293,8 @@ fn read(root: &At<'_>) -> Option<Config> {
     let servers = registry::servers(&sections, &mut names);
     let issuers = issuers::read(&sections, &names);
     let policies = policies::read(&sections, &names);
-    let declared = Declared { workspaces, servers, administrators, issuers, policies };
+    let limits = limits::read(&sections, &names);
+    let declared = Declared { workspaces, servers, administrators, issuers, policies, limits };
     Some(Config { service: service?, declared })
 }
 

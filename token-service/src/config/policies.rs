@@ -108,7 +108,7 @@ fn name_rules(at: &At<'_>) -> Option<NameRules> {
     Some(NameRules { allow: allow?, deny: deny?.unwrap_or_default() })
 }
 
-fn patterns(at: &At<'_>) -> Option<Vec<Pattern>> {
+pub(super) fn patterns(at: &At<'_>) -> Option<Vec<Pattern>> {
     let texts: Vec<Option<&str>> = at.list()?.iter().map(At::text).collect();
     let texts: Option<Vec<&str>> = texts.into_iter().collect();
     let patterns: Vec<Pattern> = texts?.into_iter().map(|text| Pattern(text.to_owned())).collect();

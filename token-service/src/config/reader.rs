@@ -96,6 +96,19 @@ impl<'a> At<'a> {
         None
     }
 
+    /// A whole number from `least` to `most`.
+    pub(super) fn number(&self, least: u32, most: u32) -> Option<u32> {
+        let Value::Integer(number) = self.node.value else {
+            self.wrong_kind("a number");
+            return None;
+        };
+        let number = u32::try_from(number).ok().filter(|number| (least..=most).contains(number));
+        if number.is_none() {
+            self.report("this number is out of bounds", format_args!("write one from {least} to {most}"));
+        }
+        number
+    }
+
     pub(super) fn list(&self) -> Option<Vec<At<'a>>> {
         let Value::List(items) = &self.node.value else {
             self.wrong_kind("a list");

@@ -8,6 +8,7 @@ use portcullis_wire::watch::PayloadPolicy;
 use super::reader::{At, Fields};
 use super::{MemberConfig, ServerConfig, WorkspaceConfig, WorkspacesConfig};
 use super::{auth, sign_in};
+use crate::domain::limit::MOST_AT_ONCE;
 use crate::domain::people::{Identity, MemberRole};
 use crate::domain::url::{PlainHttp, ServerUrl};
 use crate::text::did_you_mean;
@@ -121,7 +122,8 @@ pub(super) fn servers(sections: &Fields<'_>, names: &mut Names) -> Vec<ServerCon
 }
 
 fn server(at: &At<'_>, names: &mut Names) -> Option<ServerConfig> {
-    let fields = at.fields(&["slug", "name", "url", "allow_http", "auth", "payload", "workspaces"])?;
+    let fields =
+        at.fields(&["slug", "name", "url", "allow_http", "auth", "payload", "workspaces", "concurrency"])?;
     let slug = fields.require("slug").and_then(|at| {
         let slug = at.parsed(SLUG_REMEDY, Slug::parse)?;
         if !names.servers.insert(slug.clone()) {
@@ -145,6 +147,10 @@ fn server(at: &At<'_>, names: &mut Names) -> Option<ServerConfig> {
     };
     let payload = fields.get("payload").map_or(Some(PayloadPolicy::default()), payload);
     let workspaces = fields.require("workspaces").and_then(|at| server_workspaces(at, names));
+    let concurrency = match fields.get("concurrency") {
+        Some(at) => Some(at.number(1, MOST_AT_ONCE)?),
+        None => None,
+    };
     Some(ServerConfig {
         slug: slug?,
         name: name?,
@@ -152,6 +158,7 @@ fn server(at: &At<'_>, names: &mut Names) -> Option<ServerConfig> {
         auth: auth?,
         payload: payload?,
         workspaces: workspaces?,
+        concurrency,
     })
 }
 

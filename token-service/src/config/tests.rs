@@ -73,6 +73,7 @@ fn the_example_loads() {
     let sizes =
         [declared.workspaces.len(), declared.servers.len(), declared.issuers.len(), declared.policies.len()];
     assert_eq!(sizes, [2, 5, 1, 3]);
+    assert_eq!((declared.limits.len(), declared.servers[4].concurrency), (4, Some(20)));
     assert_eq!(declared.workspaces[0].members[0].identity.subject, "248289761001");
     let AuthConfig::Headers(headers) = &declared.servers[0].auth else { panic!("headers") };
     let sent: Vec<(&str, &str)> =
@@ -608,4 +609,21 @@ fn clients_are_checked_whole() {
         assert_eq!(report.matches(place).count(), count, "{place}: {report}");
     }
     assert!(!report.contains("hunter2"), "{report}");
+}
+
+#[test]
+fn limits_are_checked_whole() {
+    let head = "workspaces: [{slug: core}]\nservers: [{slug: docs, url: 'https://docs.example/mcp', auth: {type: none}, \
+                workspaces: all, concurrency: 0}]\n";
+    let limits = "limits:
+  organization:
+    - {name: Bad Name, requests: 0, per: week}
+    - {name: a, server: dox, requests: 5, per: day, each: [member, minute]}
+    - {name: a, requests: 5, per: day, tools: []}
+  workspaces:
+    core: [{name: b, workspace: core, requests: many, per: day}]
+    none: []
+  members: [{workspace: core, issuer: i, subject: s, limits: []}]
+";
+    assert_snapshot!(problems(&minimal(&format!("{head}{limits}"))));
 }

@@ -7,6 +7,7 @@
 //! - [`people`]: workspaces, members, API keys and administrators.
 //! - [`access`]: who may do what on the admin side.
 //! - [`policy`]: what each level takes away.
+//! - [`limit`]: how often something may be called.
 //! - [`sign_in`]: what the company's groups mean here.
 //! - [`issuer`], [`jwks`]: whose tokens are accepted, and their keys.
 //! - [`oauth_client`], [`redirect_uri`]: MCP clients that sign in with OAuth, and where they may be sent back to.
@@ -24,6 +25,7 @@ pub mod header;
 pub mod ids;
 pub mod issuer;
 pub mod jwks;
+pub mod limit;
 pub mod oauth_client;
 pub mod people;
 pub mod policy;

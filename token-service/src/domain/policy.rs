@@ -27,6 +27,16 @@ impl PolicyTarget {
             Self::Key(_) => Level::Key,
         }
     }
+
+    /// Of the level's object; empty for the organization.
+    pub fn id(&self) -> &str {
+        match self {
+            Self::Organization => "",
+            Self::Workspace(id) => id.as_str(),
+            Self::Member(id) => id.as_str(),
+            Self::Key(id) => id.as_str(),
+        }
+    }
 }
 
 /// What one level takes away on one server.

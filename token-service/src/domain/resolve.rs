@@ -20,6 +20,7 @@ use self::session::by_session;
 use super::Revision;
 use super::ids::{ServerId, WorkspaceId};
 use super::issuer::{Issuer, WorkspaceMapping};
+use super::limit::{Counted, Limit};
 use super::people::{ApiKeyRecord, Identity, KeyOwner, KeyScope, Member, MemberRole, Workspace};
 use super::policy::{PolicyEntry, PolicyTarget};
 use super::server::{Server, ServerAuth};
@@ -97,6 +98,8 @@ pub struct ServerFacts {
     pub policies: Vec<PolicyEntry>,
     /// The tools that are known to read only; filled in only where the credential or a policy makes them matter.
     pub reading_tools: Vec<String>,
+    /// Every limit that may concern the caller; others do no harm.
+    pub limits: Vec<Limit>,
 }
 
 /// What follows from the facts.
@@ -216,6 +219,18 @@ struct KnownCaller<'facts> {
     /// The credential is good for reading only.
     reads_only: bool,
     not_after: Option<Timestamp>,
+}
+
+impl KnownCaller<'_> {
+    fn counted<'a>(&'a self, server: &'a Server) -> Counted<'a> {
+        Counted {
+            server,
+            workspace: &self.workspace.id,
+            bounded_by: self.bounded_by.map(|member| &member.id),
+            key: self.key.map(|key| &key.id),
+            caller: &self.caller,
+        }
+    }
 }
 
 fn by_key<'facts>(
@@ -377,6 +392,7 @@ fn finish(standing: Standing<'_>, facts: &LeaseFacts) -> Result<Resolution, Deny
             if known.member.is_none() && matches!(server.server.settings.auth, ServerAuth::OAuth(_)) {
                 return Err(DenyReason::MemberRequired);
             }
+            let terms = known.counted(&server.server).terms(&server.limits);
             Ok(Resolution::Granted(Box::new(Grant {
                 caller: known.caller,
                 member: known.member.cloned(),
@@ -384,7 +400,7 @@ fn finish(standing: Standing<'_>, facts: &LeaseFacts) -> Result<Resolution, Deny
                 server: server.server.clone(),
                 reads_only: known.reads_only || policy.levels.iter().any(LevelRules::needs_reading),
                 policy,
-                terms: Terms::default(),
+                terms,
                 limits: limits(known.key, known.reads_only.then(|| server.reading_tools.clone())),
                 not_after: known.not_after,
                 revision: facts.revision,

@@ -33,6 +33,8 @@ pub struct ServerSettings {
     pub payload: PayloadPolicy,
     /// Whether a workspace made later gets this server. It says nothing about those that exist.
     pub provision_new_workspaces: bool,
+    /// How many requests may be under way at once through one Envoy; at least 1.
+    pub concurrency: Option<u32>,
 }
 
 /// How the gateway authenticates to the server. A further kind is a further variant, with its data.

@@ -37,8 +37,9 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use self::admin::{
-    administrators, audit, connections, description, issuers, keys, me, members, oauth_clients, policies,
-    presets, provisions, servers, sessions as client_sessions, signing_keys, start, status, workspaces,
+    administrators, audit, connections, description, issuers, keys, limits, me, members, oauth_clients,
+    policies, presets, provisions, servers, sessions as client_sessions, signing_keys, start, status,
+    workspaces,
 };
 use self::error::ApiError;
 use self::public::realm::Realm;
@@ -98,6 +99,8 @@ fn admin_api(shared: &Shared) -> OpenApiRouter<Shared> {
         .routes(routes!(keys::rotate))
         .routes(routes!(policies::list))
         .routes(routes!(policies::set, policies::delete))
+        .routes(routes!(limits::list))
+        .routes(routes!(limits::set, limits::delete))
         .routes(routes!(connections::list))
         .routes(routes!(connections::of_member))
         .routes(routes!(connections::show, connections::delete))

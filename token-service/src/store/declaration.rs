@@ -10,6 +10,7 @@ use portcullis_wire::names::Slug;
 use super::{NewAdministrator, NewMember, NewWorkspace};
 use crate::domain::ids::{ServerId, WorkspaceId};
 use crate::domain::issuer::Issuer;
+use crate::domain::limit::{LimitName, LimitRule, LimitScope};
 use crate::domain::policy::{PolicyTarget, ServerRules};
 use crate::domain::server::ServerSettings;
 
@@ -23,6 +24,7 @@ pub struct Declaration {
     pub servers: Vec<DeclaredServer>,
     pub issuers: Vec<Issuer>,
     pub policies: Vec<DeclaredPolicy>,
+    pub limits: Vec<DeclaredLimit>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,4 +49,12 @@ pub struct DeclaredPolicy {
     pub target: PolicyTarget,
     pub server: ServerId,
     pub rules: ServerRules,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeclaredLimit {
+    pub target: PolicyTarget,
+    pub name: LimitName,
+    pub scope: LimitScope,
+    pub rule: LimitRule,
 }

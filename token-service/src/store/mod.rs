@@ -28,6 +28,7 @@ mod conformance;
 pub mod connections;
 pub mod declaration;
 mod error;
+pub mod limits;
 pub mod people;
 pub mod sqlite;
 
@@ -47,8 +48,9 @@ pub use self::authorization::AuthorizationStore;
 pub use self::browsers::BrowserStore;
 pub use self::changes::{ChangeSet, Since};
 pub use self::connections::ConnectionStore;
-pub use self::declaration::{Declaration, DeclaredPolicy, DeclaredServer, DeclaredWorkspaces};
+pub use self::declaration::{Declaration, DeclaredLimit, DeclaredPolicy, DeclaredServer, DeclaredWorkspaces};
 pub use self::error::StoreError;
+pub use self::limits::LimitStore;
 pub use self::people::{AdministratorChange, NewAdministrator, PeopleStore, SignInFacts};
 pub use self::sqlite::SqliteStore;
 use crate::clock::Timestamp;
@@ -66,7 +68,7 @@ pub type Result<T> = std::result::Result<T, StoreError>;
 /// Whatever keeps the registry, the people, the policies and the sealed credentials.
 #[async_trait]
 pub trait Store:
-    ConnectionStore + BrowserStore + PeopleStore + AuthorizationStore + Send + Sync + 'static
+    ConnectionStore + BrowserStore + PeopleStore + AuthorizationStore + LimitStore + Send + Sync + 'static
 {
     // === Deciding ===
 
@@ -128,7 +130,7 @@ pub trait Store:
         settings: &ServerSettings,
         expected: Option<Revision>,
     ) -> Result<Option<Server>>;
-    /// Deletes it with its credentials and connections, its provisions and the policies on it.
+    /// Deletes it with its credentials and connections, its provisions, and the policies and limits on it.
     async fn delete_server(&self, id: &ServerId) -> Result<Option<Revision>>;
     /// The workspaces that have this server.
     async fn provisions(&self, server: &ServerId) -> Result<Option<BTreeSet<WorkspaceId>>>;
@@ -154,7 +156,7 @@ pub trait Store:
         name: &str,
         expected: Option<Revision>,
     ) -> Result<Option<Workspace>>;
-    /// Deletes it with its members, keys, provisions and policies.
+    /// Deletes it with its members, keys, provisions, policies and limits.
     async fn delete_workspace(&self, id: &WorkspaceId) -> Result<Option<Revision>>;
 
     /// The members of a workspace in the order of their ids, at most `limit`, those after `after`.
@@ -177,7 +179,7 @@ pub trait Store:
         change: &MemberChange,
         expected: Option<Revision>,
     ) -> Result<Option<Member>>;
-    /// Deletes it with its keys, policies and connections.
+    /// Deletes it with its keys, policies, limits and connections.
     async fn delete_member(&self, id: &MemberId) -> Result<Option<Revision>>;
 
     // === API keys ===
@@ -198,7 +200,7 @@ pub trait Store:
         settings: &KeySettings,
         expected: Option<Revision>,
     ) -> Result<Option<ApiKeyRecord>>;
-    /// Makes a key in place of another one: with the policies of the old one, which ends at `ends` if it does not end
+    /// Makes a key in place of another one: with the policies and limits of the old one, which ends at `ends` if it does not end
     /// before. `None` if there is no such key.
     async fn rotate_key(
         &self,
@@ -210,7 +212,7 @@ pub trait Store:
     /// Notes when keys were last used, unless a later use is noted already. Unknown keys are passed over. Takes no
     /// revision, and is no change for the audit.
     async fn record_key_uses(&self, uses: &[(KeyId, Timestamp)]) -> Result<()>;
-    /// Deletes it with its policies.
+    /// Deletes it with its policies and limits.
     async fn delete_key(&self, id: &KeyId) -> Result<Option<Revision>>;
 
     // === Policies ===

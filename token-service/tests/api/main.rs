@@ -23,6 +23,7 @@ mod lease_connections;
 mod lease_identity;
 mod leases;
 mod lifecycle;
+mod limits;
 mod mutual_tls;
 mod provider;
 mod reply;

@@ -153,6 +153,7 @@ impl Stage {
             auth,
             payload: PayloadPolicy::Off,
             provision_new_workspaces: false,
+            concurrency: None,
         };
         let slug = Slug::parse(&id.replace('_', "-")).expect("a slug");
         let new = NewServer { id: id.into(), slug, settings, workspaces: InitialWorkspaces::All };

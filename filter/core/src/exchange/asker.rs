@@ -6,9 +6,10 @@ use portcullis_wire::unconnected::{OpenState, SessionRequest, request_digest};
 use portcullis_wire::watch::ServerEntry;
 
 use super::Surroundings;
+use super::admission::too_many_guesses;
 use super::refusals::unauthenticated;
 use crate::config::Config;
-use crate::identity::{Credential, Identity};
+use crate::identity::{Credential, Fault, Identity};
 use crate::leases::{LeaseKey, ServerKey};
 use crate::mcp::Request;
 use crate::path::{self, Route};
@@ -43,13 +44,24 @@ impl Asker {
         around: &Surroundings<'_>,
     ) -> Result<(), LocalReply> {
         if self.identity.is_none() {
+            worker.may_guess(&self.credential.digest, around).map_err(too_many_guesses)?;
             let resource = path::resource_url(&worker.config().public_url, &self.route);
             match worker.identify(&self.credential, registry, &resource, around) {
                 Ok(identity) => self.identity = Some(identity),
-                Err(fault) => return Err(unauthenticated(fault, &self.metadata_url(worker.config()))),
+                Err(fault) => {
+                    if fault == Fault::BadSignature {
+                        self.note_guess(worker, around);
+                    }
+                    return Err(unauthenticated(fault, &self.metadata_url(worker.config())));
+                }
             }
         }
         Ok(())
+    }
+
+    /// Nobody knows the credential.
+    pub(super) fn note_guess(&self, worker: &mut Worker, around: &Surroundings<'_>) {
+        worker.note_guess(self.credential.digest, around);
     }
 
     /// For challenges.

@@ -1,12 +1,13 @@
 //! From a request's head to its release: the order of decisions.
 //!
-//! Path, `Origin` and `Host`, caller, lease and server, address, body, protocol, policy, scope. The first step that fails
+//! Path, `Origin` and `Host`, caller, lease and server, address, body, protocol, policy, scope, limits. The first step that fails
 //! answers, and nothing reaches the upstream before the last one. [`super::releasing`] says what goes where then.
 //!
 //! The caller comes before the server: who has no good credential is told the same of every name.
 
 use std::rc::Rc;
 
+use portcullis_wire::lease::DenyReason;
 use portcullis_wire::unconnected::OpenedState;
 use portcullis_wire::watch::ServerEntry;
 
@@ -37,6 +38,8 @@ pub(super) struct Judging {
     /// Gathered once somebody with access asks.
     pub(super) mcp: Option<McpHeaders>,
     body: Body,
+    /// The limits have counted it.
+    pub(super) is_admitted: bool,
     /// What stands behind the `requestState` of ours that the request carries; asked for once.
     pub(super) opened: Option<OpenedState>,
 }
@@ -74,7 +77,14 @@ impl Judging {
         let challenge = |fault| unauthenticated(fault, &path::metadata_url(&config.public_url, &route));
         let credential = bearer::find(&head.headers).map_err(challenge)?;
         let body = if end_of_stream { Body::Absent } else { Body::Incomplete };
-        Ok(Self { head, asker: Asker::new(route, credential), mcp: None, body, opened: None })
+        Ok(Self {
+            head,
+            asker: Asker::new(route, credential),
+            mcp: None,
+            body,
+            is_admitted: false,
+            opened: None,
+        })
     }
 
     /// Notes what has come of the body. `size` is the sum so far, in bytes.
@@ -113,7 +123,7 @@ impl Judging {
         };
         self.asker.prove(worker, &registry, around)?;
         let listed = registry.server(&self.asker.route.server);
-        let Some(access) = self.access(stream, worker, listed.map(Rc::as_ref), around.now_ms)? else {
+        let Some(access) = self.access(stream, worker, listed.map(Rc::as_ref), around)? else {
             return Ok(Progress::Waiting);
         };
         let server = listed.ok_or_else(LocalReply::unknown_server)?;
@@ -135,6 +145,7 @@ impl Judging {
                     Rules { policy: access.policy(), is_unverified: worker.is_unverified(around.now_ms) };
                 let request = judge_message(&bytes, mcp, server, &rules, record)?;
                 self.judge_scope(&request, &access, worker)?;
+                self.admit(stream, worker, &request, &access, record, around)?;
                 (Some(request), bytes)
             }
             Verb::Get | Verb::Delete => (None, Vec::new()),
@@ -155,14 +166,19 @@ impl Judging {
         stream: u32,
         worker: &mut Worker,
         server: Option<&ServerEntry>,
-        now_ms: u64,
+        around: &Surroundings<'_>,
     ) -> Result<Option<Access>, LocalReply> {
         let Some(proven) = self.asker.proven() else { return Ok(None) };
         let metadata = |worker: &Worker| self.asker.metadata_url(worker.config());
-        match worker.lease(stream, &self.asker.key(server), || proven.lease(None), now_ms) {
+        match worker.lease(stream, &self.asker.key(server), || proven.lease(None), around.now_ms) {
             LeaseState::Known(access) => Ok(Some(access)),
             LeaseState::Waiting => Ok(None),
-            LeaseState::Denied(reason) => Err(denied(reason, &metadata(worker))),
+            LeaseState::Denied(reason) => {
+                if reason == DenyReason::UnknownCredential {
+                    self.asker.note_guess(worker, around);
+                }
+                Err(denied(reason, &metadata(worker)))
+            }
             LeaseState::Busy => Err(unauthenticated(Fault::Busy, &metadata(worker))),
             LeaseState::Unavailable { retry_after_ms } => Err(no_answer(retry_after_ms)),
         }

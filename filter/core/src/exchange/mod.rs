@@ -13,6 +13,7 @@
 //! it waited for has come, and then simply looks at everything again: deciding twice costs two look-ups and leaves no
 //! half-remembered verdict behind.
 
+mod admission;
 mod answering;
 mod asker;
 mod cors;
@@ -39,6 +40,7 @@ use crate::leases::Access;
 use crate::origin::SourceFault;
 use crate::reply::LocalReply;
 use crate::response::headers::CredentialRefusal;
+use crate::shared::SharedData;
 use crate::step::{Headers, ResponseChunk, ResponseHead, Step};
 use crate::worker::Worker;
 
@@ -55,6 +57,8 @@ pub struct Surroundings<'a> {
     pub verifier: &'a dyn SignatureVerifier,
     /// The client's address, asked of the host only where it matters; `None` if it does not say.
     pub source: &'a dyn Fn() -> Option<String>,
+    /// What this Envoy's workers have in common; asked only where something is limited.
+    pub shared: &'a dyn SharedData,
 }
 
 /// Reads the buffered request body from the host.
@@ -274,8 +278,8 @@ impl Exchange {
     }
 
     /// The stream is over, complete or not; records what is known of it and forgets it in the worker.
-    pub fn on_done(&mut self, worker: &mut Worker) {
-        worker.forget(self.stream);
+    pub fn on_done(&mut self, worker: &mut Worker, shared: &dyn SharedData) {
+        worker.forget(self.stream, shared);
         if let State::Forwarded(forwarded) = &self.state {
             forwarded.report(&mut self.record);
         }

@@ -27,6 +27,7 @@ impl Record {
         self.set("caller", caller.id.as_str());
         self.set("caller_name", caller.name.as_str());
         self.set("credential", caller.credential.as_str());
+        self.set("key", caller.key_id.as_deref().unwrap_or_default());
         self.set("session_id", caller.session_id.as_deref().unwrap_or_default());
         self.set("client_id", caller.client_id.as_deref().unwrap_or_default());
         self.set("workspace", access.workspace().slug.as_str());

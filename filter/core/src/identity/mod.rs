@@ -13,6 +13,7 @@ pub mod bearer;
 pub mod budget;
 mod claims;
 pub mod fault;
+pub mod guesses;
 pub mod jwt;
 pub mod token;
 pub mod verified;
@@ -20,6 +21,7 @@ pub mod verified;
 pub use bearer::{Credential, Presented};
 pub use budget::VerificationBudget;
 pub use fault::Fault;
+pub use guesses::{Guesses, Source};
 pub use token::{Grant, VerifiedToken};
 pub use verified::{Expectations, VerifiedTokens};
 

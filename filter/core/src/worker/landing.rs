@@ -80,6 +80,7 @@ impl Worker {
         if access.ttl_ms() == 0 && !for_the_waiting {
             return self.wake(&pending.flight, &Landing::Lease(unavailable));
         }
+        self.guesses.trust(pending.key.credential);
         let is_new = !pending.was_refused(&access);
         let landing = match self.leases.grant(pending.key.clone(), access, now_ms) {
             // What is held was decided later, by somebody who did not know that the credential was refused.

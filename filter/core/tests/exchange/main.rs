@@ -2,9 +2,11 @@
 
 mod browsers;
 mod challenges;
+mod guessing;
 mod judging;
 mod limits;
 mod opaque;
+mod rates;
 mod renewing;
 mod rules;
 mod sessions;

@@ -1,12 +1,14 @@
 //! A worker with its exchanges, driven like the shell drives them, on a clock that stands still until told otherwise.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, HashMap};
+use std::rc::Rc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use portcullis_filter_core::exchange::{Exchange, SignatureVerifier, Surroundings};
 use portcullis_filter_core::reply::LocalReply;
+use portcullis_filter_core::shared::{SharedData, Unavailable, Versioned};
 use portcullis_filter_core::step::{Call, CallOutcome, Effect, Headers, ResponseChunk, ResponseHead, Step};
 use portcullis_filter_core::worker::Worker;
 use portcullis_wire::api_key::ApiKey;
@@ -49,6 +51,46 @@ fn gateway_issuer() -> Value {
     })
 }
 
+/// The host's shared data. Several gateways with the same are workers of one Envoy.
+#[derive(Default)]
+pub(crate) struct Shared {
+    values: RefCell<BTreeMap<String, Versioned>>,
+    /// How often it was asked.
+    pub(crate) asked: Cell<u32>,
+    /// It refuses everything.
+    pub(crate) is_gone: Cell<bool>,
+}
+
+impl Shared {
+    fn is_asked(&self) -> Result<(), Unavailable> {
+        self.asked.set(self.asked.get() + 1);
+        if self.is_gone.get() { Err(Unavailable) } else { Ok(()) }
+    }
+
+    pub(crate) fn keys(&self) -> Vec<String> {
+        self.values.borrow().keys().cloned().collect()
+    }
+}
+
+impl SharedData for Shared {
+    fn get(&self, key: &str) -> Result<Option<Versioned>, Unavailable> {
+        self.is_asked()?;
+        Ok(self.values.borrow().get(key).cloned())
+    }
+
+    fn replace(&self, key: &str, value: &[u8], version: Option<u32>) -> Result<bool, Unavailable> {
+        self.is_asked()?;
+        let mut values = self.values.borrow_mut();
+        let present = values.get(key).map(|versioned| versioned.version);
+        if present != version {
+            return Ok(false);
+        }
+        let version = present.unwrap_or(0) + 1;
+        values.insert(key.to_owned(), Versioned { value: value.to_vec(), version });
+        Ok(true)
+    }
+}
+
 pub(crate) struct Gateway {
     worker: Worker,
     exchanges: HashMap<u32, Exchange>,
@@ -61,6 +103,7 @@ pub(crate) struct Gateway {
     /// What the host says of the client.
     pub(crate) source: Option<String>,
     source_asked: Cell<u32>,
+    pub(crate) shared: Rc<Shared>,
 }
 
 #[derive(Clone)]
@@ -224,6 +267,10 @@ pub(crate) fn body_of(reply: &LocalReply) -> Value {
 impl Gateway {
     /// A worker that has not heard of the token-service.
     pub(crate) fn new() -> Self {
+        Self::called("vm-1")
+    }
+
+    fn called(name: &str) -> Self {
         let config = json!({
             "config_version": 1,
             "public_url": "https://gateway.example",
@@ -231,9 +278,10 @@ impl Gateway {
             "body_gate": "hold",
             "allowed_origins": ["https://gateway.example", "https://app.example"],
             "verifications_per_second": 3,
+            "guesses_per_minute": 5,
         });
         let worker =
-            Worker::configure(config.to_string().as_bytes(), "vm-1".into()).expect("a good configuration");
+            Worker::configure(config.to_string().as_bytes(), name.into()).expect("a good configuration");
         let mut gateway = Self {
             worker,
             exchanges: HashMap::new(),
@@ -245,6 +293,7 @@ impl Gateway {
             pending: Vec::new(),
             source: None,
             source_asked: Cell::new(0),
+            shared: Rc::default(),
         };
         gateway.tick();
         gateway
@@ -264,7 +313,13 @@ impl Gateway {
 
     /// A worker that asked for a lease for the sample key and was answered so.
     pub(crate) fn knowing(lease: &Value) -> Self {
-        let mut gateway = Self::ready();
+        Self::named("vm-1", lease)
+    }
+
+    /// Another worker of the same Envoy.
+    pub(crate) fn named(name: &str, lease: &Value) -> Self {
+        let mut gateway = Self::called(name);
+        gateway.first_registry();
         let stream = gateway.open(&call("search"));
         let (id, _) = gateway.lease_call();
         gateway.answer(id, lease);
@@ -331,6 +386,7 @@ impl Gateway {
     /// Ticks; calls are kept for [`Gateway::lease_call`], and all effects are returned but the watch's polls.
     pub(crate) fn tick(&mut self) -> Vec<Effect> {
         let effects = self.worker.on_tick(self.now_ms);
+        self.worker.renew_running(&*self.shared, self.now_ms);
         self.carry_out(&effects);
         let is_poll = |effect: &Effect| matches!(effect, Effect::Call(call) if header(&call.headers, ":method") == Some("GET"));
         effects.into_iter().filter(|effect| !is_poll(effect)).collect()
@@ -435,7 +491,8 @@ impl Gateway {
             self.source_asked.set(self.source_asked.get() + 1);
             self.source.clone()
         };
-        let around = Surroundings { now_ms: self.now_ms, verifier: &OneSignature, source: &source };
+        let (now_ms, shared) = (self.now_ms, &*self.shared);
+        let around = Surroundings { now_ms, verifier: &OneSignature, source: &source, shared };
         let exchange = self.exchanges.get_mut(&stream).expect("an open stream");
         let body = self.bodies.get(&stream).map(Vec::as_slice).unwrap_or_default();
         let step = event(exchange, &mut self.worker, body, &around);
@@ -462,7 +519,7 @@ impl Gateway {
     /// Ends a stream, whatever its state.
     pub(crate) fn leave(&mut self, stream: u32) {
         let mut exchange = self.exchanges.remove(&stream).expect("an open stream");
-        exchange.on_done(&mut self.worker);
+        exchange.on_done(&mut self.worker, &*self.shared);
     }
 
     /// What the access log has of a request.

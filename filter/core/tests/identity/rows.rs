@@ -272,7 +272,7 @@ pub(super) const ROWS: [Row; 25] = [
     Row {
         id: "T24",
         input: "random credentials, many of them",
-        expected: "a bounded number of signatures and questions; callers who are known go on",
+        expected: "a bounded number of signatures and questions, 429 for an address that guesses; callers who are known go on",
         never: "strangers push out what callers rely on",
         tests: &[
             "filter/core/tests/identity/life.rs::strangers_run_dry_and_known_callers_do_not",
@@ -281,6 +281,9 @@ pub(super) const ROWS: [Row; 25] = [
             "filter/core/tests/identity/opaque.rs::questions_and_signatures_are_paid_from_one_purse",
             "filter/core/tests/exchange/opaque.rs::strangers_run_dry_and_known_callers_do_not",
             "filter/core/tests/worker_parts_leases.rs::memory_is_bounded_and_denials_push_no_lease_out",
+            "filter/core/tests/exchange/guessing.rs::who_guesses_too_often_is_not_asked_about_and_who_is_known_goes_on",
+            "filter/core/tests/exchange/guessing.rs::signatures_that_do_not_fit_are_guesses_too",
+            "tests/tests/e2e/governance/limits.rs::strangers_who_guess_are_told_to_wait_and_known_callers_go_on",
         ],
     },
     Row {

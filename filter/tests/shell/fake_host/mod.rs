@@ -88,6 +88,9 @@ pub(crate) struct Host {
     pub(crate) source_address: Option<Vec<u8>>,
     /// How often it was asked for.
     pub(crate) source_asked: u32,
+    /// What all VMs share: values with their numbers.
+    pub(crate) shared: BTreeMap<Vec<u8>, (Vec<u8>, u32)>,
+    last_cas: u32,
     pub(crate) log: Vec<(u32, String)>,
     /// How often a function may still be called before `fails` counts.
     grace: HashMap<&'static str, u32>,

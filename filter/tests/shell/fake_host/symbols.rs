@@ -5,6 +5,7 @@ use super::{Call, Event, Headers, proxy_on_memory_allocate, with};
 const OK: u32 = 0;
 const NOT_FOUND: u32 = 1;
 const BAD_ARGUMENT: u32 = 2;
+const CAS_MISMATCH: u32 = 8;
 const UNIMPLEMENTED: u32 = 12;
 
 /// Reads what the module points at.
@@ -292,6 +293,49 @@ extern "C" fn proxy_set_property(
 }
 
 #[unsafe(no_mangle)]
+extern "C" fn proxy_get_shared_data(
+    key: *const u8,
+    key_size: usize,
+    data: *mut *mut u8,
+    size: *mut usize,
+    cas: *mut u32,
+) -> u32 {
+    refuse_if_told!("proxy_get_shared_data");
+    // SAFETY: see `proxy_log`.
+    let key = unsafe { read(key, key_size) };
+    let Some((value, number)) = with(|host| host.shared.get(&key).cloned()) else { return NOT_FOUND };
+    // SAFETY: see `proxy_log`.
+    unsafe {
+        *cas = number;
+        hand_over(&value, data, size)
+    }
+}
+
+/// As Envoy does it: where there is nothing, any number will do.
+#[unsafe(no_mangle)]
+extern "C" fn proxy_set_shared_data(
+    key: *const u8,
+    key_size: usize,
+    value: *const u8,
+    value_size: usize,
+    cas: u32,
+) -> u32 {
+    refuse_if_told!("proxy_set_shared_data");
+    // SAFETY: see `proxy_log`.
+    let (key, value) = unsafe { (read(key, key_size), read(value, value_size)) };
+    with(|host| {
+        let present = host.shared.get(&key).map(|(_, number)| *number);
+        if present.is_some_and(|number| cas != 0 && cas != number) {
+            return CAS_MISMATCH;
+        }
+        host.last_cas += 1;
+        let number = host.last_cas;
+        host.shared.insert(key, (value, number));
+        OK
+    })
+}
+
+#[unsafe(no_mangle)]
 extern "C" fn proxy_call_foreign_function(
     name: *const u8,
     name_size: usize,
@@ -370,8 +414,6 @@ unused! {
     proxy_remove_header_map_value(a, b, c);
     proxy_replace_header_map_value(a, b, c, d, e);
     proxy_add_header_map_value(a, b, c, d, e);
-    proxy_get_shared_data(a, b, c, d, e);
-    proxy_set_shared_data(a, b, c, d, e);
     proxy_register_shared_queue(a, b, c);
     proxy_resolve_shared_queue(a, b, c, d, e);
     proxy_dequeue_shared_queue(a, b, c);

@@ -74,6 +74,7 @@ impl Stand {
             access_log: directory.path().join("access.jsonl"),
             concurrency: 1,
             log: "wasm:info",
+            rate_limit_service: None,
         };
         drop((gateway, admin));
         let mut envoy = Envoy::start(&artifacts, &settings, directory.path()).expect("starts");

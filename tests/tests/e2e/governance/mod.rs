@@ -1,3 +1,5 @@
-//! Who may use what: from the admin API to what an agent sees.
+//! Who may use what, how much of it, and what happens when that changes: from the admin API to what an agent sees.
 
+mod limits;
+mod rate_limit_service;
 mod rules;

@@ -89,6 +89,7 @@ fn server_facts(policies: Vec<PolicyEntry>) -> ServerFacts {
         auth: ServerAuth::None,
         payload: PayloadPolicy::Redacted,
         provision_new_workspaces: false,
+        concurrency: None,
     };
     let server = Server {
         id: "server".into(),
@@ -97,7 +98,13 @@ fn server_facts(policies: Vec<PolicyEntry>) -> ServerFacts {
         origin: Origin::Api,
         revision: Revision(1),
     };
-    ServerFacts { server, provisioned: BTreeSet::from(["core".into()]), policies, reading_tools: Vec::new() }
+    ServerFacts {
+        server,
+        provisioned: BTreeSet::from(["core".into()]),
+        policies,
+        reading_tools: Vec::new(),
+        limits: Vec::new(),
+    }
 }
 
 fn key_facts() -> KeyFacts {

@@ -19,6 +19,7 @@ pub mod description;
 pub mod issuers;
 mod key_limits;
 pub mod keys;
+pub mod limits;
 pub mod me;
 pub mod members;
 pub mod oauth_clients;

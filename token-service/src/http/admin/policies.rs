@@ -16,7 +16,7 @@ use crate::http::error::ApiError;
 use crate::http::read::{StrictJson, StrictQuery};
 
 /// How a path names whose policy it is.
-const TARGET: &str = "`organization`, `workspace:<id or slug>`, `member:<id>` or `key:<id>`";
+pub(super) const TARGET: &str = "`organization`, `workspace:<id or slug>`, `member:<id>` or `key:<id>`";
 
 /// Rules may be long lists.
 const RULES_LIMIT: usize = 1024 * 1024;
@@ -198,7 +198,11 @@ pub async fn delete(
 
 impl Acting {
     /// What is in a workspace is looked after by those who manage it; `operation` is for the organization's own.
-    async fn find_target(&self, text: &str, operation: Operation) -> Result<PolicyTarget, ApiError> {
+    pub(super) async fn find_target(
+        &self,
+        text: &str,
+        operation: Operation,
+    ) -> Result<PolicyTarget, ApiError> {
         let manage = Operation::Manage;
         match text.split_once(':') {
             None if text == "organization" => {

@@ -12,6 +12,7 @@ use super::auth_reader::AuthReader;
 use super::check::Problems;
 use super::servers::{ChangeServer, CreateServer};
 use crate::domain::ids::WorkspaceId;
+use crate::domain::limit::MOST_AT_ONCE;
 use crate::domain::people::Workspace;
 use crate::domain::server::{Server, ServerSettings};
 use crate::domain::url::{PlainHttp, ServerUrl};
@@ -90,13 +91,20 @@ impl Body<'_> {
         };
         let auth = auth.and_then(|auth| self.finish(&mut problems, url.as_ref(), auth));
         let initial = initial_workspaces(&mut problems, body.workspaces, workspaces);
+        let concurrency = at_once(&mut problems, body.concurrency.unwrap_or_default());
         let server = (|| {
             let workspaces = initial?;
             let provision_new_workspaces =
                 body.provision_new_workspaces.unwrap_or(workspaces == InitialWorkspaces::All);
             let payload = body.payload.map(Into::into).unwrap_or_default();
-            let settings =
-                ServerSettings { name: name?, url: url?, auth: auth?, payload, provision_new_workspaces };
+            let settings = ServerSettings {
+                name: name?,
+                url: url?,
+                auth: auth?,
+                payload,
+                provision_new_workspaces,
+                concurrency: concurrency?,
+            };
             Some(NewServer { id: self.id.clone(), slug: slug?, settings, workspaces })
         })();
         problems.finish(server)
@@ -120,6 +128,8 @@ impl Body<'_> {
                 .and_then(|(auth, _)| self.finish(&mut problems, url.as_ref(), auth)),
             None => self.kept(&mut problems, url.as_ref(), settings.auth),
         };
+        let kept = settings.concurrency.unwrap_or_default();
+        let concurrency = at_once(&mut problems, body.concurrency.unwrap_or(kept));
         let settings = (|| {
             Some(ServerSettings {
                 name: name?,
@@ -129,6 +139,7 @@ impl Body<'_> {
                 provision_new_workspaces: body
                     .provision_new_workspaces
                     .unwrap_or(settings.provision_new_workspaces),
+                concurrency: concurrency?,
             })
         })();
         problems.finish(settings)
@@ -140,6 +151,15 @@ const URL_REMEDY: &str = "give the URL of the server's MCP endpoint, such as htt
 fn server_url(problems: &mut Problems, text: &str, allow_http: bool) -> Option<ServerUrl> {
     let plain_http = if allow_http { PlainHttp::Allowed } else { PlainHttp::Refused };
     problems.take("url", ServerUrl::parse(text, plain_http), URL_REMEDY)
+}
+
+/// `None` if it is no bound that can be; 0 is none at all.
+fn at_once(problems: &mut Problems, most: u32) -> Option<Option<u32>> {
+    if most > MOST_AT_ONCE {
+        problems.add("concurrency", "is more than 1000000", "give a smaller number, or 0 for no bound");
+        return None;
+    }
+    Some((most > 0).then_some(most))
 }
 
 fn initial_workspaces(

@@ -30,6 +30,9 @@ pub struct ServerView {
     pub auth: AuthView,
     pub payload: PayloadBody,
     pub provision_new_workspaces: bool,
+    /// How many requests may be under way at once through one Envoy; no bound if absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub concurrency: Option<u32>,
     /// `config` if `portcullis.yaml` declares it, otherwise `api`.
     pub origin: &'static str,
     /// The commit that last changed it.
@@ -78,6 +81,8 @@ pub struct CreateServer {
     pub workspaces: WorkspacesBody,
     /// Whether workspaces made later get it; if absent, they do when `workspaces` is `"all"`.
     pub provision_new_workspaces: Option<bool>,
+    /// How many requests may be under way at once through one Envoy; no bound if absent or 0.
+    pub concurrency: Option<u32>,
 }
 
 /// What is absent stays as it is.
@@ -94,6 +99,8 @@ pub struct ChangeServer {
     pub auth: Option<AuthBody>,
     pub payload: Option<PayloadBody>,
     pub provision_new_workspaces: Option<bool>,
+    /// How many requests may be under way at once through one Envoy; 0 takes the bound away.
+    pub concurrency: Option<u32>,
 }
 
 impl ServerShown {
@@ -121,6 +128,7 @@ impl ServerView {
             url: server.settings.url.to_string(),
             payload: server.settings.payload.into(),
             provision_new_workspaces: server.settings.provision_new_workspaces,
+            concurrency: server.settings.concurrency,
             origin: server.origin.as_str(),
             revision: server.revision.0,
         }

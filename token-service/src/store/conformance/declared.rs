@@ -45,6 +45,7 @@ fn sample() -> Declaration {
         workspaces: vec![workspace],
         members: vec![member],
         administrators: vec![new_administrator(1, OrganizationRole::Owner)],
+        limits: Vec::new(),
     }
 }
 

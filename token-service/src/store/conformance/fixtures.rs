@@ -40,6 +40,7 @@ pub(super) fn settings(name: &str) -> ServerSettings {
         auth: ServerAuth::Headers(vec![header("x-second", 7), header("authorization", 1)]),
         payload: PayloadPolicy::Digest,
         provision_new_workspaces: false,
+        concurrency: Some(7),
     }
 }
 

@@ -9,6 +9,7 @@ mod declared;
 mod facts;
 mod fixtures;
 mod following;
+mod limits;
 mod moved;
 mod objects;
 mod people;
@@ -29,6 +30,7 @@ pub(super) use self::credentials::*;
 pub(super) use self::declared::*;
 pub(super) use self::facts::*;
 pub(super) use self::following::*;
+pub(super) use self::limits::*;
 pub(super) use self::moved::*;
 pub(super) use self::objects::*;
 pub(super) use self::people::*;
@@ -61,6 +63,8 @@ macro_rules! conformance_tests {
             newcomers_at_once_become_one_member,
             declarations_replace_each_other, declared_objects_are_read_only, declarations_take_over_and_are_stale,
             a_large_change_forgets_everything,
+            limits_read_back_as_written, limits_say_whom_to_forget, limits_go_with_what_they_name,
+            facts_have_the_limits_that_concern_them, declared_limits_are_the_files, a_rotated_key_hands_on_its_limits,
             every_change_is_audited_with_its_author, declarations_are_audited_object_by_object,
             failures_and_repetitions_are_not_audited, the_last_use_of_a_key_is_kept_without_a_commit,
             a_rotated_key_hands_on_its_policies, fetched_keys_stay_with_their_address,

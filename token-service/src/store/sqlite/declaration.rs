@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::connection::Write;
-use super::{administrators, issuers, members, policies, servers, workspaces};
+use super::{administrators, issuers, limits, members, policies, servers, workspaces};
 use crate::domain::ids::{MemberId, ServerId, WorkspaceId};
 use crate::domain::policy::{PolicyEntry, PolicyTarget};
 use crate::domain::server::{Server, ServerSettings};
@@ -40,10 +40,12 @@ pub(super) async fn declare(write: &mut Write, declaration: &Declaration, expect
         };
         policies::declare(write, entry).await?;
     }
+    limits::declare(write, &declaration.limits).await?;
     Ok(())
 }
 
 async fn remove_the_rest(write: &mut Write, declaration: &Declaration) -> Result<()> {
+    limits::remove_undeclared(write, &declaration.limits).await?;
     let kept: BTreeSet<(&PolicyTarget, &ServerId)> =
         declaration.policies.iter().map(|policy| (&policy.target, &policy.server)).collect();
     for policy in policies::declared(write.connection()).await? {

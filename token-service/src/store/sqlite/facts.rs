@@ -9,7 +9,7 @@ use sqlx::sqlite::SqliteConnection;
 use super::connection::current_revision;
 use super::convert::{RowName, to_json};
 use super::{
-    administrators, client_sessions, issuers, keys, members, policies, servers, upstreams, workspaces,
+    administrators, client_sessions, issuers, keys, limits, members, policies, servers, upstreams, workspaces,
 };
 use crate::domain::ids::{ClientSessionId, KeyId, WorkspaceId};
 use crate::domain::people::{Identity, KeyOwner, Workspace};
@@ -142,5 +142,6 @@ async fn server(
     } else {
         Vec::new()
     };
-    Ok(Some(ServerFacts { server, provisioned, policies, reading_tools }))
+    let limits = limits::concerning(connection, &server.id, &workspaces, &members, key).await?;
+    Ok(Some(ServerFacts { server, provisioned, policies, reading_tools, limits }))
 }

@@ -5,6 +5,7 @@ use sqlx::sqlite::SqliteConnection;
 
 use super::connection::Write;
 use super::convert::{RowName, constraint, from_database, revision, to_database, to_json};
+use super::limits;
 use crate::clock::Timestamp;
 use crate::domain::Revision;
 use crate::domain::ids::{KeyId, MemberId, WorkspaceId};
@@ -174,6 +175,7 @@ pub(super) async fn rotate(
     .bind(old.as_str())
     .execute(write.connection())
     .await?;
+    limits::copy(write, old, &new.id).await?;
     let ends = key.settings.expires_at.map_or(ends, |end| end.min(ends));
     sqlx::query("UPDATE api_keys SET expires_at = ?, revision = ? WHERE id = ?")
         .bind(to_database(ends.0))

@@ -20,6 +20,7 @@ mod dynamic_clients;
 mod facts;
 mod issuers;
 mod keys;
+mod limits;
 mod members;
 mod policies;
 mod refresh_tokens;

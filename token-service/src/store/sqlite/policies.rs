@@ -43,13 +43,13 @@ impl PolicyRow {
 }
 
 /// The three columns of a target; empty texts where the table has nulls.
-struct Columns<'a> {
-    workspace: &'a str,
-    member: &'a str,
-    key: &'a str,
+pub(super) struct Columns<'a> {
+    pub(super) workspace: &'a str,
+    pub(super) member: &'a str,
+    pub(super) key: &'a str,
 }
 
-fn columns(target: &PolicyTarget) -> Columns<'_> {
+pub(super) fn columns(target: &PolicyTarget) -> Columns<'_> {
     let none = Columns { workspace: "", member: "", key: "" };
     match target {
         PolicyTarget::Organization => none,
@@ -213,13 +213,7 @@ pub(super) async fn remove(write: &mut Write, target: &PolicyTarget, server: &Se
 
 /// As the audit log names an entry.
 fn spell(target: &PolicyTarget, server: &ServerId) -> String {
-    let object = match target {
-        PolicyTarget::Organization => "",
-        PolicyTarget::Workspace(id) => id.as_str(),
-        PolicyTarget::Member(id) => id.as_str(),
-        PolicyTarget::Key(id) => id.as_str(),
-    };
-    format!("{}:{object} {server}", target.level().as_str())
+    format!("{}:{} {server}", target.level().as_str(), target.id())
 }
 
 async fn erase(write: &mut Write, target: &PolicyTarget, server: &ServerId) -> Result<()> {
@@ -239,8 +233,13 @@ async fn erase(write: &mut Write, target: &PolicyTarget, server: &ServerId) -> R
 }
 
 async fn invalidate(write: &mut Write, target: &PolicyTarget, server: &ServerId) -> Result<()> {
+    forget(write, target, Invalidation::Server(server.to_string())).await
+}
+
+/// What was decided for a level's object counts no longer; for the organization that is `everybody`'s.
+pub(super) async fn forget(write: &mut Write, target: &PolicyTarget, everybody: Invalidation) -> Result<()> {
     write.invalidate(match target {
-        PolicyTarget::Organization => Invalidation::Server(server.to_string()),
+        PolicyTarget::Organization => everybody,
         PolicyTarget::Workspace(id) => Invalidation::Workspace(id.to_string()),
         PolicyTarget::Member(id) => Invalidation::Member(id.to_string()),
         PolicyTarget::Key(id) => Invalidation::Key(id.to_string()),

@@ -25,6 +25,7 @@ struct ServerRow {
     auth_settings: Option<String>,
     payload: String,
     provision_new_workspaces: bool,
+    concurrency: Option<u32>,
     origin: String,
     revision: i64,
 }
@@ -52,6 +53,7 @@ impl ServerRow {
                 auth,
                 payload,
                 provision_new_workspaces: self.provision_new_workspaces,
+                concurrency: self.concurrency,
             },
             id: self.id.into(),
         })
@@ -123,8 +125,9 @@ pub(super) async fn create(write: &mut Write, new: &NewServer) -> Result<Server>
 pub(super) async fn insert(write: &mut Write, server: &Server) -> Result<()> {
     sqlx::query(
         "INSERT INTO servers
-             (id, slug, name, url, auth, auth_settings, payload, provision_new_workspaces, origin, revision)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+             (id, slug, name, url, auth, auth_settings, payload, provision_new_workspaces, concurrency, origin,
+              revision)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
     )
     .bind(server.id.as_str())
     .bind(server.slug.as_str())
@@ -134,6 +137,7 @@ pub(super) async fn insert(write: &mut Write, server: &Server) -> Result<()> {
     .bind(server_auth::settings(&server.settings.auth))
     .bind(payload_text(server.settings.payload))
     .bind(server.settings.provision_new_workspaces)
+    .bind(server.settings.concurrency)
     .bind(server.origin.as_str())
     .bind(to_database(server.revision.0))
     .execute(write.connection())
@@ -170,7 +174,7 @@ pub(super) async fn replace(
     let server = Server { settings: settings.clone(), origin, revision: write.revision, ..server };
     sqlx::query(
         "UPDATE servers SET name = ?, url = ?, auth = ?, auth_settings = ?, payload = ?,
-             provision_new_workspaces = ?, origin = ?, revision = ?
+             provision_new_workspaces = ?, concurrency = ?, origin = ?, revision = ?
          WHERE id = ?",
     )
     .bind(&server.settings.name)
@@ -179,6 +183,7 @@ pub(super) async fn replace(
     .bind(server_auth::settings(&server.settings.auth))
     .bind(payload_text(server.settings.payload))
     .bind(server.settings.provision_new_workspaces)
+    .bind(server.settings.concurrency)
     .bind(server.origin.as_str())
     .bind(to_database(server.revision.0))
     .bind(server.id.as_str())

@@ -217,3 +217,16 @@ async fn a_database_of_the_first_release_is_brought_up_to_date_whole() {
     let newest = store.audit(None, 1).await.expect("reads").remove(0);
     assert_eq!((newest.sequence, newest.actor, newest.revision), (6, Actor::Member, Revision(8)));
 }
+
+#[tokio::test]
+async fn the_limits_of_a_caller_are_found_by_index() {
+    let directory = InDirectory::new();
+    let store = SqliteStore::open(&directory.path()).await.expect("opens");
+    let explain = format!("EXPLAIN QUERY PLAN {}", super::limits::CONCERNING);
+    let steps: Vec<(i64, i64, i64, String)> =
+        sqlx::query_as(AssertSqlSafe(explain)).fetch_all(&store.writer).await.expect("explains");
+    let of_limits = steps.iter().map(|(.., step)| step).filter(|step| step.contains(" limits"));
+    let (by_index, other): (Vec<&String>, Vec<&String>) =
+        of_limits.partition(|step| step.starts_with("SEARCH limits USING INDEX"));
+    assert_eq!((by_index.len(), other), (4, Vec::new()), "{steps:?}");
+}

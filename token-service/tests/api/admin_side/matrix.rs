@@ -65,6 +65,11 @@ fn table(ids: &BTreeMap<&'static str, String>) -> Vec<Row> {
         let set = row("PUT /v1/policies/{target}/{server}", expected);
         rows.push(set.at(&path).with(json!({"tools": {"deny": ["x"]}})));
         rows.push(row("DELETE /v1/policies/{target}/{server}", expected).at(path));
+        rows.push(row("GET /v1/limits/{target}", expected).at(format!("/v1/limits/{target}")));
+        let path = format!("/v1/limits/{target}/writes");
+        let set = row("PUT /v1/limits/{target}/{name}", expected);
+        rows.push(set.at(&path).with(json!({"requests": 9, "per": "hour", "server": "linear"})));
+        rows.push(row("DELETE /v1/limits/{target}/{name}", expected).at(path));
     }
     rows
 }
@@ -189,6 +194,7 @@ async fn undo(world: &mut World, role: Role, row: &Row) {
     let restored = match row.operation {
         "DELETE /v1/me/session" => return world.sign_in_again(role).await,
         "DELETE /v1/policies/{target}/{server}" => Some(json!({})),
+        "DELETE /v1/limits/{target}/{name}" => Some(json!({"requests": 9, "per": "hour"})),
         "DELETE /v1/servers/{server}/workspaces/{workspace}" => Some(Value::Null),
         operation if operation.starts_with("DELETE ") => None,
         _ => return,

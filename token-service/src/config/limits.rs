@@ -1,0 +1,123 @@
+//! How often something may be called: limits of the organization, of workspaces and of members.
+
+use std::collections::BTreeSet;
+
+use super::policies::patterns;
+use super::reader::{At, Fields};
+use super::registry::{Names, identity};
+use super::{LimitConfig, PolicyTargetConfig};
+use crate::domain::limit::{Each, LimitName, LimitRule, MOST_LIMITS, MOST_PATTERNS, MOST_REQUESTS, Per};
+
+pub(super) fn read(sections: &Fields<'_>, names: &Names) -> Vec<LimitConfig> {
+    let levels = sections.get("limits").and_then(|at| at.fields(&["organization", "workspaces", "members"]));
+    let Some(levels) = levels else { return Vec::new() };
+    let mut limits = Vec::new();
+    if let Some(at) = levels.get("organization") {
+        limits.extend(of_target(at, &PolicyTargetConfig::Organization, names));
+    }
+    for (slug, at) in levels.get("workspaces").and_then(At::entries).unwrap_or_default() {
+        if let Some(slug) = names.find_workspace(&at, slug) {
+            limits.extend(of_target(&at, &PolicyTargetConfig::Workspace(slug), names));
+        }
+    }
+    let mut seen = BTreeSet::new();
+    for at in levels.items("members") {
+        limits.extend(member(&at, names, &mut seen));
+    }
+    limits
+}
+
+type MemberKey = (String, crate::domain::people::Identity);
+
+fn member(at: &At<'_>, names: &Names, seen: &mut BTreeSet<MemberKey>) -> Vec<LimitConfig> {
+    let Some(fields) = at.fields(&["workspace", "issuer", "subject", "limits"]) else { return Vec::new() };
+    let workspace = fields.require("workspace").and_then(|at| names.workspace(at));
+    let identity = identity(&fields);
+    let (Some(workspace), Some(identity)) = (workspace, identity) else { return Vec::new() };
+    if !names.has_member(&workspace, &identity) {
+        at.report("the workspace has no such member in this file", "declare the member under workspaces:");
+    }
+    if !seen.insert((workspace.to_string(), identity.clone())) {
+        at.report("there are two lists of limits for this member", "join them");
+    }
+    let target = PolicyTargetConfig::Member(workspace, identity);
+    fields.require("limits").map(|at| of_target(at, &target, names)).unwrap_or_default()
+}
+
+fn of_target(at: &At<'_>, target: &PolicyTargetConfig, names: &Names) -> Vec<LimitConfig> {
+    let items = at.list().unwrap_or_default();
+    if items.len() > MOST_LIMITS {
+        at.report(
+            format_args!("more than {MOST_LIMITS} limits"),
+            "count several things apart in one, with each:",
+        );
+    }
+    let mut seen = BTreeSet::new();
+    items.iter().filter_map(|at| limit(at, target, names, &mut seen)).collect()
+}
+
+fn limit(
+    at: &At<'_>,
+    target: &PolicyTargetConfig,
+    names: &Names,
+    seen: &mut BTreeSet<LimitName>,
+) -> Option<LimitConfig> {
+    let fields = at.fields(&["name", "server", "workspace", "tools", "each", "requests", "per"])?;
+    let name = fields.require("name").and_then(|at| {
+        let name = at.parsed("choose a name such as writes", LimitName::parse)?;
+        if !seen.insert(name.clone()) {
+            at.report("there are two limits of this name here", "rename one of them");
+        }
+        Some(name)
+    });
+    let server = optional(&fields, "server", |at| names.find_server(at, at.text()?));
+    let workspace = optional(&fields, "workspace", |at| names.workspace(at));
+    if let (Some(at), false) = (fields.get("workspace"), *target == PolicyTargetConfig::Organization) {
+        at.report("only limits of the organization are for one workspace", "remove workspace");
+    }
+    let tools = optional(&fields, "tools", |at| {
+        let items = at.list()?;
+        if items.is_empty() || items.len() > MOST_PATTERNS {
+            at.report("no tools, or more than 100", "name up to 100 tools or globs, or remove tools");
+        }
+        patterns(at)
+    });
+    let each = optional(&fields, "each", each);
+    let requests = fields.require("requests").and_then(|at| at.number(1, MOST_REQUESTS));
+    let per = fields.require("per").and_then(|at| one_of(at, &Per::ALL, Per::as_str));
+    let rule = LimitRule {
+        tools: tools?.unwrap_or_default(),
+        each: each?.unwrap_or_default(),
+        requests: requests?,
+        per: per?,
+    };
+    Some(LimitConfig { target: target.clone(), name: name?, server: server?, workspace: workspace?, rule })
+}
+
+/// `None` if it is there and cannot be read.
+fn optional<T>(
+    fields: &Fields<'_>,
+    name: &str,
+    read: impl FnOnce(&At<'_>) -> Option<T>,
+) -> Option<Option<T>> {
+    match fields.get(name) {
+        Some(at) => read(at).map(Some),
+        None => Some(None),
+    }
+}
+
+/// One word, or a list of them.
+fn each(at: &At<'_>) -> Option<BTreeSet<Each>> {
+    let word = |at: &At<'_>| one_of(at, &Each::ALL, Each::as_str);
+    if at.is_scalar() {
+        return word(at).map(|each| BTreeSet::from([each]));
+    }
+    at.list()?.iter().map(word).collect()
+}
+
+fn one_of<T: Copy>(at: &At<'_>, all: &[T], spell: impl Fn(T) -> &'static str) -> Option<T> {
+    let words: Vec<&str> = all.iter().map(|item| spell(*item)).collect();
+    at.parsed(&format!("write one of {}", words.join(", ")), |text| {
+        all.iter().copied().find(|item| spell(*item) == text).ok_or("not one of them")
+    })
+}
