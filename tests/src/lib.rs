@@ -29,6 +29,7 @@ pub mod port;
 pub mod process;
 pub mod provider;
 pub mod raw;
+pub mod revocation;
 pub mod sdk;
 pub mod seed;
 pub mod service;

@@ -6,6 +6,7 @@
 mod asking;
 mod calls;
 mod landing;
+mod standing;
 
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -13,6 +14,7 @@ use std::rc::Rc;
 pub use self::asking::{Asked, LeaseState, StreamCall};
 use self::calls::Calls;
 use self::landing::Landing;
+pub use self::standing::Standing;
 use crate::config::Config;
 use crate::exchange::Surroundings;
 use crate::identity::{Credential, Expectations, Fault, Identity, Presented, VerifiedTokens};
@@ -41,6 +43,12 @@ pub struct Worker {
     /// What an operator should read in the log; the shell takes it.
     notices: Vec<String>,
     swept_ms: u64,
+    /// For how long nothing had been verified at the last tick; `None` while all is.
+    silent_ms: Option<u64>,
+    /// Streams that look again at a certain time.
+    later: HashMap<u32, u64>,
+    /// Responses to end at the next tick.
+    ending: Vec<u32>,
 }
 
 /// Whether requests can be decided now.
@@ -76,6 +84,9 @@ impl Worker {
             held: Budget::new(config.max_held_bytes),
             notices: Vec::new(),
             swept_ms: 0,
+            silent_ms: None,
+            later: HashMap::new(),
+            ending: Vec::new(),
             config,
         })
     }
@@ -120,7 +131,7 @@ impl Worker {
 
     /// Whether a stream has queued work for the root context, so that the shell ticks soon.
     pub fn has_work(&self) -> bool {
-        self.calls.has_queued()
+        self.calls.has_queued() || !self.ending.is_empty()
     }
 
     /// Lines for the operator's log since the last call; they hold no secret and nothing of a request.
@@ -130,6 +141,7 @@ impl Worker {
 
     /// Sends what is due: queued lease calls, the watch after its backoff; gives up what is overdue.
     pub fn on_tick(&mut self, now_ms: u64) -> Vec<Effect> {
+        self.note_silence(now_ms);
         let mut woken = self.overdue(now_ms);
         if now_ms.saturating_sub(self.swept_ms) >= SWEEP_EVERY_MS {
             self.swept_ms = now_ms;
@@ -142,6 +154,9 @@ impl Worker {
             effects.push(Effect::Call(calls::watch(id, authority, &poll.path_with_query, poll.timeout_ms)));
         }
         effects.extend(self.calls.take_queued(now_ms).into_iter().map(Effect::Call));
+        if !self.ending.is_empty() {
+            effects.push(Effect::End(std::mem::take(&mut self.ending)));
+        }
         woken.sort_unstable();
         if !woken.is_empty() {
             effects.push(Effect::Wake(woken));
@@ -186,10 +201,11 @@ impl Worker {
         self.early.drain().map(|(stream, _)| stream).collect()
     }
 
-    /// Streams that have waited long enough for the first registry, and those whose call was lost.
+    /// Streams that have waited long enough, for the first registry or otherwise, and those whose call was lost.
     fn overdue(&mut self, now_ms: u64) -> Vec<u32> {
         let late = self.early.iter().filter(|(_, until_ms)| **until_ms <= now_ms);
         let mut woken: Vec<u32> = late.map(|(stream, _)| *stream).collect();
+        woken.extend(self.later.extract_if(|_, at_ms| *at_ms <= now_ms).map(|(stream, _)| stream));
         for purpose in self.calls.overdue(now_ms) {
             woken.extend(self.land(purpose, CallOutcome::Failed, now_ms));
         }
@@ -236,5 +252,6 @@ impl Worker {
         self.calls.leave(stream);
         self.landings.remove(&stream);
         self.early.remove(&stream);
+        self.later.remove(&stream);
     }
 }

@@ -8,3 +8,4 @@ mod renewal;
 mod requests;
 mod responses;
 mod signatures;
+mod standing;

@@ -35,6 +35,7 @@ use crate::domain::header::HeaderName;
 use crate::domain::people::{Identity, MemberRole, OrganizationRole};
 use crate::domain::policy::ServerRules;
 use crate::domain::sign_in::MappingRule;
+use crate::domain::staleness::Staleness;
 use crate::domain::url::ServerUrl;
 use crate::egress::EgressPolicy;
 
@@ -146,6 +147,7 @@ pub struct WorkspaceConfig {
     pub slug: Slug,
     pub name: String,
     pub members: Vec<MemberConfig>,
+    pub staleness: Option<Staleness>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

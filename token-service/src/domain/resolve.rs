@@ -21,6 +21,7 @@ use super::issuer::{Issuer, WorkspaceMapping};
 use super::people::{ApiKeyRecord, Identity, KeyOwner, KeyScope, Member, MemberRole, Workspace};
 use super::policy::{PolicyEntry, PolicyTarget};
 use super::server::{Server, ServerAuth};
+use super::staleness::Staleness;
 use super::token_rules::TokenView;
 use crate::clock::Timestamp;
 
@@ -381,7 +382,7 @@ fn finish(standing: Standing<'_>, facts: &LeaseFacts) -> Result<Resolution, Deny
                 workspace: known.workspace.reference(),
                 server: server.server.clone(),
                 policy,
-                terms: Terms::default(),
+                terms: Terms { serve_stale_ms: serve_stale_ms(known.workspace), ..Terms::default() },
                 limits: limits(known.key, known.reads_only.then(|| server.reading_tools.clone())),
                 reads_only: known.reads_only || known.key.is_some_and(|key| key.settings.scope.read_only),
                 not_after: known.not_after,
@@ -445,6 +446,10 @@ fn rules_of_scope(scope: &KeyScope, facts: &ServerFacts) -> Result<Vec<LevelRule
     }
     let level = |tools| LevelRules { level: Level::Key, tools, ..LevelRules::default() };
     Ok(tools.into_iter().map(level).collect())
+}
+
+fn serve_stale_ms(workspace: &Workspace) -> Option<u64> {
+    workspace.staleness.map(Staleness::as_millis)
 }
 
 fn limits(key: Option<&ApiKeyRecord>, reading_tools: Option<Vec<String>>) -> CredentialLimits {

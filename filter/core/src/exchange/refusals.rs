@@ -135,6 +135,21 @@ pub(super) fn service_failed(id: Option<&Id>) -> LocalReply {
     unavailable(id, "token_service_unavailable", message, RETRY_SOON_MS)
 }
 
+/// The caller may not have the rest of an answer that is under way.
+pub(super) fn revoked(id: Option<&Id>) -> LocalReply {
+    let message = "The access that this answer rests on was changed or taken away while it was under way, so it ends here. \
+                   Try again; if that is refused too, ask an administrator for access.";
+    let body = error_body(id, code::POLICY_DENIED, message, Some(&json!({ "reason": "revoked" })));
+    LocalReply::with_body(403, code::POLICY_DENIED, body, "revoked")
+}
+
+/// Whether the caller may have the rest of an answer that is under way, nobody can tell now.
+pub(super) fn unverified(id: Option<&Id>, retry_after_ms: u64) -> LocalReply {
+    let message = "The gateway cannot tell whether you may still have this answer, because it has no word from its \
+                   token-service. The answer ends here. Try again.";
+    unavailable(id, "unverified", message, retry_after_ms)
+}
+
 fn unavailable(id: Option<&Id>, reason: &str, message: &str, retry_after_ms: u64) -> LocalReply {
     let body = error_body(id, code::UNAVAILABLE, message, None);
     let seconds = retry_after_ms.div_ceil(1_000).max(1);

@@ -2,7 +2,9 @@
 
 use std::rc::Rc;
 
-use portcullis_wire::lease::{Caller, ConnectRequired, CredentialLimits, Lease, Rejected, WorkspaceRef};
+use portcullis_wire::lease::{
+    Caller, ConnectRequired, CredentialLimits, Lease, Rejected, Terms, WorkspaceRef,
+};
 use portcullis_wire::policy::Policy;
 use portcullis_wire::watch::Invalidation;
 
@@ -61,6 +63,13 @@ impl Access {
         match self {
             Self::Granted(lease) => &lease.limits,
             Self::ConnectRequired(connect) => &connect.limits,
+        }
+    }
+
+    pub fn terms(&self) -> &Terms {
+        match self {
+            Self::Granted(lease) => &lease.terms,
+            Self::ConnectRequired(connect) => &connect.terms,
         }
     }
 

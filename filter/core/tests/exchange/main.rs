@@ -7,5 +7,6 @@ mod limits;
 mod opaque;
 mod renewing;
 mod sessions;
+mod standing;
 mod story;
 mod unconnected;
