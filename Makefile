@@ -121,6 +121,12 @@ e2e: wasm test-tools ## The stories through a real Envoy; one of them: make e2e 
 soak: wasm test-tools ## A million calls amid changes, every answer judged, for leaks too; SHORT=1: about two minutes
 	cargo build --workspace --bins
 	target/debug/soak
+	target/debug/revocation
+
+.PHONY: revocation
+revocation: wasm $(envoy_binary) ## How soon every worker of three Envoys refuses what was taken away; SHORT=1: about a minute
+	cargo build --workspace --bins
+	target/debug/revocation
 
 # Native programs with optimization; what needs Envoy runs the filter as it is shipped.
 .PHONY: bench

@@ -207,6 +207,12 @@ pub(crate) fn continue_request() -> HostResult<()> {
     check(unsafe { proxy_continue_stream(Half::Request as u32) })
 }
 
+/// Lets a paused response go on.
+pub(crate) fn continue_response() -> HostResult<()> {
+    // SAFETY: no memory is involved.
+    check(unsafe { proxy_continue_stream(Half::Response as u32) })
+}
+
 /// Resets the stream: the last resort when nothing else can keep it from going on.
 pub(crate) fn reset(half: Half) -> HostResult<()> {
     // SAFETY: no memory is involved.

@@ -35,6 +35,9 @@ impl Http {
                 (Some(worker), verifier) => work(&mut stream, worker, verifier),
                 (None, _) => closed(&mut stream),
             };
+            if stream.takes_releasing() {
+                vm.release_soon(self.id);
+            }
             vm.hurry_if_needed(self.id);
             action
         })
@@ -45,9 +48,9 @@ impl Http {
         self.run(work, Stream::fail)
     }
 
-    fn run_response(&self, work: impl FnOnce(&mut Stream, &mut Worker) -> Action) -> Action {
+    fn run_response(&self, work: impl FnOnce(&mut Stream, &mut Worker, &Verifier) -> Action) -> Action {
         // Without a worker nothing was ever let go, so what comes back is our own answer.
-        self.run(|stream, worker, _| work(stream, worker), |_| Action::Continue)
+        self.run(work, |_| Action::Continue)
     }
 
     /// The stream is over, whichever callback says so first. Envoy writes its access log after these callbacks, so
@@ -88,15 +91,19 @@ impl HttpContext for Http {
     }
 
     fn on_http_response_headers(&mut self, _count: usize, end_of_stream: bool) -> Action {
-        self.run_response(|stream, worker| stream.on_response_headers(end_of_stream, worker))
+        self.run_response(|stream, worker, verifier| {
+            stream.on_response_headers(end_of_stream, worker, verifier)
+        })
     }
 
     fn on_http_response_body(&mut self, size: usize, end_of_stream: bool) -> Action {
-        self.run_response(|stream, _| stream.on_response_body(size, end_of_stream))
+        self.run_response(|stream, worker, verifier| {
+            stream.on_response_body(size, end_of_stream, worker, verifier)
+        })
     }
 
     fn on_http_response_trailers(&mut self, _count: usize) -> Action {
-        self.run_response(|stream, _| stream.on_response_trailers())
+        self.run_response(Stream::on_response_trailers)
     }
 
     fn on_log(&mut self) {

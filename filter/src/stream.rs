@@ -5,13 +5,17 @@
 
 use portcullis_filter_core::exchange::{Exchange, Surroundings};
 use portcullis_filter_core::reply::LocalReply;
-use portcullis_filter_core::step::{Headers, ResponseChunk, ResponseHead, Step};
+use portcullis_filter_core::step::{Headers, Step};
 use portcullis_filter_core::worker::Worker;
 use proxy_wasm::types::Action;
 
 use crate::host::{self, Buffer, Half, Map};
 use crate::shared::HostData;
 use crate::verify::Verifier;
+
+mod response;
+
+use response::Flow;
 
 /// Envoy keeps the client's scheme in this header, and finds no route at all for a request without it. The core, which
 /// knows nothing of Envoy, passes on what an upstream should see; so this one is put back here. Its value is Envoy's
@@ -39,6 +43,9 @@ pub(crate) struct Stream {
     buffered: usize,
     /// The last part of the response's body has been seen.
     response_ended: bool,
+    flow: Flow,
+    /// Judged, in the host's buffer, and about to leave it.
+    judged: Vec<u8>,
     done: bool,
 }
 
@@ -50,6 +57,8 @@ impl Stream {
             forwarded_proto: None,
             buffered: 0,
             response_ended: false,
+            flow: Flow::default(),
+            judged: Vec::new(),
             done: false,
         }
     }
@@ -107,7 +116,7 @@ impl Stream {
         let around = surroundings(now_ms, verifier);
         let size = self.buffered;
         let step = self.exchange.resume(worker, &|| request_body(size), &around);
-        if step == Step::Done && self.verdict == Verdict::Open {
+        if step == Step::Done {
             // Woken though it waits for nothing: stays as it is.
             return;
         }
@@ -121,6 +130,8 @@ impl Stream {
             (_, Verdict::Over) | (Step::Wait, _) => Action::Pause,
             (Step::Forward { headers, body }, _) => self.let_go(headers, body),
             (Step::Reply(reply), _) => self.answer(&reply),
+            (Step::Respond { head, body }, _) => self.respond(head.as_ref(), body.as_deref()),
+            (Step::Cut, _) => self.cut(),
             (Step::Done, Verdict::LetGo) => Action::Continue,
             (Step::Done, Verdict::Open) => self.fail(),
         }
@@ -167,93 +178,6 @@ impl Stream {
         if host::reset(half).is_err() {
             log::error!("the host refuses to reset a stream");
         }
-    }
-
-    pub(crate) fn on_response_headers(&mut self, end_of_stream: bool, worker: &mut Worker) -> Action {
-        self.response_ended = end_of_stream;
-        if self.verdict != Verdict::LetGo {
-            // Not the upstream's: our own reply, or one that Envoy made while we were waiting.
-            self.verdict = Verdict::Over;
-            return Action::Continue;
-        }
-        let Ok(headers) = host::headers(Map::ResponseHeaders) else { return self.fail() };
-        let clock = || host::now_ms().ok();
-        match self.exchange.on_response_headers(worker, &headers, end_of_stream, &clock) {
-            ResponseHead::Keep => Action::Continue,
-            ResponseHead::Replace(headers) => match host::set_headers(Map::ResponseHeaders, &headers) {
-                Ok(()) => Action::Continue,
-                Err(_) => self.fail(),
-            },
-            // Envoy shows the body all the same, because the plugin's configuration allows a head to wait. If it is
-            // another answer that is waited for, it comes with a wake-up.
-            ResponseHead::Hold => Action::Pause,
-            ResponseHead::Reply(reply) => self.answer(&reply),
-        }
-    }
-
-    pub(crate) fn on_response_body(&mut self, size: usize, end_of_stream: bool) -> Action {
-        self.response_ended = end_of_stream;
-        if self.verdict != Verdict::LetGo {
-            return Action::Continue;
-        }
-        if self.exchange.withholds_response() {
-            return self.drop_response_body();
-        }
-        let Ok(chunk) = host::buffer(Buffer::ResponseBody, size) else { return self.cut() };
-        let chunk = self.exchange.on_response_body(&chunk, end_of_stream);
-        if self.send_head().is_err() {
-            return self.cut();
-        }
-        let ResponseChunk::Replace(bytes) = chunk else { return Action::Continue };
-        if host::set_buffer(Buffer::ResponseBody, &bytes).is_err() {
-            return self.cut();
-        }
-        // While everything is held back, the (empty) buffer is kept with the host: should trailers follow instead of
-        // more body, it is the only place left for what the core still holds.
-        if bytes.is_empty() && !end_of_stream { Action::Pause } else { Action::Continue }
-    }
-
-    pub(crate) fn on_response_trailers(&mut self) -> Action {
-        if self.verdict != Verdict::LetGo || self.response_ended {
-            return Action::Continue;
-        }
-        self.response_ended = true;
-        if self.exchange.withholds_response() {
-            return Action::Pause;
-        }
-        let chunk = self.exchange.on_response_body(&[], true);
-        if self.send_head().is_err() {
-            return self.cut();
-        }
-        if let ResponseChunk::Replace(bytes) = chunk
-            && !bytes.is_empty()
-            && host::set_buffer(Buffer::ResponseBody, &bytes).is_err()
-        {
-            return self.cut();
-        }
-        Action::Continue
-    }
-
-    /// Nothing of this response is needed any more, and its end must not go on either.
-    fn drop_response_body(&mut self) -> Action {
-        match host::set_buffer(Buffer::ResponseBody, &[]) {
-            Ok(()) => Action::Pause,
-            Err(_) => self.cut(),
-        }
-    }
-
-    /// Puts the head in place that was held back, if it may go now.
-    fn send_head(&mut self) -> host::HostResult<()> {
-        match self.exchange.take_response_head() {
-            Some(headers) => host::set_headers(Map::ResponseHeaders, &headers),
-            None => Ok(()),
-        }
-    }
-
-    /// Ends a response that can be neither judged nor taken back.
-    fn cut(&mut self) -> Action {
-        self.reset(Half::Response);
-        Action::Pause
     }
 
     pub(crate) fn finish(&mut self, worker: &mut Worker) {

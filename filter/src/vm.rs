@@ -47,6 +47,8 @@ pub(crate) struct Vm {
     lost: Vec<u64>,
     /// Calls that came up in a callback of a root context that does not act any more.
     postponed: Vec<Call>,
+    /// Streams whose response goes on at the next tick.
+    releases: Vec<u32>,
 }
 
 struct ConfiguredRoot {
@@ -76,6 +78,11 @@ impl Vm {
 
     pub(crate) fn add_stream(&mut self, id: u32, stream: Rc<RefCell<Stream>>) {
         self.streams.insert(id, stream);
+    }
+
+    /// See [`Stream::release`].
+    pub(crate) fn release_soon(&mut self, id: u32) {
+        self.releases.push(id);
     }
 
     pub(crate) fn remove_stream(&mut self, id: u32) {
@@ -134,6 +141,9 @@ impl Vm {
         }
         effects.extend(worker.on_tick(now_ms));
         worker.renew_running(&HostData, now_ms);
+        for stream in std::mem::take(&mut self.releases) {
+            self.enter(stream, root, |stream, _, _| stream.release());
+        }
         self.carry_out(effects, root, now_ms);
         self.set_pace(root);
     }
@@ -162,6 +172,7 @@ impl Vm {
     fn is_urgent(&self) -> bool {
         !self.lost.is_empty()
             || !self.postponed.is_empty()
+            || !self.releases.is_empty()
             || self.worker.as_ref().is_some_and(Worker::has_work)
     }
 
@@ -198,7 +209,14 @@ impl Vm {
                 Effect::Call(call) => self.postponed.push(call),
                 Effect::Wake(streams) => {
                     for stream in streams {
-                        self.wake(stream, root, now_ms);
+                        self.enter(stream, root, |stream, worker, verifier| {
+                            stream.resume(worker, verifier, now_ms);
+                        });
+                    }
+                }
+                Effect::End(streams) => {
+                    for stream in streams {
+                        self.enter(stream, root, |stream, _, _| stream.end());
                     }
                 }
             }
@@ -217,12 +235,13 @@ impl Vm {
         }
     }
 
-    fn wake(&mut self, id: u32, root: u32, now_ms: u64) {
+    /// Lets a stream act as if in a callback of its own.
+    fn enter(&mut self, id: u32, root: u32, work: impl FnOnce(&mut Stream, &mut Worker, &Verifier)) {
         let Some(stream) = self.streams.get(&id).cloned() else { return };
         let Ok(mut stream) = stream.try_borrow_mut() else { return };
         let Some(worker) = &mut self.worker else { return };
         if host::set_effective_context(id).is_ok() {
-            stream.resume(worker, &self.verifier, now_ms);
+            work(&mut stream, worker, &self.verifier);
             return_to(root);
         }
     }

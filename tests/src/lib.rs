@@ -32,6 +32,7 @@ pub mod process;
 pub mod provider;
 pub mod rate_limit_service;
 pub mod raw;
+pub mod revocation;
 pub mod sdk;
 pub mod seed;
 pub mod service;

@@ -313,6 +313,24 @@ impl EventStream {
         .await
     }
 
+    /// What the access log calls this request.
+    ///
+    /// # Panics
+    /// If the response does not say.
+    pub fn request_id(&self) -> String {
+        let id = self.response.headers().get("x-request-id").and_then(|value| value.to_str().ok());
+        id.expect("a request id").to_owned()
+    }
+
+    /// Whether nothing more comes: the answer has ended, or breaks off.
+    ///
+    /// # Panics
+    /// If neither happens.
+    pub async fn is_over(&mut self) -> bool {
+        self.buffer.is_empty()
+            && !matches!(within("the end of an answer", self.response.chunk()).await, Ok(Some(_)))
+    }
+
     /// The next event that carries a message.
     ///
     /// # Panics

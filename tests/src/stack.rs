@@ -65,6 +65,8 @@ pub struct Builder {
     pub members: Vec<Member>,
     /// Further token-services on the same database. Envoy asks the first one.
     pub replicas: usize,
+    /// Further Envoys in front of the first token-service.
+    pub envoys: usize,
     /// The `issuers` section of `portcullis.yaml`.
     pub issuers: Value,
     /// Sections of `portcullis.yaml` in place of the usual ones.
@@ -87,6 +89,7 @@ impl Default for Builder {
             servers: Vec::new(),
             members: Vec::new(),
             replicas: 0,
+            envoys: 0,
             issuers: json!([]),
             sections: Map::new(),
             oauth: json!({}),
@@ -102,6 +105,7 @@ pub struct Stack {
     pub envoy: Envoy,
     pub service: TokenService,
     pub replicas: Vec<TokenService>,
+    pub envoys: Vec<(SocketAddr, Envoy)>,
     pub sample: SampleUpstream,
     pub scripted: ScriptedUpstream,
     pub seeded: Seeded,
@@ -149,10 +153,12 @@ impl Stack {
         drop((gateway_port, envoy_admin));
         let mut envoy = Envoy::start(&artifacts, &envoy_settings, &directory)?;
         envoy.ready().await?;
+        let envoys = places::envoys(&artifacts, &envoy_settings, builder.envoys, &directory).await?;
         let mut stack = Self {
             envoy,
             service,
             replicas,
+            envoys,
             sample,
             scripted,
             seeded,

@@ -19,6 +19,7 @@ use crate::config::{
     Config, InternalListener, Listeners, Problems, RootKeyConfig, ServiceConfig, StoreConfig,
 };
 use crate::connect::ConnectLinks;
+use crate::domain::Revision;
 use crate::egress::EgressClient;
 use crate::http;
 use crate::http::listen::{ListenError, Listener};
@@ -186,6 +187,8 @@ async fn open(
     let ServiceConfig { store, root_key, admin_token_file, .. } = &config.service;
     let StoreConfig::Sqlite(path) = store;
     let store: Arc<dyn Store> = Arc::new(SqliteStore::open(path).await?);
+    // Of a database that holds nothing yet no filter can have heard.
+    let is_first_start = store.current_revision().await? == Revision(0);
     let RootKeyConfig::File(root_key) = root_key;
     let vault = Arc::new(Vault::open_with_file(root_key, &*store, Arc::clone(&entropy)).await?);
     let admin_token = AdminToken::establish(admin_token_file, &*store, &*entropy).await?;
@@ -218,12 +221,17 @@ async fn open(
         public_url: settings.public_url.clone(),
         unsaved: beside(path),
     });
+    let watch_hub = if is_first_start {
+        WatchHub::default()
+    } else {
+        WatchHub::after_restart(clock.now(), config.service.watch_hold)
+    };
     // What the service before could not commit is newer than what is in the database.
     broker.settle_unsaved().await;
     Ok(Arc::new(Service {
         store,
         vault,
-        watch_hub: WatchHub::default(),
+        watch_hub,
         key_use: KeyUse::default(),
         session_use: SessionUse::default(),
         clock,

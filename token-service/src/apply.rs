@@ -133,6 +133,7 @@ impl Work<'_> {
                 id: id.clone(),
                 slug: workspace.slug.clone(),
                 name: workspace.name.clone(),
+                staleness: workspace.staleness,
             });
             for member in &workspace.members {
                 let key = (workspace.slug.clone(), member.identity.clone());

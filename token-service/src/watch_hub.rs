@@ -14,6 +14,11 @@ use utoipa::ToSchema;
 use crate::clock::{Clock, Timestamp};
 use crate::domain::Revision;
 
+mod delays;
+
+use delays::Delays;
+pub use delays::RevocationDelay;
+
 /// How long after the end of its last watch a filter still counts as connected. By then the filter itself has gone
 /// *unverified* and stops serving when its staleness budget is over.
 pub const LAPSE: Duration = Duration::from_secs(3);
@@ -28,6 +33,9 @@ const MAX_FILTERS: usize = 10_000;
 #[derive(Debug, Default)]
 pub struct WatchHub {
     filters: Mutex<HashMap<String, Seen>>,
+    /// Before this there may be filters that watched the service before this one and have yet to come back.
+    complete_at: Timestamp,
+    delays: Mutex<Delays>,
     /// Counts acknowledgements, so that waiters look again; the number itself means nothing.
     acknowledgements: watch::Sender<u64>,
 }
@@ -53,6 +61,26 @@ pub struct FilterStatus {
 }
 
 impl WatchHub {
+    /// The hub of a service that has started again: it knows none of the filters that watched the one before. Each is
+    /// back, or has stopped being connected, when a hold and the lapse are over.
+    pub fn after_restart(now: Timestamp, hold: Duration) -> Self {
+        Self { complete_at: now.plus(hold).plus(LAPSE), ..Self::default() }
+    }
+
+    /// Notes a commit that filters should hear of at once.
+    pub fn committed(&self, revision: Revision, now: Timestamp) {
+        let filters = self.filters();
+        let faster = filters.values().filter(|seen| seen.cursor >= revision && now < seen.connected_until);
+        let faster: Vec<Timestamp> = faster.map(|seen| seen.at).collect();
+        drop(filters);
+        self.delays().committed(revision, now, faster.into_iter());
+    }
+
+    /// How long the latest commits took to be acknowledged; `None` before the first.
+    pub fn delay(&self) -> Option<RevocationDelay> {
+        self.delays().figures()
+    }
+
     /// Notes a watch that begins `now` and may be held for `hold`; its `cursor` acknowledges all up to it.
     pub fn acknowledge(&self, filter: &str, cursor: Revision, now: Timestamp, hold: Duration) {
         let mut filters = self.filters();
@@ -63,8 +91,12 @@ impl WatchHub {
             }
         }
         let connected_until = now.plus(hold).plus(LAPSE);
-        filters.insert(filter.to_owned(), Seen { cursor, at: now, connected_until });
+        let before = filters.insert(filter.to_owned(), Seen { cursor, at: now, connected_until });
         drop(filters);
+        // A filter that is new here has nothing cached that could be late.
+        if let Some(before) = before {
+            self.delays().acknowledged(before.cursor, cursor, now);
+        }
         self.acknowledgements.send_modify(|count| *count = count.wrapping_add(1));
     }
 
@@ -86,11 +118,13 @@ impl WatchHub {
         status
     }
 
-    /// Waits until every filter that is connected now has acknowledged `revision`; answers how many those are.
+    /// Waits until every filter that is connected has acknowledged `revision`; answers how many those are. Soon after a
+    /// restart it waits, too, until all that were connected before have had the time to come back.
     ///
     /// # Errors
     ///
-    /// The filters that have not, when `timeout` is over or all of them have fallen silent. A filter that falls silent
+    /// The filters that have not, when `timeout` is over or all of them have fallen silent; none if filters may be missing
+    /// that are not known yet. A filter that falls silent
     /// meanwhile is an error and not ignored: it may be cut off and still serve what it has cached.
     pub async fn applied(
         &self,
@@ -98,6 +132,12 @@ impl WatchHub {
         clock: &dyn Clock,
         timeout: Duration,
     ) -> Result<usize, Vec<String>> {
+        let deadline = tokio::time::Instant::now() + timeout;
+        let until_complete = clock.now().until(self.complete_at);
+        if until_complete > timeout {
+            return Err(Vec::new());
+        }
+        tokio::time::sleep(until_complete).await;
         let connected: Vec<String> = self
             .status(clock.now())
             .into_iter()
@@ -105,7 +145,6 @@ impl WatchHub {
             .map(|status| status.filter)
             .collect();
         let mut acknowledgements = self.acknowledgements.subscribe();
-        let deadline = tokio::time::Instant::now() + timeout;
         loop {
             acknowledgements.mark_unchanged();
             let missing = self.missing(&connected, revision, clock.now());
@@ -136,6 +175,10 @@ impl WatchHub {
             }
         }
         missing
+    }
+
+    fn delays(&self) -> MutexGuard<'_, Delays> {
+        self.delays.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn filters(&self) -> MutexGuard<'_, HashMap<String, Seen>> {
@@ -204,6 +247,32 @@ mod tests {
             "it is not waited for any more"
         );
         assert!(hub.status(START.plus(FORGET)).is_empty(), "and forgotten in the end");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn after_a_restart_nobody_is_taken_for_gone_before_all_had_time_to_come_back() {
+        let hub = WatchHub::after_restart(START, HOLD);
+        let clock = Fixed(START);
+        let too_soon = hub.applied(Revision(2), &clock, HOLD).await;
+        assert_eq!(too_soon, Err(Vec::new()), "nobody is known, and somebody may be missing");
+        let waiting = hub.applied(Revision(2), &clock, PATIENCE);
+        // Comes back while it is waited for, and has not heard of the change.
+        let back = async { hub.acknowledge("a", Revision(1), START, HOLD) };
+        let (applied, ()) = tokio::join!(waiting, back);
+        assert_eq!(applied, Err(vec!["a".to_owned()]));
+        let complete = Fixed(START.plus(HOLD).plus(LAPSE));
+        assert_eq!(hub.applied(Revision(2), &complete, Duration::ZERO).await, Ok(0), "all had their time");
+    }
+
+    #[test]
+    fn delays_are_those_of_connected_filters() {
+        let hub = WatchHub::default();
+        hub.acknowledge("known", Revision(1), START, HOLD);
+        hub.committed(Revision(2), START);
+        hub.acknowledge("known", Revision(2), Timestamp(40), HOLD);
+        hub.acknowledge("new", Revision(2), Timestamp(900), HOLD);
+        let figures = hub.delay().expect("measured");
+        assert_eq!((figures.count, figures.max), (1, 40));
     }
 
     #[test]

@@ -16,11 +16,13 @@ use portcullis_wire::watch::Invalidation;
 use crate::cache::Bounded;
 
 mod access;
+mod ended;
 mod flights;
 mod policies;
 mod sessions;
 
 pub use access::{Access, Ruled};
+use ended::Ended;
 pub use flights::{Flight, Flights, Joined};
 pub use policies::Policies;
 use sessions::Sessions;
@@ -119,6 +121,7 @@ pub struct LeaseCache {
     floor: u64,
     /// How often something had to be forgotten.
     invalidated: u64,
+    ended: Ended,
 }
 
 impl LeaseCache {
@@ -130,6 +133,7 @@ impl LeaseCache {
             remembered: HashMap::new(),
             floor: 0,
             invalidated: 0,
+            ended: Ended::default(),
         }
     }
 
@@ -227,6 +231,11 @@ impl LeaseCache {
         self.invalidated
     }
 
+    /// Whether anything that `access` rests on was invalidated since [`Self::invalidated`] was `seen`.
+    pub fn has_ended(&self, access: &Access, seen: u64) -> bool {
+        self.ended.since(seen, access.names())
+    }
+
     /// Forgets all leases that `invalidations` name, and all denials, because an invalidation may be good news.
     /// `revision` is the cursor of the watch reply that brought them.
     pub fn invalidate(&mut self, invalidations: Vec<Invalidation>, revision: u64, now_ms: u64) {
@@ -244,6 +253,7 @@ impl LeaseCache {
             for key in self.named.remove(&invalidation).unwrap_or_default() {
                 self.drop_lease(&key);
             }
+            self.ended.note(invalidation.clone(), self.invalidated);
             self.remembered.insert(invalidation, Remembered { revision, at_ms: now_ms });
         }
         if self.remembered.len() > MAX_REMEMBERED_INVALIDATIONS {
@@ -259,6 +269,7 @@ impl LeaseCache {
         self.named.clear();
         self.denied.clear();
         self.invalidated = self.invalidated.wrapping_add(1);
+        self.ended.note_everything(self.invalidated);
         self.remembered.clear();
         self.floor = revision;
     }

@@ -15,6 +15,11 @@ pub enum Step {
     Forward { headers: Headers, body: Option<Vec<u8>> },
     /// Answer now; nothing reaches the upstream.
     Reply(LocalReply),
+    /// Let a response go on that was held back: with this head in place of its own, and this body in place of what is
+    /// held of it.
+    Respond { head: Option<Headers>, body: Option<Vec<u8>> },
+    /// End the response here and now: part of it has gone, and no more of it may.
+    Cut,
     /// This stream was answered or let go before: pass the event on as it is.
     Done,
 }
@@ -42,6 +47,19 @@ pub enum ResponseChunk {
     Replace(Vec<u8>),
 }
 
+/// What to do after a part of a response's body.
+#[derive(Debug, PartialEq, Eq)]
+pub enum ResponseBody {
+    Chunk(ResponseChunk),
+    /// Keep it back, and the end of the stream too if it came with it, until [`crate::exchange::Exchange::resume`] says
+    /// more. The core has the bytes.
+    Hold,
+    /// Nothing of the response has gone: drop it and send this one.
+    Reply(LocalReply),
+    /// End the response here and now.
+    Cut,
+}
+
 /// What the worker, the part that outlives requests, wants done. Carried out in the root context.
 #[derive(Debug, PartialEq)]
 pub enum Effect {
@@ -49,6 +67,8 @@ pub enum Effect {
     Call(Call),
     /// These streams have news: drive each with [`crate::exchange::Exchange::resume`].
     Wake(Vec<u32>),
+    /// These responses have been told why they end: end them.
+    End(Vec<u32>),
 }
 
 /// Where a call goes.

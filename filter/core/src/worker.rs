@@ -6,6 +6,7 @@
 mod asking;
 mod calls;
 mod landing;
+mod standing;
 
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -15,6 +16,7 @@ use portcullis_wire::digest::Digest;
 pub use self::asking::{Asked, LeaseState, StreamCall};
 use self::calls::Calls;
 use self::landing::Landing;
+pub use self::standing::Standing;
 use crate::config::Config;
 use crate::exchange::Surroundings;
 use crate::identity::{
@@ -51,6 +53,12 @@ pub struct Worker {
     notices: Vec<String>,
     swept_ms: u64,
     policies: Policies,
+    /// For how long nothing had been verified at the last tick; `None` while all is.
+    silent_ms: Option<u64>,
+    /// Streams that look again at a certain time.
+    later: HashMap<u32, u64>,
+    /// Responses to end at the next tick.
+    ending: Vec<u32>,
 }
 
 /// Whether requests can be decided now.
@@ -89,6 +97,9 @@ impl Worker {
             notices: Vec::new(),
             swept_ms: 0,
             policies: Policies::default(),
+            silent_ms: None,
+            later: HashMap::new(),
+            ending: Vec::new(),
             config,
         })
     }
@@ -134,7 +145,7 @@ impl Worker {
 
     /// Whether a stream has queued work for the root context, so that the shell ticks soon.
     pub fn has_work(&self) -> bool {
-        self.calls.has_queued()
+        self.calls.has_queued() || !self.ending.is_empty()
     }
 
     /// Lines for the operator's log since the last call; they hold no secret and nothing of a request.
@@ -144,6 +155,7 @@ impl Worker {
 
     /// Sends what is due: queued lease calls, the watch after its backoff; gives up what is overdue.
     pub fn on_tick(&mut self, now_ms: u64) -> Vec<Effect> {
+        self.note_silence(now_ms);
         let mut woken = self.overdue(now_ms);
         if now_ms.saturating_sub(self.swept_ms) >= SWEEP_EVERY_MS {
             self.swept_ms = now_ms;
@@ -157,6 +169,9 @@ impl Worker {
             effects.push(Effect::Call(calls::watch(id, authority, &poll.path_with_query, poll.timeout_ms)));
         }
         effects.extend(self.calls.take_queued(now_ms).into_iter().map(Effect::Call));
+        if !self.ending.is_empty() {
+            effects.push(Effect::End(std::mem::take(&mut self.ending)));
+        }
         woken.sort_unstable();
         if !woken.is_empty() {
             effects.push(Effect::Wake(woken));
@@ -206,10 +221,11 @@ impl Worker {
         self.early.drain().map(|(stream, _)| stream).collect()
     }
 
-    /// Streams that have waited long enough for the first registry, and those whose call was lost.
+    /// Streams that have waited long enough, for the first registry or otherwise, and those whose call was lost.
     fn overdue(&mut self, now_ms: u64) -> Vec<u32> {
         let late = self.early.iter().filter(|(_, until_ms)| **until_ms <= now_ms);
         let mut woken: Vec<u32> = late.map(|(stream, _)| *stream).collect();
+        woken.extend(self.later.extract_if(|_, at_ms| *at_ms <= now_ms).map(|(stream, _)| stream));
         for purpose in self.calls.overdue(now_ms) {
             woken.extend(self.land(purpose, CallOutcome::Failed, now_ms));
         }
@@ -233,11 +249,6 @@ impl Worker {
                 Readiness::Unready
             }
         }
-    }
-
-    /// Whether nobody knows at present if the leases that are held still hold: the token-service is silent.
-    pub fn is_unverified(&self, now_ms: u64) -> bool {
-        self.watch.freshness(now_ms) != Freshness::Fresh
     }
 
     /// Verifies a credential as far as that can be done here.
@@ -272,6 +283,7 @@ impl Worker {
         self.calls.leave(stream);
         self.landings.remove(&stream);
         self.early.remove(&stream);
+        self.later.remove(&stream);
     }
 }
 

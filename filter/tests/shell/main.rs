@@ -9,3 +9,4 @@ mod renewal;
 mod requests;
 mod responses;
 mod signatures;
+mod standing;

@@ -1,6 +1,7 @@
 //! Where the parts of a stack listen.
 
 use std::io;
+use std::net::SocketAddr;
 use std::path::Path;
 
 use anyhow::Context as _;
@@ -8,7 +9,7 @@ use serde_json::Value;
 
 use super::Ports;
 use crate::artifacts::Artifacts;
-use crate::envoy;
+use crate::envoy::{self, Envoy};
 use crate::port::Reserved;
 use crate::service::{self, TokenService};
 
@@ -79,6 +80,30 @@ impl Places {
     pub(super) fn keep_for_envoy(self) -> (Reserved, Reserved) {
         (self.gateway, self.envoy_admin)
     }
+}
+
+/// Starts `count` further Envoys beside one that runs, each with a directory of its own, and says where they listen.
+pub(super) async fn envoys(
+    artifacts: &Artifacts,
+    first: &envoy::Settings,
+    count: usize,
+    directory: &Path,
+) -> anyhow::Result<Vec<(SocketAddr, Envoy)>> {
+    let mut running = Vec::new();
+    for number in 0..count {
+        let directory = directory.join(format!("envoy-{}", number + 2));
+        std::fs::create_dir_all(&directory)?;
+        let listeners = [Reserved::take(None)?, Reserved::take(None)?];
+        let [gateway, admin] = listeners.each_ref().map(Reserved::address);
+        let (gateway, admin) = (gateway?, admin?);
+        let access_log = directory.join("access.jsonl");
+        let settings = envoy::Settings { gateway, admin, access_log, ..first.clone() };
+        drop(listeners);
+        let mut envoy = Envoy::start(artifacts, &settings, &directory)?;
+        envoy.ready().await?;
+        running.push((gateway, envoy));
+    }
+    Ok(running)
 }
 
 /// Starts `count` further token-services beside one that runs, one after the other.

@@ -37,6 +37,7 @@ use crate::domain::limit::{LimitName, LimitRule};
 use crate::domain::people::{Identity, MemberRole, OrganizationRole};
 use crate::domain::policy::ServerRules;
 use crate::domain::sign_in::MappingRule;
+use crate::domain::staleness::Staleness;
 use crate::domain::url::ServerUrl;
 use crate::egress::EgressPolicy;
 
@@ -149,6 +150,7 @@ pub struct WorkspaceConfig {
     pub slug: Slug,
     pub name: String,
     pub members: Vec<MemberConfig>,
+    pub staleness: Option<Staleness>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

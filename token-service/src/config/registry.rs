@@ -10,6 +10,7 @@ use super::{MemberConfig, ServerConfig, WorkspaceConfig, WorkspacesConfig};
 use super::{auth, sign_in};
 use crate::domain::limit::MOST_AT_ONCE;
 use crate::domain::people::{Identity, MemberRole};
+use crate::domain::staleness::Staleness;
 use crate::domain::url::{PlainHttp, ServerUrl};
 use crate::text::did_you_mean;
 
@@ -64,7 +65,7 @@ pub(super) fn workspaces(sections: &Fields<'_>, names: &mut Names) -> Vec<Worksp
 }
 
 fn workspace(at: &At<'_>, names: &mut Names) -> Option<WorkspaceConfig> {
-    let fields = at.fields(&["slug", "name", "members"])?;
+    let fields = at.fields(&["slug", "name", "members", "staleness"])?;
     let slug = fields.require("slug").and_then(|at| {
         let slug = at.parsed(SLUG_REMEDY, Slug::parse)?;
         if names.workspaces.contains_key(&slug) {
@@ -84,7 +85,10 @@ fn workspace(at: &At<'_>, names: &mut Names) -> Option<WorkspaceConfig> {
     if let Some(slug) = &slug {
         names.workspaces.entry(slug.clone()).or_default().append(&mut identities);
     }
-    Some(WorkspaceConfig { slug: slug?, name: name?, members })
+    let staleness = fields
+        .get("staleness")
+        .map_or(Some(None), |at| at.parsed(Staleness::REMEDY, Staleness::parse).map(Some));
+    Some(WorkspaceConfig { slug: slug?, name: name?, members, staleness: staleness? })
 }
 
 fn member(at: &At<'_>, identities: &mut BTreeSet<Identity>) -> Option<MemberConfig> {

@@ -35,6 +35,7 @@ pub mod resource;
 pub mod server;
 pub mod sign_in;
 pub mod signing;
+pub mod staleness;
 pub mod token_rules;
 pub mod url;
 

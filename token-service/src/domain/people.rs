@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::ids::{AdministratorId, KeyId, MemberId, ServerId, WorkspaceId};
+use super::staleness::Staleness;
 use super::{Origin, Revision};
 use crate::clock::Timestamp;
 
@@ -23,6 +24,8 @@ pub struct Workspace {
     pub origin: Origin,
     /// The commit that last changed it.
     pub revision: Revision,
+    /// `None` leaves it to the filter.
+    pub staleness: Option<Staleness>,
 }
 
 impl Workspace {

@@ -24,6 +24,7 @@ use super::limit::{Counted, Limit};
 use super::people::{ApiKeyRecord, Identity, KeyOwner, KeyScope, Member, MemberRole, Workspace};
 use super::policy::{PolicyEntry, PolicyTarget};
 use super::server::{Server, ServerAuth};
+use super::staleness::Staleness;
 use super::token_rules::TokenView;
 use crate::clock::Timestamp;
 
@@ -400,7 +401,7 @@ fn finish(standing: Standing<'_>, facts: &LeaseFacts) -> Result<Resolution, Deny
                 server: server.server.clone(),
                 reads_only: known.reads_only || policy.levels.iter().any(LevelRules::needs_reading),
                 policy,
-                terms,
+                terms: Terms { serve_stale_ms: serve_stale_ms(known.workspace), ..terms },
                 limits: limits(known.key, known.reads_only.then(|| server.reading_tools.clone())),
                 not_after: known.not_after,
                 revision: facts.revision,
@@ -459,6 +460,10 @@ fn rules_of_scope(scope: &KeyScope, facts: &ServerFacts) -> Result<Option<LevelR
         read_only: scope.read_only,
         ..LevelRules::default()
     }))
+}
+
+fn serve_stale_ms(workspace: &Workspace) -> Option<u64> {
+    workspace.staleness.map(Staleness::as_millis)
 }
 
 fn limits(key: Option<&ApiKeyRecord>, reading_tools: Option<Vec<String>>) -> CredentialLimits {

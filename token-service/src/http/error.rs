@@ -207,6 +207,10 @@ impl ApiError {
                     "this {what} is declared in {file}; change it there, and the change is applied on its own"
                 )
             }
+            Self::NotApplied { revision, waiting_for } if waiting_for.is_empty() => format!(
+                "the change is committed as revision {revision}; the token-service has started a moment ago, and filters \
+                 that have yet to come back to it may still use what they have cached; ask `/v1/status` which have come"
+            ),
             Self::NotApplied { revision, .. } => format!(
                 "the change is committed as revision {revision}; the filters under `waiting_for` have not \
                  acknowledged it and stop using what they have cached when their staleness budget is over"

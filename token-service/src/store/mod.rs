@@ -62,6 +62,7 @@ use crate::domain::policy::{PolicyEntry, PolicyTarget, ServerRules};
 use crate::domain::resolve::LeaseFacts;
 use crate::domain::server::{Server, ServerSettings};
 use crate::domain::signing::SigningKeyRow;
+use crate::domain::staleness::Staleness;
 
 pub type Result<T> = std::result::Result<T, StoreError>;
 
@@ -150,10 +151,10 @@ pub trait Store:
     async fn workspace_by_slug(&self, slug: &Slug) -> Result<Option<Workspace>>;
     /// Makes it and gives it every server that provisions new workspaces.
     async fn create_workspace(&self, workspace: &NewWorkspace) -> Result<Workspace>;
-    async fn rename_workspace(
+    async fn change_workspace(
         &self,
         id: &WorkspaceId,
-        name: &str,
+        change: &WorkspaceChange,
         expected: Option<Revision>,
     ) -> Result<Option<Workspace>>;
     /// Deletes it with its members, keys, provisions, policies and limits.
@@ -295,6 +296,14 @@ pub struct NewWorkspace {
     pub id: WorkspaceId,
     pub slug: Slug,
     pub name: String,
+    pub staleness: Option<Staleness>,
+}
+
+/// What can be changed of a workspace. Its leases are forgotten if another staleness counts from now on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WorkspaceChange {
+    pub name: String,
+    pub staleness: Option<Staleness>,
 }
 
 /// A member to be made.

@@ -162,6 +162,7 @@ async fn a_missing_root_key_is_made_for_an_empty_database_only() {
         id: "wsp".into(),
         slug: portcullis_wire::names::Slug::parse("core").expect("a slug"),
         name: "Core".into(),
+        staleness: None,
     };
     home.store.create_workspace(&workspace).await.expect("makes");
     assert!(matches!(home.vault().await, Err(VaultError::RootKeyMissing { .. })));

@@ -96,6 +96,7 @@ impl Stage {
             id: "wsp_1".into(),
             slug: Slug::parse("core").expect("a slug"),
             name: "Core".into(),
+            staleness: None,
         };
         stage.store.create_workspace(&workspace).await.expect("makes");
         stage.add_server(OAUTH, stage.oauth(Some(CLIENT))).await;

@@ -6,9 +6,11 @@ use std::sync::Arc;
 use portcullis_wire::watch::ServerEntry;
 use portcullis_wire::{CONTRACT_VERSION, MARKER_HEADER, session};
 
+use super::asker::Asker;
 use super::record::Record;
 use super::refusals::service_failed;
 use super::renewing::Renewable;
+use super::standing::Doubt;
 use crate::leases::Access;
 use crate::mcp::{Era, Id, Request, error_body};
 use crate::payload;
@@ -29,19 +31,33 @@ const SESSION_HEADER: &[u8] = b"mcp-session-id";
 /// A request that was let go, waiting for its response or in the middle of it.
 #[derive(Debug)]
 pub(super) struct Forwarded {
-    /// Pinned: the response is judged by the policy that the request was judged by.
-    access: Access,
+    /// The response is judged by the policy that the request was judged by, until anything of it changes.
+    pub(super) access: Access,
     server: Rc<ServerEntry>,
     /// `None` for the GET and DELETE of legacy sessions.
-    request: Option<Request>,
+    pub(super) request: Option<Request>,
     /// The client's session is one of the token-service's, and the client is to keep it.
     keeps_session: bool,
+    pub(super) asker: Asker,
+    /// [`Worker::invalidations`] when the access was last known to hold.
+    pub(super) seen: u64,
+    /// What waits until it is known whether it still holds.
+    pub(super) doubt: Option<Doubt>,
     /// Where the credential can be renewed, and until the response shows that it need not be.
     pub(super) renewable: Option<Renewable>,
     needles: Arc<Needles>,
-    pipeline: Option<ResponsePipeline>,
+    pub(super) pipeline: Option<ResponsePipeline>,
     /// The head that waits for its body.
-    held: Option<Headers>,
+    pub(super) held: Option<Headers>,
+}
+
+/// What the response to a request will be judged by.
+#[derive(Debug)]
+pub(super) struct Expected {
+    pub(super) server: Rc<ServerEntry>,
+    pub(super) access: Access,
+    pub(super) request: Option<Request>,
+    pub(super) keeps_session: bool,
 }
 
 /// A response that came as a whole, judged.
@@ -52,15 +68,23 @@ pub(super) enum Whole {
 }
 
 impl Forwarded {
-    pub(super) fn new(
-        server: Rc<ServerEntry>,
-        access: Access,
-        request: Option<Request>,
-        keeps_session: bool,
-    ) -> Self {
+    /// `seen` is [`Worker::invalidations`] at this moment.
+    pub(super) fn new(expected: Expected, asker: Asker, renewable: Option<Renewable>, seen: u64) -> Self {
+        let Expected { server, access, request, keeps_session } = expected;
         let needles = needles(&access);
-        let (renewable, pipeline, held) = (None, None, None);
-        Self { access, server, request, keeps_session, renewable, needles, pipeline, held }
+        Self {
+            access,
+            server,
+            request,
+            keeps_session,
+            asker,
+            seen,
+            doubt: None,
+            renewable,
+            needles,
+            pipeline: None,
+            held: None,
+        }
     }
 
     pub(super) fn access(&self) -> &Access {
@@ -76,9 +100,10 @@ impl Forwarded {
     }
 
     /// What is to come answers the same request under another lease.
-    pub(super) fn adopt(&mut self, access: Access) {
+    pub(super) fn adopt(&mut self, access: Access, seen: u64) {
         self.needles = needles(&access);
         self.access = access;
+        self.seen = seen;
     }
 
     /// Whether the upstream refuses a credential that can be renewed.
@@ -180,7 +205,7 @@ impl Forwarded {
         if self.is_from_service() { "connect_required" } else { "credential_renewed" }
     }
 
-    fn is_from_service(&self) -> bool {
+    pub(super) fn is_from_service(&self) -> bool {
         matches!(self.access, Access::ConnectRequired(_))
     }
 

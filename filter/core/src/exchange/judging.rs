@@ -128,6 +128,9 @@ impl Judging {
         };
         let server = listed.ok_or_else(LocalReply::unknown_server)?;
         record.caller(&access);
+        if worker.is_unverified(around.now_ms) {
+            record.stale();
+        }
         judge_source(access.limits(), around)?;
         let mcp = if let Some(mcp) = &self.mcp {
             mcp

@@ -6,7 +6,7 @@ use portcullis_wire::watch::ServerEntry;
 
 use super::head::{Head, Verb};
 use super::record::Record;
-use super::refusals::unverified;
+use super::refusals::unverified_tool;
 use crate::json::{Document, Limits};
 use crate::mcp::{self, Fault, McpHeaders, Request, Target};
 use crate::payload;
@@ -66,7 +66,7 @@ fn check_policy(
     record.denied_by_policy(target.kind, decision);
     Err(match rule {
         Rule::Argument(rule) => mcp::argument_denial(request, rule),
-        Rule::Sensitive => unverified(request.id.as_ref()),
+        Rule::Sensitive => unverified_tool(request.id.as_ref()),
         Rule::Deny(_) | Rule::NotAllowed | Rule::ReadOnly | Rule::NewTool => mcp::denial(request, target),
     })
 }

@@ -26,6 +26,8 @@ mod record;
 mod refusals;
 mod releasing;
 mod renewing;
+mod responding;
+mod standing;
 
 use portcullis_wire::watch::VerificationKey;
 
@@ -33,15 +35,14 @@ use self::answering::Forwarded;
 use self::cors::Cors;
 use self::judging::{Judging, Progress};
 use self::record::Record;
-use self::refusals::{try_again, wrong_source};
+use self::refusals::wrong_source;
 use self::releasing::Release;
 use self::renewing::{Outcome, Renewing};
 use crate::leases::Access;
 use crate::origin::SourceFault;
 use crate::reply::LocalReply;
-use crate::response::headers::CredentialRefusal;
 use crate::shared::SharedData;
-use crate::step::{Headers, ResponseChunk, ResponseHead, Step};
+use crate::step::{Headers, Step};
 use crate::worker::Worker;
 
 /// Checks signatures; the shell has the host's fast function and the pure-Rust fallback.
@@ -64,8 +65,8 @@ pub struct Surroundings<'a> {
 /// Reads the buffered request body from the host.
 pub type ReadBody<'a> = &'a dyn Fn() -> Option<Vec<u8>>;
 
-/// Milliseconds since the epoch, asked of the host only where they are needed; `None` if it does not say.
-pub type Clock<'a> = &'a dyn Fn() -> Option<u64>;
+/// The surroundings, looked at only where they are needed; `None` if the host does not give the time.
+pub type Around<'a> = &'a dyn Fn() -> Option<Surroundings<'a>>;
 
 /// One request.
 #[derive(Debug)]
@@ -83,6 +84,8 @@ enum State {
     Forwarded(Box<Forwarded>),
     /// Let go, refused for its credential, and to be answered otherwise.
     Renewing(Box<Renewing>),
+    /// Cut short: nothing of the response goes on any more.
+    Ended,
     /// Answered by the gateway, or over.
     Closed,
 }
@@ -151,37 +154,38 @@ impl Exchange {
     fn advance(&mut self, worker: &mut Worker, body: ReadBody<'_>, around: &Surroundings<'_>) -> Step {
         let judging = match &mut self.state {
             State::Judging(judging) => judging,
-            State::Renewing(_) => return self.renew(worker, around.now_ms),
-            State::New | State::Forwarded(_) | State::Closed => return Step::Done,
+            State::Renewing(_) => return self.renew(worker, around),
+            State::Forwarded(_) => return self.go_on(worker, around),
+            State::New | State::Ended | State::Closed => return Step::Done,
         };
         match judging.decide(self.stream, worker, &mut self.record, body, around) {
             Ok(Progress::Waiting) => Step::Wait,
-            Ok(Progress::Released(release)) => self.release(*release),
+            Ok(Progress::Released(release)) => self.release(worker, *release),
             Err(reply) => self.close(reply),
         }
     }
 
-    fn release(&mut self, release: Release) -> Step {
-        let Release { headers, body, mut forwarded, kept } = release;
-        match forwarded.access() {
+    fn release(&mut self, worker: &Worker, release: Release) -> Step {
+        let Release { headers, body, expected, kept } = release;
+        let State::Judging(judging) = std::mem::replace(&mut self.state, State::Closed) else {
+            return Step::Done;
+        };
+        match expected.access {
             Access::Granted(_) => self.record.allowed(),
             Access::ConnectRequired(_) => self.record.connect_required(),
         }
-        if let (State::Judging(judging), Some(kept)) =
-            (std::mem::replace(&mut self.state, State::Closed), kept)
-        {
-            forwarded.renewable = Some(judging.into_renewable(kept));
-        }
+        let (asker, renewable) = judging.into_parts(kept);
+        let forwarded = Forwarded::new(expected, asker, renewable, worker.invalidations());
         self.state = State::Forwarded(Box::new(forwarded));
         Step::Forward { headers, body }
     }
 
-    fn renew(&mut self, worker: &mut Worker, now_ms: u64) -> Step {
+    fn renew(&mut self, worker: &mut Worker, around: &Surroundings<'_>) -> Step {
         let State::Renewing(renewing) = &mut self.state else { return Step::Done };
-        match renewing.advance(self.stream, worker, &mut self.record, now_ms) {
+        match renewing.advance(self.stream, worker, &mut self.record, around) {
             Outcome::Waiting => Step::Wait,
             Outcome::Refused(reply) => self.close(reply),
-            Outcome::Answered(reply) => {
+            Outcome::Answered(reply) | Outcome::Ended(reply) => {
                 self.state = State::Closed;
                 Step::Reply(self.cors.mark_reply(reply))
             }
@@ -194,81 +198,6 @@ impl Exchange {
         // What the gateway says itself holds no secret, so it is logged whatever the server's payload policy.
         self.record.set("response", String::from_utf8_lossy(&reply.body));
         Step::Reply(self.cors.mark_reply(reply))
-    }
-
-    pub fn on_response_headers(
-        &mut self,
-        worker: &mut Worker,
-        headers: &Headers,
-        end_of_stream: bool,
-        clock: Clock<'_>,
-    ) -> ResponseHead {
-        let State::Forwarded(forwarded) = &mut self.state else { return ResponseHead::Keep };
-        if let Some(refusal) = forwarded.refused_credential(headers) {
-            return self.begin_renewal(refusal, worker, clock);
-        }
-        match forwarded.on_headers(worker, headers, end_of_stream) {
-            ResponseHead::Reply(reply) => {
-                self.record.response_refused(&reply);
-                self.state = State::Closed;
-                ResponseHead::Reply(self.cors.mark_reply(reply))
-            }
-            ResponseHead::Replace(mut headers) => {
-                self.cors.mark(&mut headers);
-                ResponseHead::Replace(headers)
-            }
-            head => head,
-        }
-    }
-
-    fn begin_renewal(
-        &mut self,
-        refusal: CredentialRefusal,
-        worker: &mut Worker,
-        clock: Clock<'_>,
-    ) -> ResponseHead {
-        let renewing = match std::mem::replace(&mut self.state, State::Closed) {
-            State::Forwarded(forwarded) => Renewing::begin(*forwarded, refusal),
-            _ => None,
-        };
-        let step = match (renewing, clock()) {
-            (Some(renewing), Some(now_ms)) => {
-                self.state = State::Renewing(Box::new(renewing));
-                self.renew(worker, now_ms)
-            }
-            _ => self.close(try_again(None)),
-        };
-        match step {
-            Step::Reply(reply) => ResponseHead::Reply(reply),
-            Step::Wait | Step::Forward { .. } | Step::Done => ResponseHead::Hold,
-        }
-    }
-
-    /// Whether nothing of this response may go on, not even its end: another answer is on its way.
-    pub fn withholds_response(&self) -> bool {
-        matches!(self.state, State::Renewing(_))
-    }
-
-    pub fn on_response_body(&mut self, chunk: &[u8], end_of_stream: bool) -> ResponseChunk {
-        let forwarded = match &mut self.state {
-            State::Forwarded(forwarded) => forwarded,
-            State::Renewing(_) => return ResponseChunk::Replace(Vec::new()),
-            State::New | State::Judging(_) | State::Closed => return ResponseChunk::Keep,
-        };
-        let chunk = forwarded.on_body(chunk, end_of_stream);
-        if end_of_stream {
-            forwarded.report(&mut self.record);
-        }
-        chunk
-    }
-
-    /// The head to send in place of one that [`ResponseHead::Hold`] holds back, after a chunk of the body that ends the
-    /// wait; `None` as long as it lasts, and for heads that are not held.
-    pub fn take_response_head(&mut self) -> Option<Headers> {
-        let State::Forwarded(forwarded) = &mut self.state else { return None };
-        let mut head = forwarded.take_head()?;
-        self.cors.mark(&mut head);
-        Some(head)
     }
 
     /// The fields of the access-log record that are new or changed since the last call: filter-state keys (without

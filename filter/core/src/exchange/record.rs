@@ -92,6 +92,19 @@ impl Record {
         self.set("error_code", reply.code.to_string());
     }
 
+    /// The request was allowed and its response was under way when it had to end. The decision stays what it was.
+    pub(super) fn ended(&mut self, reply: &LocalReply) {
+        let reason = reply.details.strip_prefix("portcullis_").unwrap_or(&reply.details);
+        self.set("rule", reason);
+        self.set("ended", reason);
+        self.set("error_code", reply.code.to_string());
+    }
+
+    /// It was decided by what was cached, while nobody could say whether that still holds.
+    pub(super) fn stale(&mut self) {
+        self.set("stale", "true");
+    }
+
     fn is_denied(&self) -> bool {
         self.fresh.iter().any(|(name, value)| *name == "decision" && value == "deny")
     }

@@ -136,10 +136,25 @@ pub(super) fn service_failed(id: Option<&Id>) -> LocalReply {
 }
 
 /// The tool is one that must not be called while nobody can say whether the caller still may.
-pub(super) fn unverified(id: Option<&Id>) -> LocalReply {
+pub(super) fn unverified_tool(id: Option<&Id>) -> LocalReply {
     let message = "The gateway cannot make sure at present that you may still call this tool, because it has no answer \
                    from its token-service. Nothing was sent to the server. Try again.";
     unavailable(id, "unverified", message, RETRY_SOON_MS)
+}
+
+/// The caller may not have the rest of an answer that is under way.
+pub(super) fn revoked(id: Option<&Id>) -> LocalReply {
+    let message = "The access that this answer rests on was changed or taken away while it was under way, so it ends here. \
+                   Try again; if that is refused too, ask an administrator for access.";
+    let body = error_body(id, code::POLICY_DENIED, message, Some(&json!({ "reason": "revoked" })));
+    LocalReply::with_body(403, code::POLICY_DENIED, body, "revoked")
+}
+
+/// Whether the caller may have the rest of an answer that is under way, nobody can tell now.
+pub(super) fn unverified(id: Option<&Id>, retry_after_ms: u64) -> LocalReply {
+    let message = "The gateway cannot tell whether you may still have this answer, because it has no word from its \
+                   token-service. The answer ends here. Try again.";
+    unavailable(id, "unverified", message, retry_after_ms)
 }
 
 fn unavailable(id: Option<&Id>, reason: &str, message: &str, retry_after_ms: u64) -> LocalReply {

@@ -12,7 +12,8 @@ use portcullis_wire::unconnected::{OpenedState, SESSION_PREFIX};
 use portcullis_wire::watch::ServerEntry;
 
 use super::Surroundings;
-use super::answering::Forwarded;
+use super::answering::Expected;
+use super::asker::Asker;
 use super::forward::{self, Target};
 use super::judging::{Judging, Progress};
 use super::refusals::{RETRY_SOON_MS, no_answer, stale_state, unknown_session};
@@ -29,7 +30,7 @@ pub(super) struct Release {
     pub(super) headers: Headers,
     /// In place of the client's.
     pub(super) body: Option<Vec<u8>>,
-    pub(super) forwarded: Forwarded,
+    pub(super) expected: Expected,
     /// What is needed, besides the head, to send it again with a renewed credential.
     pub(super) kept: Option<Kept>,
 }
@@ -72,8 +73,9 @@ impl Judging {
             Kept { body: KeptBody::of(request.as_ref(), sent, worker.held()), session: session.clone() }
         });
         let keeps_session = session.as_ref().is_some_and(|session| session.protocol_version.is_some());
-        let forwarded = Forwarded::new(Rc::clone(server), Access::Granted(lease), request, keeps_session);
-        Ok(Progress::Released(Box::new(Release { headers, body: replaced, forwarded, kept })))
+        let (server, access) = (Rc::clone(server), Access::Granted(lease));
+        let expected = Expected { server, access, request, keeps_session };
+        Ok(Progress::Released(Box::new(Release { headers, body: replaced, expected, kept })))
     }
 
     /// Lets the request go to the token-service, which answers it in the upstream's place.
@@ -85,8 +87,9 @@ impl Judging {
             }
             Access::Granted(_) => Headers::new(),
         };
-        let forwarded = Forwarded::new(Rc::clone(judged.server), access, judged.request, false);
-        Release { headers, body: None, forwarded, kept: None }
+        let Judged { server, request, .. } = judged;
+        let expected = Expected { server: Rc::clone(server), access, request, keeps_session: false };
+        Release { headers, body: None, expected, kept: None }
     }
 
     /// The upstream's session behind the client's: one that the token-service opened, or one that the upstream gave this
@@ -153,9 +156,11 @@ impl Judging {
         }
     }
 
-    /// What is left of a request that was let go, to send it again.
-    pub(super) fn into_renewable(self, kept: Kept) -> Renewable {
-        Renewable { head: self.head, asker: self.asker, session: kept.session, body: kept.body }
+    /// What is left of a request that was let go: who asked, and what it takes to send it again.
+    pub(super) fn into_parts(self, kept: Option<Kept>) -> (Asker, Option<Renewable>) {
+        let Self { head, asker, .. } = self;
+        let renewable = kept.map(|Kept { session, body }| Renewable { head, session, body });
+        (asker, renewable)
     }
 }
 

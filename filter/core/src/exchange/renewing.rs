@@ -15,19 +15,20 @@ use std::rc::Rc;
 
 use portcullis_wire::lease::{ConnectRequired, Lease, Rejected};
 
+use super::Surroundings;
 use super::answering::{Forwarded, Whole};
-use super::asker::Asker;
 use super::forward::{self, Target, UPSTREAM_HEADER};
 use super::head::Head;
 use super::record::Record;
 use super::refusals::{RETRY_SOON_MS, denied, not_renewed, service_failed, try_again};
+use super::standing::{Doubt, Settled};
 use crate::leases::{Access, Ruled, UpstreamSession};
 use crate::mcp::{Method, Request};
 use crate::memory::{Budget, Share};
 use crate::reply::LocalReply;
 use crate::response::headers::{CredentialRefusal, Refusal};
 use crate::step::{CallOutcome, Destination};
-use crate::worker::{LeaseState, StreamCall, Worker};
+use crate::worker::{LeaseState, Standing, StreamCall, Worker};
 
 /// Longest body that is kept for sending it again, in bytes.
 const MAX_KEPT_BODY: usize = 1024 * 1024;
@@ -42,7 +43,6 @@ const SERVICE_TIMEOUT_MS: u64 = 35_000;
 #[derive(Debug)]
 pub(super) struct Renewable {
     pub(super) head: Head,
-    pub(super) asker: Asker,
     pub(super) session: Option<Rc<UpstreamSession>>,
     /// `None` for what cannot be sent again.
     pub(super) body: Option<KeptBody>,
@@ -74,6 +74,8 @@ pub(super) struct Renewing {
     renewable: Renewable,
     stage: Stage,
     was_sent_again: bool,
+    /// An answer that waits until it is known whether the caller may still have it.
+    withheld: Option<CallOutcome>,
 }
 
 /// What the stream waits for.
@@ -95,6 +97,8 @@ pub(super) enum Outcome {
     Refused(LocalReply),
     /// The answer of the upstream, or of the token-service in its place.
     Answered(LocalReply),
+    /// There was one, but the caller may not have it any more.
+    Ended(LocalReply),
 }
 
 impl Renewing {
@@ -103,7 +107,7 @@ impl Renewing {
         let renewable = forwarded.renewable.take()?;
         let Access::Granted(lease) = forwarded.access() else { return None };
         let stage = Stage::Lease(rejected(lease, refusal)?);
-        Some(Self { forwarded, renewable, stage, was_sent_again: false })
+        Some(Self { forwarded, renewable, stage, was_sent_again: false, withheld: None })
     }
 
     /// Goes as far as it can go now.
@@ -112,33 +116,49 @@ impl Renewing {
         stream: u32,
         worker: &mut Worker,
         record: &mut Record,
-        now_ms: u64,
+        around: &Surroundings<'_>,
     ) -> Outcome {
+        if let Stage::Lease(_) = self.stage {
+            return self.on_lease(stream, worker, record, around.now_ms);
+        }
+        let Some(outcome) = self.withheld.take().or_else(|| worker.take_reply(stream)) else {
+            return Outcome::Waiting;
+        };
+        if self.forwarded.standing(worker) != Standing::Sound {
+            match self.forwarded.settle(stream, worker, around) {
+                Settled::Sound => {}
+                Settled::Over(reply) => {
+                    record.ended(&reply);
+                    return Outcome::Ended(reply);
+                }
+                Settled::Waiting => {
+                    self.withheld = Some(outcome);
+                    self.forwarded.doubt.get_or_insert_with(|| Doubt::new(worker, around.now_ms));
+                    return Outcome::Waiting;
+                }
+            }
+        }
+        self.forwarded.doubt = None;
         match &self.stage {
-            Stage::Lease(_) => self.on_lease(stream, worker, record, now_ms),
             Stage::Upstream(lease) => {
                 let lease = Rc::clone(lease);
-                let Some(outcome) = worker.take_reply(stream) else { return Outcome::Waiting };
-                self.on_upstream(&lease, outcome, stream, worker, record, now_ms)
+                self.on_upstream(&lease, outcome, stream, worker, record, around.now_ms)
             }
-            Stage::Service => {
-                let Some(outcome) = worker.take_reply(stream) else { return Outcome::Waiting };
-                self.on_reply(outcome, worker, record)
-            }
+            Stage::Lease(_) | Stage::Service => self.on_reply(outcome, worker, record),
         }
     }
 
     fn on_lease(&mut self, stream: u32, worker: &mut Worker, record: &mut Record, now_ms: u64) -> Outcome {
         let id = self.forwarded.request_id();
-        let (Stage::Lease(rejected), Some(proven)) = (&self.stage, self.renewable.asker.proven()) else {
+        let (Stage::Lease(rejected), Some(proven)) = (&self.stage, self.forwarded.asker.proven()) else {
             return Outcome::Refused(try_again(id));
         };
-        let key = self.renewable.asker.key(Some(self.forwarded.server()));
+        let key = self.forwarded.asker.key(Some(self.forwarded.server()));
         let request = || proven.lease(Some(rejected));
         match worker.renewed_lease(stream, &key, request, rejected, now_ms) {
             LeaseState::Waiting => Outcome::Waiting,
             LeaseState::Denied(reason) => {
-                let metadata = self.renewable.asker.metadata_url(worker.config());
+                let metadata = self.forwarded.asker.metadata_url(worker.config());
                 Outcome::Refused(denied(reason, &metadata))
             }
             LeaseState::Busy => Outcome::Refused(not_renewed(id, RETRY_SOON_MS)),
@@ -175,7 +195,7 @@ impl Renewing {
         worker.send(stream, call);
         record.renewed();
         self.was_sent_again = true;
-        self.forwarded.adopt(Access::Granted(Rc::clone(&lease)));
+        self.forwarded.adopt(Access::Granted(Rc::clone(&lease)), worker.invalidations());
         self.stage = Stage::Upstream(lease);
         Outcome::Waiting
     }
@@ -201,7 +221,7 @@ impl Renewing {
         };
         worker.send(stream, call);
         record.connect_required();
-        self.forwarded.adopt(Access::ConnectRequired(connect));
+        self.forwarded.adopt(Access::ConnectRequired(connect), worker.invalidations());
         self.stage = Stage::Service;
         Outcome::Waiting
     }

@@ -218,6 +218,20 @@ impl ResponsePipeline {
         if answer == ResponseChunk::Keep { masked } else { answer }
     }
 
+    /// The last that the client gets of this body, with `error` as the answer; nothing passes after it. `None` where part of
+    /// a message has passed.
+    pub fn end_with(&mut self, error: &[u8]) -> Option<Last> {
+        let (bytes, is_complete) = match &self.body {
+            Body::Events(events) if !events.ended() => (event(events.terminator()?.to_vec(), error), false),
+            Body::Whole(_) => (error.to_vec(), true),
+            Body::Events(_) | Body::Through { .. } | Body::Refused => return None,
+        };
+        self.body = Body::Refused;
+        self.share.hold(0);
+        self.reader.log(error);
+        Some(Last { bytes, is_complete })
+    }
+
     /// Whether the body is still held back, as [`BodyPlan::HeldJson`] asks.
     pub fn is_holding(&self) -> bool {
         matches!(self.body, Body::Through { held: true, .. })
@@ -232,6 +246,14 @@ impl ResponsePipeline {
     pub fn observed(&self) -> &Observed {
         &self.reader.observed
     }
+}
+
+/// What ends a body, see [`ResponsePipeline::end_with`].
+#[derive(Debug, PartialEq, Eq)]
+pub struct Last {
+    pub bytes: Vec<u8>,
+    /// With it the body is whole, so it does no harm to wait for the upstream's end.
+    pub is_complete: bool,
 }
 
 /// Whether so many bytes may be held, by the response's own bound and by what is left for all.
@@ -340,10 +362,12 @@ impl Reader {
     /// Adds the error that ends a stream to what passed before.
     fn end_stream(&mut self, before: ResponseChunk) -> ResponseChunk {
         self.observed.ended = true;
-        let mut output = if let ResponseChunk::Replace(before) = before { before } else { Vec::new() };
-        output.extend_from_slice(b"data: ");
-        output.extend_from_slice(&self.reject());
-        output.extend_from_slice(b"\n\n");
-        ResponseChunk::Replace(output)
+        let before = if let ResponseChunk::Replace(before) = before { before } else { Vec::new() };
+        ResponseChunk::Replace(event(before, &self.reject()))
     }
+}
+
+/// `before`, and an event that carries `message`.
+fn event(before: Vec<u8>, message: &[u8]) -> Vec<u8> {
+    [&before, b"data: ".as_slice(), message, b"\n\n"].concat()
 }

@@ -133,6 +133,17 @@ impl EventStream {
         self.passed_overlong
     }
 
+    /// What ends the event whose first lines have passed, so that it does not run into what comes instead of the rest.
+    /// `None` in the middle of an event that passes unjudged: clients would take its beginning for all of it.
+    pub fn terminator(&self) -> Option<&'static [u8]> {
+        match (self.scan.event, self.scan.passed) {
+            (Event::Passing, _) => None,
+            (_, Passed::LinesAndCr) => Some(b"\n\n"),
+            (_, Passed::Lines) => Some(b"\n"),
+            (_, Passed::Nothing | Passed::NothingEver) => Some(b""),
+        }
+    }
+
     /// Takes the next chunk and gives what can pass, with every complete event judged by its data. Events whose data
     /// is empty are kept without being judged.
     pub fn push(
@@ -152,9 +163,9 @@ impl EventStream {
         let bytes = if fresh { chunk } else { &held };
         let mut output = Output { bytes, passed: 0, copied: 0, changed: None };
         self.scan(&mut output, judge);
-        if self.ended && matches!(self.scan.passed, Passed::Lines | Passed::LinesAndCr) {
-            // Ends the event whose first lines have passed, so that it does not run into what the caller adds.
-            let end: &[u8] = if self.scan.passed == Passed::LinesAndCr { b"\n\n" } else { b"\n" };
+        if self.ended
+            && let Some(end @ [_, ..]) = self.terminator()
+        {
             output.replace(output.passed..output.passed, end);
         }
         let passed = output.passed;

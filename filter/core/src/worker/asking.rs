@@ -62,7 +62,7 @@ impl Worker {
             Some(landing) => return landing,
         }
         match self.leases.look_up(key, now_ms) {
-            Known::Held(access) => return LeaseState::Known(access),
+            Known::Held(access) => return self.known(access, now_ms),
             Known::Denied(reason) => return LeaseState::Denied(reason),
             Known::Nothing => {}
         }
@@ -85,10 +85,18 @@ impl Worker {
         if let Known::Held(access) = self.leases.look_up(key, now_ms)
             && !access.has_credential(rejected)
         {
-            return LeaseState::Known(access);
+            return self.known(access, now_ms);
         }
         let flight = Flight::Renewal(key.clone(), rejected.generation);
         self.ask_for_lease(stream, flight, key, request, now_ms)
+    }
+
+    /// What is held, unless its workspace asks for more certainty than there is.
+    fn known(&self, access: Access, now_ms: u64) -> LeaseState {
+        if self.may_serve(access.terms(), now_ms) {
+            return LeaseState::Known(access);
+        }
+        LeaseState::Unavailable { retry_after_ms: RETRY_AFTER_MS }
     }
 
     fn ask_for_lease(

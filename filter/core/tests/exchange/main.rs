@@ -10,5 +10,6 @@ mod rates;
 mod renewing;
 mod rules;
 mod sessions;
+mod standing;
 mod story;
 mod unconnected;

@@ -9,7 +9,9 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use portcullis_filter_core::exchange::{Exchange, SignatureVerifier, Surroundings};
 use portcullis_filter_core::reply::LocalReply;
 use portcullis_filter_core::shared::{SharedData, Unavailable, Versioned};
-use portcullis_filter_core::step::{Call, CallOutcome, Effect, Headers, ResponseChunk, ResponseHead, Step};
+use portcullis_filter_core::step::{
+    Call, CallOutcome, Effect, Headers, ResponseBody, ResponseChunk, ResponseHead, Step,
+};
 use portcullis_filter_core::worker::Worker;
 use portcullis_wire::api_key::ApiKey;
 use portcullis_wire::policy::{Level, LevelRules, NameRules, Pattern};
@@ -104,6 +106,8 @@ pub(crate) struct Gateway {
     pub(crate) source: Option<String>,
     source_asked: Cell<u32>,
     pub(crate) shared: Rc<Shared>,
+    /// Responses that the worker has had ended.
+    pub(crate) ended: Vec<u32>,
 }
 
 #[derive(Clone)]
@@ -294,6 +298,7 @@ impl Gateway {
             source: None,
             source_asked: Cell::new(0),
             shared: Rc::default(),
+            ended: Vec::new(),
         };
         gateway.tick();
         gateway
@@ -404,6 +409,7 @@ impl Gateway {
                     timeout_ms: call.timeout_ms,
                 }),
                 Effect::Wake(streams) => woken.extend(streams),
+                Effect::End(streams) => self.ended.extend(streams),
             }
         }
         woken.sort_unstable();
@@ -502,14 +508,38 @@ impl Gateway {
     }
 
     pub(crate) fn respond(&mut self, stream: u32, headers: &[(&str, &str)]) -> ResponseHead {
-        let headers = headers.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
-        let exchange = self.exchanges.get_mut(&stream).expect("an open stream");
-        let now_ms = self.now_ms;
-        exchange.on_response_headers(&mut self.worker, &headers, false, &|| Some(now_ms))
+        self.respond_whole(stream, headers, false)
     }
 
+    /// A head, with or without a body to come.
+    pub(crate) fn respond_whole(
+        &mut self,
+        stream: u32,
+        headers: &[(&str, &str)],
+        end_of_stream: bool,
+    ) -> ResponseHead {
+        let headers = headers.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
+        let (now_ms, source) = (self.now_ms, self.source.clone());
+        let source = || source.clone();
+        let around = || Some(Surroundings { now_ms, verifier: &OneSignature, source: &source });
+        let exchange = self.exchanges.get_mut(&stream).expect("an open stream");
+        exchange.on_response_headers(&mut self.worker, &headers, end_of_stream, &around)
+    }
+
+    /// A part of a body that nothing has cast doubt on.
     pub(crate) fn response_body(&mut self, stream: u32, chunk: &[u8], end_of_stream: bool) -> ResponseChunk {
-        self.exchanges.get_mut(&stream).expect("an open stream").on_response_body(chunk, end_of_stream)
+        match self.response_event(stream, chunk, end_of_stream) {
+            ResponseBody::Chunk(chunk) => chunk,
+            other => panic!("a chunk, not {other:?}"),
+        }
+    }
+
+    pub(crate) fn response_event(&mut self, stream: u32, chunk: &[u8], end_of_stream: bool) -> ResponseBody {
+        let (now_ms, source) = (self.now_ms, self.source.clone());
+        let source = || source.clone();
+        let around = || Some(Surroundings { now_ms, verifier: &OneSignature, source: &source });
+        let exchange = self.exchanges.get_mut(&stream).expect("an open stream");
+        exchange.on_response_body(&mut self.worker, chunk, end_of_stream, &around)
     }
 
     pub(crate) fn take_head(&mut self, stream: u32) -> Option<Headers> {

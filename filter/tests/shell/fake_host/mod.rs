@@ -27,6 +27,7 @@ pub(crate) enum Event {
     Reply { status: u32, headers: Headers, body: Vec<u8>, details: String },
     ResponseHeaders(Headers),
     ResponseBody(Vec<u8>),
+    ContinueResponse,
     Reset(u32),
 }
 
@@ -37,6 +38,13 @@ pub(crate) struct Stream {
     pub(crate) request_body: Vec<u8>,
     response_headers: Option<Headers>,
     response_body: Vec<u8>,
+    /// What of the response has gone on to the client.
+    pub(crate) passed: Vec<u8>,
+    /// Its last chunk was held.
+    holds: bool,
+    /// Held chunks went on without a callback that said so. Envoy holds the next one too, and forgets it if it is told to
+    /// continue.
+    in_between: bool,
     pub(crate) events: Vec<Event>,
     /// The last value of each key.
     pub(crate) filter_state: BTreeMap<String, String>,
@@ -104,6 +112,22 @@ pub(crate) fn with<T>(work: impl FnOnce(&mut Host) -> T) -> T {
     HOST.with(|host| work(&mut host.borrow_mut()))
 }
 
+impl Stream {
+    fn response_goes_on(&mut self) {
+        self.passed.append(&mut self.response_body);
+        self.response_headers = None;
+        self.in_between = self.holds;
+    }
+
+    fn after_chunk(&mut self, action: u32) {
+        if action == CONTINUE {
+            assert!(!self.in_between || self.response_body.is_empty(), "Envoy would forget this chunk");
+            self.response_goes_on();
+        }
+        (self.holds, self.in_between) = (action == PAUSE, false);
+    }
+}
+
 impl Host {
     pub(crate) fn stream(&mut self, id: u32) -> &mut Stream {
         self.streams.get_mut(&id).expect("the stream exists")
@@ -164,6 +188,7 @@ fn enter<T>(context: u32, callback: impl FnOnce() -> T) -> T {
     for (id, event) in after {
         match event {
             Event::Continue => with(|host| host.stream(id).request_headers = None),
+            Event::ContinueResponse => with(|host| host.stream(id).response_goes_on()),
             Event::Reply { status, headers, body, .. } => pass_own_reply(id, status, headers, &body),
             _ => {}
         }
@@ -268,13 +293,7 @@ pub(crate) fn response_body(id: u32, chunk: &[u8], end_of_stream: bool) -> u32 {
     });
     // SAFETY: see `create_root`.
     let action = enter(id, || unsafe { proxy_on_response_body(id, size, end_of_stream) });
-    if action == CONTINUE {
-        // A head that waited goes with it.
-        with(|host| {
-            host.stream(id).response_body.clear();
-            host.stream(id).response_headers = None;
-        });
-    }
+    with(|host| host.stream(id).after_chunk(action));
     action
 }
 
@@ -282,7 +301,7 @@ pub(crate) fn response_trailers(id: u32) -> u32 {
     // SAFETY: see `create_root`.
     let action = enter(id, || unsafe { proxy_on_response_trailers(id, 1) });
     if action == CONTINUE {
-        with(|host| host.stream(id).response_headers = None);
+        with(|host| host.stream(id).after_chunk(CONTINUE));
     }
     action
 }

@@ -224,8 +224,7 @@ fn note(event: Event) -> u32 {
 #[unsafe(no_mangle)]
 extern "C" fn proxy_continue_stream(half: u32) -> u32 {
     refuse_if_told!("proxy_continue_stream");
-    assert_eq!(half, 0, "only requests are resumed");
-    note(Event::Continue)
+    note(if half == 0 { Event::Continue } else { Event::ContinueResponse })
 }
 
 #[unsafe(no_mangle)]

@@ -2,4 +2,7 @@
 
 mod limits;
 mod rate_limit_service;
+mod restart;
+mod revocation;
 mod rules;
+mod staleness;

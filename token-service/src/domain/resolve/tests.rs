@@ -35,6 +35,7 @@ fn workspace(name: &str) -> Workspace {
         name: name.to_uppercase(),
         origin: Origin::Api,
         revision: Revision(1),
+        staleness: None,
     }
 }
 

@@ -87,6 +87,7 @@ impl Service {
         wait: Wait,
         mut reply: Response,
     ) -> Result<Response, ApiError> {
+        self.watch_hub.committed(revision, self.clock.now());
         reply.headers_mut().insert(REVISION_HEADER, HeaderValue::from(revision.0));
         if wait.wait == Some(WaitFor::Applied) {
             let timeout = self.settings.applied_timeout;

@@ -18,7 +18,8 @@ use crate::domain::access::Operation;
 use crate::domain::limit::{
     Each, Limit, LimitName, LimitRule, LimitScope, MOST_LIMITS, MOST_PATTERNS, MOST_REQUESTS, Per,
 };
-use crate::domain::policy::PolicyTarget;
+use crate::domain::auth_draft::Field;
+use crate::domain::policy::{PolicyTarget, faults};
 use crate::http::error::ApiError;
 use crate::http::read::{StrictJson, StrictQuery};
 

@@ -13,9 +13,10 @@ use super::commit::{IF_MATCH, IfMatch, Wait, shown};
 use crate::domain::access::{Object, Operation};
 use crate::domain::ids::WorkspaceId;
 use crate::domain::people::Workspace;
+use crate::domain::staleness::Staleness;
 use crate::http::error::ApiError;
 use crate::http::read::{StrictJson, StrictQuery};
-use crate::store::NewWorkspace;
+use crate::store::{NewWorkspace, WorkspaceChange};
 
 /// A team; the unit of provisioning.
 #[derive(Debug, Serialize, ToSchema)]
@@ -27,6 +28,9 @@ pub struct WorkspaceView {
     pub origin: &'static str,
     /// The commit that last changed it.
     pub revision: u64,
+    /// How long filters may serve it from what they have cached while they hear nothing from the token-service: `strict` (not
+    /// at all) or seconds such as `30s`. Absent: as long as each filter's own configuration says, which also bounds it.
+    pub staleness: Option<String>,
 }
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -41,12 +45,21 @@ pub struct CreateWorkspace {
     pub slug: String,
     /// For people; the slug if absent.
     pub name: Option<String>,
+    /// `strict`, or seconds up to `300s`; left to the filters if absent.
+    pub staleness: Option<String>,
 }
 
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ChangeWorkspace {
-    pub name: String,
+    /// As it is if absent.
+    pub name: Option<String>,
+    /// `strict`, seconds up to `300s`, or `default` to leave it to the filters; as it is if absent.
+    pub staleness: Option<String>,
+}
+
+fn staleness(problems: &mut Problems, text: &str) -> Option<Staleness> {
+    problems.take("staleness", Staleness::parse(text), Staleness::REMEDY)
 }
 
 impl From<Workspace> for WorkspaceView {
@@ -57,6 +70,7 @@ impl From<Workspace> for WorkspaceView {
             name: workspace.name,
             origin: workspace.origin.as_str(),
             revision: workspace.revision.0,
+            staleness: workspace.staleness.map(|staleness| staleness.to_string()),
         }
     }
 }
@@ -83,8 +97,9 @@ pub async fn create(
     let mut problems = Problems::default();
     let slug = problems.slug("slug", &body.slug);
     let name = problems.name("name", body.name.unwrap_or(body.slug));
+    let staleness = body.staleness.and_then(|text| staleness(&mut problems, &text));
     let (slug, name) = problems.finish(slug.zip(name))?;
-    let workspace = NewWorkspace { id: WorkspaceId::new(&*app.entropy), slug, name };
+    let workspace = NewWorkspace { id: WorkspaceId::new(&*app.entropy), slug, name, staleness };
     let made = app.changing().create_workspace(&workspace).await.map_err(|error| app.refusal(error))?;
     let revision = made.revision;
     app.committed(revision, wait, shown(StatusCode::CREATED, revision, WorkspaceView::from(made))).await
@@ -100,7 +115,7 @@ pub async fn show(app: Acting, Path(name): Path<String>) -> Result<Response, Api
     Ok(shown(StatusCode::OK, workspace.revision, WorkspaceView::from(workspace)))
 }
 
-/// Renames a workspace.
+/// Changes a workspace's name, or how long it may be served without word from the token-service.
 #[utoipa::path(
     patch, path = "/v1/workspaces/{workspace}", tag = "workspaces",
     params(("workspace" = String, Path, description = "Id or slug"), Wait,
@@ -114,13 +129,21 @@ pub async fn change(
     expected: IfMatch,
     StrictJson(body): StrictJson<ChangeWorkspace>,
 ) -> Result<Response, ApiError> {
-    let id = app.find_workspace(&name, Operation::Administer).await?.id;
+    let workspace = app.find_workspace(&name, Operation::Administer).await?;
     let mut problems = Problems::default();
-    let new_name = problems.name("name", body.name);
-    let new_name = problems.finish(new_name)?;
+    let name = match body.name {
+        Some(name) => problems.name("name", name),
+        None => Some(workspace.name),
+    };
+    let staleness = match body.staleness.as_deref() {
+        Some("default") => None,
+        Some(text) => staleness(&mut problems, text),
+        None => workspace.staleness,
+    };
+    let change = WorkspaceChange { name: problems.finish(name)?, staleness };
     let changed = app
         .changing()
-        .rename_workspace(&id, &new_name, expected.revision())
+        .change_workspace(&workspace.id, &change, expected.based_on(workspace.revision))
         .await
         .map_err(|error| app.refusal(error))?
         .ok_or(ApiError::NotFound { what: "workspace" })?;

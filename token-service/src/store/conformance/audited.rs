@@ -27,7 +27,7 @@ pub(in crate::store) async fn every_change_is_audited_with_its_author(database: 
     let change = MemberChange { name: "x".into(), role: MemberRole::Member, disabled: true };
     admin.change_member(&member.id, &change, None).await.expect("changes");
     admin.delete_member(&member.id).await.expect("deletes");
-    admin.rename_workspace(&workspace.id, "New", None).await.expect("changes");
+    admin.change_workspace(&workspace.id, &named("New"), None).await.expect("changes");
     admin.delete_workspace(&workspace.id).await.expect("deletes");
 
     let mut entries = store.audit(None, 100).await.expect("reads");
@@ -85,7 +85,7 @@ pub(in crate::store) async fn failures_and_repetitions_are_not_audited(database:
     let store = database.open().await;
     let workspace = store.create_workspace(&new_workspace(1)).await.expect("makes");
     store.create_workspace(&new_workspace(1)).await.expect_err("it is taken");
-    store.rename_workspace(&workspace.id, &workspace.name, None).await.expect("changes nothing");
+    store.change_workspace(&workspace.id, &named(&workspace.name), None).await.expect("changes nothing");
     store.delete_key(&"none".into()).await.expect("deletes nothing");
     let entries = store.audit(None, 10).await.expect("reads");
     assert_eq!(entries.len(), 1);

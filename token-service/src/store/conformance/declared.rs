@@ -108,7 +108,7 @@ pub(in crate::store) async fn declared_objects_are_read_only(database: &dyn Data
         store.change_server(&"srv_1".into(), &settings("New"), None).await.err(),
         store.delete_server(&"srv_1".into()).await.err(),
         store.set_provision(&"srv_1".into(), &workspace.id, false).await.err(),
-        store.rename_workspace(&workspace.id, "New", None).await.err(),
+        store.change_workspace(&workspace.id, &named("New"), None).await.err(),
         store.delete_workspace(&workspace.id).await.err(),
         store.change_member(&"mem_1".into(), &change, None).await.err(),
         store.delete_member(&"mem_1".into()).await.err(),

@@ -25,6 +25,7 @@ use crate::domain::{Origin, Revision};
 use crate::store::connections::{ClientKind, NewConnection, RegisteredClient};
 use crate::store::{
     ChangeSet, InitialWorkspaces, NewAdministrator, NewKey, NewMember, NewServer, NewWorkspace, Since, Store,
+    WorkspaceChange,
 };
 
 pub(super) const ISSUER: &str = "https://idp.example";
@@ -66,7 +67,13 @@ pub(super) fn new_workspace(number: u32) -> NewWorkspace {
         id: format!("wsp_{number}").into(),
         slug: slug(&format!("team-{number}")),
         name: format!("Team {number}"),
+        staleness: None,
     }
+}
+
+/// A change of nothing but the name.
+pub(super) fn named(name: &str) -> WorkspaceChange {
+    WorkspaceChange { name: name.to_owned(), staleness: None }
 }
 
 pub(super) fn new_member(number: u32, workspace: &Workspace) -> NewMember {

@@ -10,7 +10,8 @@ use super::fixtures::*;
 use crate::domain::Revision;
 use crate::domain::people::{KeyOwner, KeySettings, MemberRole};
 use crate::domain::policy::PolicyTarget;
-use crate::store::{MemberChange, NewMember, Since, Store};
+use crate::domain::staleness::Staleness;
+use crate::store::{MemberChange, NewMember, Since, Store, WorkspaceChange};
 
 pub(in crate::store) async fn every_change_says_what_to_forget(database: &dyn Database) {
     let store = database.open().await;
@@ -77,8 +78,14 @@ pub(in crate::store) async fn every_change_says_what_to_forget(database: &dyn Da
     expect("deleted member", false, &[for_member]).await;
     store.create_workspace(&new_workspace(2)).await.expect("makes");
     expect("new workspace", false, &[]).await;
-    store.rename_workspace(&workspace.id, "New", None).await.expect("changes");
+    store.change_workspace(&workspace.id, &named("New"), None).await.expect("changes");
     expect("renamed workspace", false, &[]).await;
+    let strict = WorkspaceChange { staleness: Staleness::parse("strict").ok(), ..named("New") };
+    let changed = store.change_workspace(&workspace.id, &strict, None).await.expect("changes");
+    assert_eq!(changed.map(|workspace| workspace.staleness), Some(strict.staleness));
+    expect("workspace of another staleness", false, std::slice::from_ref(&for_workspace)).await;
+    let found = store.workspace(&workspace.id).await.expect("reads").expect("is there");
+    assert_eq!(found.staleness, strict.staleness);
     store.delete_workspace(&workspace.id).await.expect("deletes");
     expect("deleted workspace", false, &[for_workspace]).await;
 }
@@ -97,7 +104,7 @@ pub(in crate::store) async fn what_changes_nothing_takes_no_revision(database: &
         Some(server.clone())
     );
     assert_eq!(
-        store.rename_workspace(&workspace.id, &workspace.name, None).await.expect("changes"),
+        store.change_workspace(&workspace.id, &named(&workspace.name), None).await.expect("changes"),
         Some(workspace.clone())
     );
     assert_eq!(store.change_member(&member.id, &same, None).await.expect("changes"), Some(member.clone()));

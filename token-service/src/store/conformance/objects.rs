@@ -57,7 +57,7 @@ pub(in crate::store) async fn what_is_not_there_is_none(database: &dyn Database)
     assert_eq!(store.set_provision(&server.id, &no_workspace, true).await.expect("reads"), None);
     assert_eq!(store.workspace(&no_workspace).await.expect("reads"), None);
     assert_eq!(store.workspace_by_slug(&slug("x")).await.expect("reads"), None);
-    assert_eq!(store.rename_workspace(&no_workspace, "x", None).await.expect("reads"), None);
+    assert_eq!(store.change_workspace(&no_workspace, &named("x"), None).await.expect("reads"), None);
     assert_eq!(store.delete_workspace(&no_workspace).await.expect("reads"), None);
     assert_eq!(store.member(&no_member).await.expect("reads"), None);
     assert_eq!(store.member_by_identity(&workspace.id, &identity(9)).await.expect("reads"), None);
@@ -141,7 +141,10 @@ pub(in crate::store) async fn stale_changes_are_refused(database: &dyn Database)
     let key_change = KeySettings { disabled: true, ..key_settings("New") };
 
     assert!(matches!(store.change_server(&server.id, &settings("New"), stale).await, Err(StoreError::Stale)));
-    assert!(matches!(store.rename_workspace(&workspace.id, "New", stale).await, Err(StoreError::Stale)));
+    assert!(matches!(
+        store.change_workspace(&workspace.id, &named("New"), stale).await,
+        Err(StoreError::Stale)
+    ));
     assert!(matches!(store.change_member(&member.id, &member_change, stale).await, Err(StoreError::Stale)));
     assert!(matches!(store.change_key(&key.id, &key_change, stale).await, Err(StoreError::Stale)));
     let organization = PolicyTarget::Organization;
@@ -151,8 +154,10 @@ pub(in crate::store) async fn stale_changes_are_refused(database: &dyn Database)
     let changed =
         store.change_server(&server.id, &settings("New"), Some(server.revision)).await.expect("changes");
     assert_eq!(changed.map(|server| server.settings), Some(settings("New")));
-    let changed =
-        store.rename_workspace(&workspace.id, "New", Some(workspace.revision)).await.expect("changes");
+    let changed = store
+        .change_workspace(&workspace.id, &named("New"), Some(workspace.revision))
+        .await
+        .expect("changes");
     assert_eq!(changed.map(|workspace| workspace.name), Some("New".into()));
     let changed =
         store.change_member(&member.id, &member_change, Some(member.revision)).await.expect("changes");

@@ -9,7 +9,7 @@ use crate::domain::policy::{PolicyEntry, PolicyTarget};
 use crate::domain::server::{Server, ServerSettings};
 use crate::domain::{Origin, Revision};
 use crate::store::declaration::{DeclaredPolicy, DeclaredServer, DeclaredWorkspaces};
-use crate::store::{Declaration, MemberChange, NewMember, NewWorkspace, Result, StoreError};
+use crate::store::{Declaration, MemberChange, NewMember, NewWorkspace, Result, StoreError, WorkspaceChange};
 
 pub(super) async fn declare(write: &mut Write, declaration: &Declaration, expected: Revision) -> Result<()> {
     if write.previous() != expected {
@@ -84,7 +84,10 @@ async fn workspace(write: &mut Write, declared: &NewWorkspace) -> Result<()> {
     match workspaces::by_id(write.connection(), &declared.id).await? {
         // An id stays with its slug; a declaration that mixes them up was worked out wrongly.
         Some(old) if old.slug != declared.slug => Err(taken("workspace", &declared.id)),
-        Some(old) => workspaces::replace(write, old, &declared.name, Origin::Config).await.map(drop),
+        Some(old) => {
+            let change = WorkspaceChange { name: declared.name.clone(), staleness: declared.staleness };
+            workspaces::replace(write, old, &change, Origin::Config).await.map(drop)
+        }
         None => workspaces::create(write, declared, Origin::Config).await.map(drop),
     }
 }

@@ -48,7 +48,7 @@ use url::Url;
 use self::audit::Attribution;
 use super::{
     Actor, AuditEntry, DataKeyRow, Declaration, MemberChange, NewKey, NewMember, NewServer, NewWorkspace,
-    RegistrySnapshot, Result, Since, Store,
+    RegistrySnapshot, Result, Since, Store, WorkspaceChange,
 };
 use crate::clock::Timestamp;
 use crate::domain::ids::{KeyId, MemberId, ServerId, WorkspaceId};
@@ -217,13 +217,13 @@ impl Store for SqliteStore {
         writing!(self, workspaces::create, workspace, Origin::Api)
     }
 
-    async fn rename_workspace(
+    async fn change_workspace(
         &self,
         id: &WorkspaceId,
-        name: &str,
+        change: &WorkspaceChange,
         expected: Option<Revision>,
     ) -> Result<Option<Workspace>> {
-        writing!(self, workspaces::rename, id, name, expected)
+        writing!(self, workspaces::change, id, change, expected)
     }
 
     async fn delete_workspace(&self, id: &WorkspaceId) -> Result<Option<Revision>> {

@@ -11,8 +11,9 @@ use super::convert::{RowName, changeable, constraint, revision, to_database};
 use super::servers;
 use crate::domain::ids::WorkspaceId;
 use crate::domain::people::Workspace;
+use crate::domain::staleness::{NoStaleness, Staleness};
 use crate::domain::{Origin, Revision};
-use crate::store::{NewWorkspace, Result};
+use crate::store::{NewWorkspace, Result, WorkspaceChange};
 
 #[derive(sqlx::FromRow)]
 struct WorkspaceRow {
@@ -21,12 +22,18 @@ struct WorkspaceRow {
     name: String,
     origin: String,
     revision: i64,
+    staleness: Option<i64>,
 }
 
 impl WorkspaceRow {
     fn read(self) -> Result<Workspace> {
         let row = RowName { table: "workspaces", row: &self.id };
+        let staleness = self.staleness.map(|seconds| {
+            let staleness = u16::try_from(seconds).map_err(|_| NoStaleness).and_then(Staleness::from_seconds);
+            staleness.map_err(|error| row.corrupt(error))
+        });
         Ok(Workspace {
+            staleness: staleness.transpose()?,
             slug: row.slug(&self.slug)?,
             origin: row.origin(&self.origin)?,
             revision: revision(self.revision),
@@ -70,52 +77,62 @@ pub(super) async fn create(write: &mut Write, new: &NewWorkspace, origin: Origin
         name: new.name.clone(),
         origin,
         revision: write.revision,
+        staleness: new.staleness,
     };
-    sqlx::query("INSERT INTO workspaces (id, slug, name, origin, revision) VALUES (?, ?, ?, ?, ?)")
-        .bind(workspace.id.as_str())
-        .bind(workspace.slug.as_str())
-        .bind(&workspace.name)
-        .bind(origin.as_str())
-        .bind(to_database(workspace.revision.0))
-        .execute(write.connection())
-        .await
-        .map_err(|error| constraint(error, "workspace", new.slug.as_str(), "workspace"))?;
+    sqlx::query(
+        "INSERT INTO workspaces (id, slug, name, origin, revision, staleness) VALUES (?, ?, ?, ?, ?, ?)",
+    )
+    .bind(workspace.id.as_str())
+    .bind(workspace.slug.as_str())
+    .bind(&workspace.name)
+    .bind(origin.as_str())
+    .bind(to_database(workspace.revision.0))
+    .bind(workspace.staleness.map(Staleness::seconds))
+    .execute(write.connection())
+    .await
+    .map_err(|error| constraint(error, "workspace", new.slug.as_str(), "workspace"))?;
     servers::provision_new_workspace(write, &workspace.id).await?;
     write.record("workspace.create", &workspace.id);
     Ok(workspace)
 }
 
-pub(super) async fn rename(
+pub(super) async fn change(
     write: &mut Write,
     id: &WorkspaceId,
-    name: &str,
+    change: &WorkspaceChange,
     expected: Option<Revision>,
 ) -> Result<Option<Workspace>> {
     let Some(workspace) = by_id(write.connection(), id).await? else { return Ok(None) };
     changeable("workspace", workspace.origin, workspace.revision, expected)?;
-    replace(write, workspace, name, Origin::Api).await.map(Some)
+    replace(write, workspace, change, Origin::Api).await.map(Some)
 }
 
-/// Writes a new name, if it is new.
+/// Writes what is new.
 pub(super) async fn replace(
     write: &mut Write,
     workspace: Workspace,
-    name: &str,
+    change: &WorkspaceChange,
     origin: Origin,
 ) -> Result<Workspace> {
-    if workspace.name == name && workspace.origin == origin {
+    let WorkspaceChange { name, staleness } = change.clone();
+    let is_as_stale = workspace.staleness == staleness;
+    if workspace.name == name && workspace.origin == origin && is_as_stale {
         return Ok(workspace);
     }
-    let workspace = Workspace { name: name.to_owned(), origin, revision: write.revision, ..workspace };
-    sqlx::query("UPDATE workspaces SET name = ?, origin = ?, revision = ? WHERE id = ?")
+    let workspace = Workspace { name, staleness, origin, revision: write.revision, ..workspace };
+    sqlx::query("UPDATE workspaces SET name = ?, origin = ?, revision = ?, staleness = ? WHERE id = ?")
         .bind(&workspace.name)
         .bind(origin.as_str())
         .bind(to_database(workspace.revision.0))
+        .bind(workspace.staleness.map(Staleness::seconds))
         .bind(workspace.id.as_str())
         .execute(write.connection())
         .await?;
-    // No lease holds the name, so there is nothing to forget.
     write.record("workspace.change", &workspace.id);
+    // No lease holds the name.
+    if !is_as_stale {
+        write.invalidate(Invalidation::Workspace(workspace.id.to_string()));
+    }
     Ok(workspace)
 }
 
