@@ -6,6 +6,7 @@
 mod asking;
 mod calls;
 mod landing;
+mod news;
 
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -13,6 +14,7 @@ use std::rc::Rc;
 pub use self::asking::{Asked, LeaseState, StreamCall};
 use self::calls::Calls;
 use self::landing::Landing;
+pub use self::news::{ListNews, Listener};
 use crate::config::Config;
 use crate::exchange::Surroundings;
 use crate::identity::{Credential, Expectations, Fault, Identity, Presented, VerifiedTokens};
@@ -41,6 +43,7 @@ pub struct Worker {
     /// What an operator should read in the log; the shell takes it.
     notices: Vec<String>,
     swept_ms: u64,
+    news: ListNews,
 }
 
 /// Whether requests can be decided now.
@@ -76,6 +79,7 @@ impl Worker {
             held: Budget::new(config.max_held_bytes),
             notices: Vec::new(),
             swept_ms: 0,
+            news: ListNews::default(),
             config,
         })
     }
@@ -135,6 +139,7 @@ impl Worker {
             self.swept_ms = now_ms;
             self.leases.drop_expired(now_ms);
         }
+        self.tell_of_changed_lists(now_ms);
         let mut effects = Vec::new();
         let id = self.calls.next_id();
         if let Some(poll) = self.watch.due(now_ms, id) {

@@ -4,6 +4,7 @@
 //! holds no dangling reference, no duplicate and no secret that cannot be sent.
 
 mod auth;
+mod catalogue;
 mod egress;
 mod issuers;
 mod oauth;
@@ -74,6 +75,8 @@ pub struct ServiceConfig {
     pub admin_token_always: bool,
     /// How MCP clients sign in.
     pub authorization: AuthorizationSettings,
+    /// How often what servers have is learnt anew; `None`: only when there is a reason.
+    pub catalogue_every: Option<Duration>,
 }
 
 /// The company's OpenID Connect provider, and what its groups mean here.
@@ -243,7 +246,7 @@ impl Config {
     }
 }
 
-const SECTIONS: [&str; 19] = [
+const SECTIONS: [&str; 20] = [
     "public_url",
     "listeners",
     "store",
@@ -255,6 +258,7 @@ const SECTIONS: [&str; 19] = [
     "lease_ttl",
     "watch_hold",
     "connect_wait",
+    "catalogue",
     "egress",
     "sign_in",
     "administrators",

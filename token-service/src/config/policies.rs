@@ -74,7 +74,8 @@ fn rules(at: &At<'_>) -> Option<ServerRules> {
         Some(read) => Some(read?),
         None => None,
     };
-    Some(ServerRules { enabled, tools: tools?, prompts: prompts?, resources: resources? })
+    let (tools, prompts, resources) = (tools?, prompts?, resources?);
+    Some(ServerRules { enabled, tools, prompts, resources, ..ServerRules::default() })
 }
 
 fn name_rules(at: &At<'_>) -> Option<NameRules> {

@@ -1,7 +1,7 @@
 //! Policy as it is kept: one entry per level's object and server. What applies to a caller is put together in
 //! [`super::resolve`].
 
-use portcullis_wire::policy::{Level, LevelRules, NameRules};
+use portcullis_wire::policy::{Level, LevelRules, NameRules, NewTools};
 use serde::{Deserialize, Serialize};
 
 use super::ids::{KeyId, MemberId, ServerId, WorkspaceId};
@@ -52,9 +52,17 @@ pub struct ServerRules {
     /// Judged by URI; templates by their URI template.
     #[serde(default, skip_serializing_if = "NameRules::is_empty")]
     pub resources: NameRules,
+    /// What becomes of tools whose definition nobody has approved.
+    #[serde(default, skip_serializing_if = "NewTools::is_allow")]
+    pub new_tools: NewTools,
 }
 
 impl ServerRules {
+    /// Whether it matters what is known of the server's tools.
+    pub fn judges_by_catalogue(&self) -> bool {
+        !self.new_tools.is_allow()
+    }
+
     pub fn removes_server(&self) -> bool {
         self.enabled == Some(false)
     }
@@ -66,6 +74,7 @@ impl ServerRules {
             tools: self.tools.clone(),
             prompts: self.prompts.clone(),
             resources: self.resources.clone(),
+            new_tools: self.new_tools,
             ..LevelRules::default()
         }
     }

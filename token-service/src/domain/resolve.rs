@@ -2,6 +2,7 @@
 //!
 //! The store reads [`LeaseFacts`] from one snapshot and judges nothing; every rule is here.
 
+mod known;
 mod session;
 
 use std::collections::BTreeSet;
@@ -13,6 +14,7 @@ use portcullis_wire::lease::{
 use portcullis_wire::policy::{Level, LevelRules, NameRules, Pattern, Policy};
 use subtle::ConstantTimeEq as _;
 
+pub use self::known::judges_by_catalogue;
 pub use self::session::SessionFacts;
 use self::session::by_session;
 use super::Revision;
@@ -93,8 +95,10 @@ pub struct ServerFacts {
     pub provisioned: BTreeSet<WorkspaceId>,
     /// Every policy entry on this server that may concern the caller; others do no harm.
     pub policies: Vec<PolicyEntry>,
-    /// The tools that are known to read only; read only where the credential makes them matter.
+    /// The tools that are known to read only; read only where the credential or a policy makes them matter.
     pub reading_tools: Vec<String>,
+    /// The tools whose definition is the one that was approved; read only where a policy makes them matter.
+    pub approved_tools: Vec<String>,
 }
 
 /// What follows from the facts.
@@ -425,7 +429,8 @@ fn effective_policy(
     if let Some(key) = key {
         levels.extend(rules_of_scope(&key.settings.scope, facts)?);
     }
-    Ok(Policy { levels, ..Policy::default() })
+    let known = known::to_judge_by(&levels, facts);
+    Ok(Policy { levels, known })
 }
 
 /// What a key's own scope takes away, as rules of its level.

@@ -4,6 +4,7 @@ mod browsers;
 mod challenges;
 mod judging;
 mod limits;
+mod list_news;
 mod opaque;
 mod renewing;
 mod sessions;

@@ -97,7 +97,13 @@ fn server_facts(policies: Vec<PolicyEntry>) -> ServerFacts {
         origin: Origin::Api,
         revision: Revision(1),
     };
-    ServerFacts { server, provisioned: BTreeSet::from(["core".into()]), policies, reading_tools: Vec::new() }
+    ServerFacts {
+        server,
+        provisioned: BTreeSet::from(["core".into()]),
+        policies,
+        reading_tools: Vec::new(),
+        approved_tools: Vec::new(),
+    }
 }
 
 fn key_facts() -> KeyFacts {

@@ -50,6 +50,7 @@ pub(in crate::store) async fn a_key_brings_its_facts(database: &dyn Database) {
         provisioned: BTreeSet::from([workspace.id.clone()]),
         policies: Vec::new(),
         reading_tools: Vec::new(),
+        approved_tools: Vec::new(),
     });
 
     let facts = store.lease_facts(&request("server-1", key_proof(key.id.as_str()))).await.expect("reads");

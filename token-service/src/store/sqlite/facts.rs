@@ -3,13 +3,14 @@
 use std::collections::BTreeSet;
 
 use portcullis_wire::lease::{CallerProof, LeaseRequest};
+use portcullis_wire::policy::KnownTools;
 use portcullis_wire::scopes::WRITE;
 use sqlx::sqlite::SqliteConnection;
 
 use super::connection::current_revision;
 use super::convert::{RowName, to_json};
 use super::{
-    administrators, client_sessions, issuers, keys, members, policies, servers, upstreams, workspaces,
+    administrators, catalogue, client_sessions, issuers, keys, members, policies, servers, workspaces,
 };
 use crate::domain::ids::{ClientSessionId, KeyId, WorkspaceId};
 use crate::domain::people::{Identity, KeyOwner, Workspace};
@@ -136,10 +137,10 @@ async fn server(
     .await?;
     let provisioned: BTreeSet<WorkspaceId> = provisioned.into_iter().map(WorkspaceId::from).collect();
     let policies = policies::on_server(connection, &server.id, &workspaces, &members, key).await?;
-    let reading_tools = if reads_only(request, caller) {
-        upstreams::catalogue(connection, &server.id).await?.unwrap_or_default().reading_tools()
-    } else {
-        Vec::new()
-    };
-    Ok(Some(ServerFacts { server, provisioned, policies, reading_tools }))
+    let is_needed =
+        reads_only(request, caller) || policies.iter().any(|entry| entry.rules.judges_by_catalogue());
+    let known =
+        if is_needed { catalogue::known(connection, &server.id).await? } else { KnownTools::default() };
+    let (reading_tools, approved_tools) = (known.reading, known.approved);
+    Ok(Some(ServerFacts { server, provisioned, policies, reading_tools, approved_tools }))
 }

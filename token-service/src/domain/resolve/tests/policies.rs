@@ -44,6 +44,7 @@ fn any_rules() -> impl Strategy<Value = ServerRules> {
         tools,
         prompts,
         resources,
+        ..ServerRules::default()
     })
 }
 

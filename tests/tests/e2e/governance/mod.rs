@@ -1,0 +1,3 @@
+//! Who may use what.
+
+mod catalogue;
