@@ -116,6 +116,8 @@ fn prepare(settings: &Settings) -> anyhow::Result<()> {
         // Both are for machines like this one only, where everything is on loopback.
         "sign_in": {"development": true},
         "egress": {"development_loopback": true},
+        // Upstreams hear only of what a story is about.
+        "catalogue": {"every": "never"},
     });
     for (name, section) in &settings.sections {
         configuration[name] = section.clone();

@@ -136,6 +136,7 @@ impl App {
                 jobs::write_key_uses(&shared),
                 jobs::prune_changes(&shared),
                 shared.learn_catalogues(),
+                shared.keep_catalogues(),
                 follow_keys(&shared),
                 jobs::renew_connections(&shared),
                 jobs::sweep_browsers(&shared),
@@ -208,6 +209,7 @@ async fn open(
         applied_timeout: APPLIED_TIMEOUT,
         key_environment: config.service.api_key_environment.clone(),
         config_file: file.display().to_string(),
+        catalogue_every: config.service.catalogue_every,
     };
     let broker = Broker::new(Parts {
         store: Arc::clone(&store),

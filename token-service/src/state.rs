@@ -68,6 +68,8 @@ pub struct Settings {
     pub key_environment: String,
     /// Where the objects that are read-only here are declared, as told to people.
     pub config_file: String,
+    /// How often what servers have is learnt anew; `None`: only when there is a reason.
+    pub catalogue_every: Option<Duration>,
 }
 
 impl Service {

@@ -1,10 +1,11 @@
 //! The types that cross between the filter and the token-service, and nothing else.
 //!
-//! The conversation has two calls, made by the filter to the internal listener, and those of [`unconnected`] for members
+//! The conversation has three calls, made by the filter to the internal listener, and those of [`unconnected`] for members
 //! who have yet to connect an account:
 //!
 //! - `POST /v1/leases` with a [`lease::LeaseRequest`], answered by a [`lease::LeaseReply`]: who the caller is,
 //!   what it may do on one server, and the headers that carry the upstream credential.
+//! - `POST /v1/lists-changed` with a [`catalogue::ListsChanged`]: what the filter heard in a stream, nothing to be answered.
 //! - `GET /v1/watch` with [`watch::WatchQuery`], answered by a [`watch::WatchReply`]: the server table, the keys that
 //!   verify tokens, and which leases to forget.
 //!
@@ -13,6 +14,7 @@
 //! and only the marker tells them apart from an answer.
 
 pub mod api_key;
+pub mod catalogue;
 pub mod digest;
 pub mod lease;
 pub mod names;

@@ -6,6 +6,7 @@
 mod asking;
 mod calls;
 mod landing;
+mod news;
 mod standing;
 
 use std::collections::HashMap;
@@ -16,6 +17,7 @@ use portcullis_wire::digest::Digest;
 pub use self::asking::{Asked, LeaseState, StreamCall};
 use self::calls::Calls;
 use self::landing::Landing;
+pub use self::news::{ListNews, Listener};
 pub use self::standing::Standing;
 use crate::config::Config;
 use crate::exchange::Surroundings;
@@ -59,6 +61,7 @@ pub struct Worker {
     later: HashMap<u32, u64>,
     /// Responses to end at the next tick.
     ending: Vec<u32>,
+    news: ListNews,
 }
 
 /// Whether requests can be decided now.
@@ -100,6 +103,7 @@ impl Worker {
             silent_ms: None,
             later: HashMap::new(),
             ending: Vec::new(),
+            news: ListNews::default(),
             config,
         })
     }
@@ -162,6 +166,7 @@ impl Worker {
             self.leases.drop_expired(now_ms);
             self.guesses.sweep(now_ms);
         }
+        self.tell_of_changed_lists(now_ms);
         let mut effects = Vec::new();
         let id = self.calls.next_id();
         if let Some(poll) = self.watch.due(now_ms, id) {

@@ -2,6 +2,7 @@
 //!
 //! - [`sample`]: a real server with tools, prompts and resources; what `make run` shows.
 //! - [`protected`]: a real server that wants a token of an authorization server, and knows whose it is.
+//! - [`shifting`]: a real server whose tools become others while it runs.
 //! - [`scripted`]: answers byte for byte what a test tells it to, when it tells it to.
 //!
 //! All write down what reaches them in a [`journal`].
@@ -10,6 +11,7 @@ pub mod journal;
 pub mod protected;
 pub mod sample;
 pub mod scripted;
+pub mod shifting;
 
 use std::net::SocketAddr;
 

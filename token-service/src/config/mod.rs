@@ -4,6 +4,7 @@
 //! holds no dangling reference, no duplicate and no secret that cannot be sent.
 
 mod auth;
+mod catalogue;
 mod egress;
 mod issuers;
 mod limits;
@@ -77,6 +78,8 @@ pub struct ServiceConfig {
     pub admin_token_always: bool,
     /// How MCP clients sign in.
     pub authorization: AuthorizationSettings,
+    /// How often what servers have is learnt anew; `None`: only when there is a reason.
+    pub catalogue_every: Option<Duration>,
 }
 
 /// The company's OpenID Connect provider, and what its groups mean here.
@@ -271,6 +274,7 @@ const SECTIONS: [&str; 20] = [
     "lease_ttl",
     "watch_hold",
     "connect_wait",
+    "catalogue",
     "egress",
     "sign_in",
     "administrators",

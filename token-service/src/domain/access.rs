@@ -49,6 +49,8 @@ pub enum Object<'a> {
     Shared(&'a WorkspaceId),
     /// A server, by the workspaces that have it.
     Server(&'a [WorkspaceId]),
+    /// What a server has, and what was approved of it, by the workspaces that have the server.
+    Catalogue(&'a [WorkspaceId]),
     /// What the organization has and nobody else sees, such as a connection that everybody shares.
     Internal,
 }
@@ -143,6 +145,9 @@ fn standing(principal: &Principal, object: Object<'_>) -> Standing {
         Object::Server(workspaces) => {
             workspaces.iter().map(in_workspace).max().unwrap_or(Standing::Stranger).min(Standing::Fellow)
         }
+        Object::Catalogue(workspaces) => {
+            workspaces.iter().map(in_workspace).max().unwrap_or(Standing::Stranger)
+        }
     }
 }
 
@@ -152,8 +157,8 @@ fn needed(operation: Operation, object: Object<'_>) -> Standing {
         (Operation::Appoint, _) => Standing::Owner,
         (Operation::Administer, _)
         | (_, Object::Organization | Object::Administrator | Object::Internal)
-        | (Operation::Use | Operation::Manage, Object::Server(_)) => Standing::Admin,
-        (Operation::Manage, _) | (_, Object::Shared(_)) => Standing::Manager,
+        | (Operation::Use | Operation::Manage, Object::Server(_) | Object::Catalogue(_)) => Standing::Admin,
+        (Operation::Manage, _) | (_, Object::Shared(_) | Object::Catalogue(_)) => Standing::Manager,
         (Operation::See | Operation::Use, Object::Workspace(_)) | (Operation::See, Object::Server(_)) => {
             Standing::Fellow
         }
@@ -165,7 +170,7 @@ fn needed(operation: Operation, object: Object<'_>) -> Standing {
 fn seen_from(object: Object<'_>) -> Standing {
     match object {
         Object::Organization => Standing::Stranger,
-        Object::Workspace(_) | Object::Server(_) => Standing::Fellow,
+        Object::Workspace(_) | Object::Server(_) | Object::Catalogue(_) => Standing::Fellow,
         Object::Member(_) => Standing::Oneself,
         Object::Shared(_) => Standing::Manager,
         Object::Administrator | Object::Internal => Standing::Admin,

@@ -18,6 +18,7 @@
 pub mod access;
 pub mod auth_draft;
 pub mod auth_text;
+pub mod catalogue;
 pub mod client_session;
 pub mod connecting;
 pub mod connection;

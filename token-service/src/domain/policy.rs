@@ -67,8 +67,8 @@ pub struct ServerRules {
     /// `true` leaves the tools that are known to read only. `false` says no more than absent.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub read_only: bool,
-    /// What becomes of tools that nobody has approved.
-    #[serde(default, skip_serializing_if = "takes_nothing_away")]
+    /// What becomes of tools whose definition nobody has approved.
+    #[serde(default, skip_serializing_if = "NewTools::is_allow")]
     pub new_tools: NewTools,
     /// Tools that are refused while nobody knows whether the caller still may.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -78,12 +78,12 @@ pub struct ServerRules {
     pub arguments: Vec<ArgumentRule>,
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it")]
-fn takes_nothing_away(new_tools: &NewTools) -> bool {
-    *new_tools == NewTools::Allow
-}
-
 impl ServerRules {
+    /// Whether it matters what is known of the server's tools.
+    pub fn judges_by_catalogue(&self) -> bool {
+        !self.new_tools.is_allow()
+    }
+
     pub fn removes_server(&self) -> bool {
         self.enabled == Some(false)
     }
@@ -102,8 +102,8 @@ impl ServerRules {
         }
     }
 
-    /// Whether it matters which tools are known to read only.
-    pub fn needs_reading(&self) -> bool {
-        self.read_only || self.new_tools == NewTools::AllowIfReadOnly
+    /// Whether it matters what is known of the server's tools.
+    pub fn judges_by_catalogue(&self) -> bool {
+        self.read_only || !self.new_tools.is_allow()
     }
 }

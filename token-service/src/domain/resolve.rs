@@ -14,7 +14,7 @@ use portcullis_wire::lease::{
 use portcullis_wire::policy::{Level, LevelRules, Policy};
 use subtle::ConstantTimeEq as _;
 
-use self::known::known_tools;
+pub use self::known::judges_by_catalogue;
 pub use self::session::SessionFacts;
 use self::session::by_session;
 use super::Revision;
@@ -101,6 +101,8 @@ pub struct ServerFacts {
     pub reading_tools: Vec<String>,
     /// Every limit that may concern the caller; others do no harm.
     pub limits: Vec<Limit>,
+    /// The tools whose definition is the one that was approved; filled in only where a policy makes them matter.
+    pub approved_tools: Vec<String>,
 }
 
 /// What follows from the facts.
@@ -444,7 +446,7 @@ fn effective_policy(
     if let Some(key) = key {
         levels.extend(rules_of_scope(&key.settings.scope, facts)?);
     }
-    let known = known_tools(&levels, facts);
+    let known = known::to_judge_by(&levels, facts);
     Ok(Policy { levels, known })
 }
 

@@ -44,6 +44,8 @@ pub enum ApiError {
     Conflict { detail: String, remedy: String },
     /// The object has changed since the revision that the caller expected.
     Stale,
+    /// Some of what was looked at has changed since; says which, and nothing was done.
+    StaleParts(Vec<FieldProblem>),
     /// `portcullis.yaml` declares the object, so only the file can change it.
     OwnedByConfig { what: &'static str, file: String },
     /// The change is committed as `revision`, but not every connected filter has acknowledged it.
@@ -123,7 +125,7 @@ impl ApiError {
             Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Invalid(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::Conflict { .. } | Self::OwnedByConfig { .. } => StatusCode::CONFLICT,
-            Self::Stale => StatusCode::PRECONDITION_FAILED,
+            Self::Stale | Self::StaleParts(_) => StatusCode::PRECONDITION_FAILED,
             Self::NotApplied { .. } => StatusCode::GATEWAY_TIMEOUT,
             Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
             Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
@@ -144,7 +146,7 @@ impl ApiError {
             Self::Invalid(_) => "invalid-request",
             Self::Conflict { .. } => "conflict",
             Self::OwnedByConfig { .. } => "owned-by-configuration",
-            Self::Stale => "stale",
+            Self::Stale | Self::StaleParts(_) => "stale",
             Self::NotApplied { .. } => "not-applied",
             Self::Unavailable => "unavailable",
             Self::Internal(_) => "internal",
@@ -165,7 +167,7 @@ impl ApiError {
             Self::Invalid(_) => "The request has faults",
             Self::Conflict { .. } => "The request clashes with what exists",
             Self::OwnedByConfig { .. } => "The configuration file owns this",
-            Self::Stale => "It has changed in the meantime",
+            Self::Stale | Self::StaleParts(_) => "It has changed in the meantime",
             Self::NotApplied { .. } => "Committed, but not yet applied by every filter",
             Self::Unavailable => "The database cannot be used now",
             Self::Internal(_) => "Something went wrong on our side",
@@ -215,6 +217,7 @@ impl ApiError {
                 "the change is committed as revision {revision}; the filters under `waiting_for` have not \
                  acknowledged it and stop using what they have cached when their staleness budget is over"
             ),
+            Self::StaleParts(_) => "nothing was done; see `problems`".to_owned(),
             Self::Stale => "read it again, look at what changed, and repeat the change".to_owned(),
             Self::Unavailable => "try again; the log of the token-service says more".to_owned(),
             Self::Internal(_) => "the log of the token-service says more".to_owned(),
@@ -233,7 +236,7 @@ impl ApiError {
             waiting_for: Vec::new(),
         };
         match self {
-            Self::Invalid(problems) => document.problems = problems,
+            Self::Invalid(problems) | Self::StaleParts(problems) => document.problems = problems,
             Self::OwnedByConfig { file, .. } => document.file = Some(file),
             Self::NotApplied { revision, waiting_for } => {
                 document.revision = Some(revision);

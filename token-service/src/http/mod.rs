@@ -13,6 +13,7 @@ pub mod error;
 pub mod health;
 pub mod leases;
 pub mod listen;
+pub mod lists_changed;
 pub mod public;
 pub mod read;
 mod request_log;
@@ -30,6 +31,7 @@ use axum::middleware::{from_fn_with_state, map_response};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Extension, Router};
+use portcullis_wire::catalogue::LISTS_CHANGED_PATH;
 use portcullis_wire::unconnected::{PATH as UNCONNECTED_PATH, SESSIONS_PATH, STATES_PATH};
 use portcullis_wire::{CONTRACT_VERSION, LEASES_PATH, MARKER_HEADER, WATCH_PATH};
 use tower_http::catch_panic::CatchPanicLayer;
@@ -37,9 +39,9 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use self::admin::{
-    administrators, audit, connections, description, issuers, keys, limits, me, members, oauth_clients,
-    policies, presets, provisions, servers, sessions as client_sessions, signing_keys, start, status,
-    workspaces,
+    administrators, approvals, audit, catalogue, connections, description, issuers, keys, limits, me, members,
+    oauth_clients, policies, presets, provisions, servers, sessions as client_sessions, signing_keys, start,
+    status, workspaces,
 };
 use self::error::ApiError;
 use self::public::realm::Realm;
@@ -51,6 +53,7 @@ pub fn internal(shared: Shared) -> Router {
     let routes = Router::new()
         .route(LEASES_PATH, post(leases::lease))
         .route(WATCH_PATH, get(watch::watch))
+        .route(LISTS_CHANGED_PATH, post(lists_changed::note))
         .route(STATES_PATH, post(states::open))
         .route(SESSIONS_PATH, post(sessions::open))
         .route(UNCONNECTED_PATH, post(unconnected::post).get(unconnected::get).delete(unconnected::delete))
@@ -101,6 +104,11 @@ fn admin_api(shared: &Shared) -> OpenApiRouter<Shared> {
         .routes(routes!(policies::set, policies::delete))
         .routes(routes!(limits::list))
         .routes(routes!(limits::set, limits::delete))
+        .routes(routes!(catalogue::tools))
+        .routes(routes!(catalogue::tool))
+        .routes(routes!(catalogue::prompts))
+        .routes(routes!(catalogue::resources))
+        .routes(routes!(approvals::approve, approvals::withdraw))
         .routes(routes!(connections::list))
         .routes(routes!(connections::of_member))
         .routes(routes!(connections::show, connections::delete))

@@ -12,8 +12,6 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use serde::Deserialize;
-use serde_json::Value;
 
 use super::Result;
 use crate::clock::Timestamp;
@@ -139,8 +137,9 @@ pub trait ConnectionStore: Send + Sync {
     // === What is known of servers that show themselves to connected members only ===
 
     async fn catalogue(&self, server: &ServerId) -> Result<Option<Catalogue>>;
-    /// Keeps it unless there is one that was learnt later. If other tools are known to read only than before, a commit
-    /// follows that invalidates the server, because leases of what is for reading only name them; otherwise none.
+    /// Keeps it unless there is one that was learnt later, and brings the [entries](super::catalogue) up to date. If
+    /// other tools are known to read only than before, or have the definition that was approved, that is a commit which
+    /// invalidates the server, because leases name them; otherwise it takes no revision.
     async fn save_catalogue(&self, server: &ServerId, catalogue: &Catalogue) -> Result<()>;
 
     /// The upstream session behind one of our session ids (by its digest), if it was opened.
@@ -243,21 +242,8 @@ pub struct Catalogue {
     pub learnt_at: Timestamp,
     /// Results by method: `initialize`, `server/discover`, `tools/list`, …; lists hold all pages in one.
     pub results: std::collections::BTreeMap<String, String>,
-}
-
-impl Catalogue {
-    /// The tools that say that they only read (MCP, schema, `ToolAnnotations.readOnlyHint`). A tool that does not say
-    /// counts as one that writes, and so does every tool of a list that cannot be read.
-    pub fn reading_tools(&self) -> Vec<String> {
-        #[derive(Deserialize)]
-        struct Tools {
-            tools: Vec<Value>,
-        }
-        let list = self.results.get("tools/list").and_then(|list| serde_json::from_str::<Tools>(list).ok());
-        let tools = list.map(|list| list.tools).unwrap_or_default();
-        let reads = |tool: &&Value| tool["annotations"]["readOnlyHint"] == Value::Bool(true);
-        tools.iter().filter(reads).filter_map(|tool| tool["name"].as_str().map(str::to_owned)).collect()
-    }
+    /// The methods whose list is only the beginning of what the server has.
+    pub cut: BTreeSet<String>,
 }
 
 /// A session of an upstream.

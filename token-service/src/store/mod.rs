@@ -22,6 +22,7 @@
 mod audit;
 pub mod authorization;
 pub mod browsers;
+pub mod catalogue;
 pub mod changes;
 #[cfg(test)]
 mod conformance;
@@ -46,6 +47,7 @@ use url::Url;
 pub use self::audit::{Actor, AuditEntry};
 pub use self::authorization::AuthorizationStore;
 pub use self::browsers::BrowserStore;
+pub use self::catalogue::CatalogueStore;
 pub use self::changes::{ChangeSet, Since};
 pub use self::connections::ConnectionStore;
 pub use self::declaration::{Declaration, DeclaredLimit, DeclaredPolicy, DeclaredServer, DeclaredWorkspaces};
@@ -69,7 +71,15 @@ pub type Result<T> = std::result::Result<T, StoreError>;
 /// Whatever keeps the registry, the people, the policies and the sealed credentials.
 #[async_trait]
 pub trait Store:
-    ConnectionStore + BrowserStore + PeopleStore + AuthorizationStore + LimitStore + Send + Sync + 'static
+    ConnectionStore
+    + BrowserStore
+    + PeopleStore
+    + AuthorizationStore
+    + LimitStore
+    + CatalogueStore
+    + Send
+    + Sync
+    + 'static
 {
     // === Deciding ===
 

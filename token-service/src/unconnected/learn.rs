@@ -1,6 +1,6 @@
 //! Learning what a server says about itself: how it is spoken to, what it can do, and its lists.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -33,16 +33,21 @@ pub(super) async fn learn(upstream: &Upstream<'_>, now: Timestamp) -> Result<Cat
     let capabilities =
         capabilities.and_then(|result| result.get("capabilities").cloned()).unwrap_or_default();
     let mut results = BTreeMap::from([(method.to_owned(), said.result)]);
-    let mut left = MOST_BYTES;
+    let (mut left, mut cut) = (MOST_BYTES, BTreeSet::new());
     for (_, method) in LISTS.into_iter().filter(|(capability, _)| capabilities.get(capability).is_some()) {
         match whole_list(upstream, &speech, method, &mut left).await {
-            Ok(Some(list)) => drop(results.insert(method.to_owned(), list)),
+            Ok(Some(list)) => {
+                results.insert(method.to_owned(), list.result);
+                if list.is_cut {
+                    cut.insert(method.to_owned());
+                }
+            }
             Ok(None) => {}
             Err(error) => tracing::info!(method, %error, "a list of the server cannot be had"),
         }
     }
     upstream.end(&speech).await;
-    Ok(Catalogue { learnt_at: now, results })
+    Ok(Catalogue { learnt_at: now, results, cut })
 }
 
 /// Discovers, or shakes hands with a server that does not know how to be discovered.
@@ -87,15 +92,22 @@ fn is_modern(discovered: &str) -> bool {
     discovered["supportedVersions"].as_array().is_some_and(|all| all.iter().any(|version| version == MODERN))
 }
 
-/// All pages of a list in one result. `None` for what is not to be kept.
+/// All pages of a list in one result.
+struct WholeList {
+    result: String,
+    /// It goes on.
+    is_cut: bool,
+}
+
+/// Asks for page after page. `None` for what is not to be kept.
 async fn whole_list(
     upstream: &Upstream<'_>,
     speech: &Speech,
     method: &str,
     left: &mut usize,
-) -> Result<Option<String>, UpstreamError> {
+) -> Result<Option<WholeList>, UpstreamError> {
     let Some(field) = list_field(method) else { return Ok(None) };
-    let mut items = Vec::new();
+    let (mut items, mut is_cut) = (Vec::new(), true);
     let mut params = json!({});
     for _ in 0..MOST_PAGES {
         let said = match upstream.ask(speech, method, params, LARGEST_ANSWER.min(*left)).await {
@@ -109,10 +121,14 @@ async fn whole_list(
             return Ok(None);
         }
         items.extend(page.items);
-        let Some(cursor) = page.next else { break };
+        let Some(cursor) = page.next else {
+            is_cut = false;
+            break;
+        };
         params = json!({"cursor": cursor});
     }
-    Ok(serde_json::to_string(&BTreeMap::from([(field, items)])).ok())
+    let result = serde_json::to_string(&BTreeMap::from([(field, items)])).ok();
+    Ok(result.map(|result| WholeList { result, is_cut }))
 }
 
 /// One page, its items as the server wrote them.

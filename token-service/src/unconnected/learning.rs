@@ -11,14 +11,18 @@ use super::work::Wanted;
 use crate::domain::connection::{Connection, ConnectionOwner};
 use crate::domain::ids::{MemberId, ServerId};
 use crate::domain::people::Member;
-use crate::domain::resolve::Grant;
+use crate::domain::resolve::{Grant, judges_by_catalogue};
 use crate::domain::server::{Server, ServerAuth};
 use crate::http::error::error_chain;
+use crate::jobs::pause;
 use crate::state::Service;
 use crate::store::StoreError;
 
 /// A catalogue older than this is learnt anew when a connected member comes by.
 const FRESH: Duration = Duration::from_hours(1);
+
+/// How late at most a catalogue is wanted that is due.
+const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 
 /// How long learning may take altogether.
 const PATIENCE: Duration = Duration::from_mins(2);
@@ -34,14 +38,18 @@ impl Service {
     }
 
     /// To be called when a grant was used: its member's credential may renew what is known of the server. Of servers that
-    /// have one credential for everybody something has to be known only where a credential or a policy tells reading from
-    /// writing.
+    /// have one credential for everybody something has to be known at once only where policy or the caller's credential
+    /// judges by it.
     pub fn came_by(&self, grant: &Grant) {
-        let reads_only = grant.reads_only || grant.limits.reading_tools.is_some();
+        let is_judged_by =
+            grant.reads_only || grant.limits.reading_tools.is_some() || judges_by_catalogue(&grant.policy);
         let member = match (&grant.member, &grant.server.settings.auth) {
-            (Some(member), ServerAuth::OAuth(_)) => Some(member.id.clone()),
+            (Some(member), ServerAuth::OAuth(_)) => {
+                self.unconnected.schedule.came_by(&grant.server.id, &member.id);
+                Some(member.id.clone())
+            }
             (_, ServerAuth::OAuth(_)) => return,
-            _ if reads_only => None,
+            _ if is_judged_by => None,
             _ => return,
         };
         let wanted = Wanted { member, anyway: false };
@@ -52,6 +60,42 @@ impl Service {
     /// waiting.
     pub(crate) async fn learn_catalogues(&self) {
         tokio::join!(self.learn_in_turn(), self.learn_in_turn(), self.learn_in_turn(), self.learn_in_turn());
+    }
+
+    /// Wants the catalogues that are due, until the service stops.
+    pub(crate) async fn keep_catalogues(&self) {
+        while pause(self, LOOK_INTERVAL).await {
+            if let Err(error) = self.want_due_catalogues().await {
+                tracing::warn!(error = error_chain(&error), "cannot tell which catalogues are due");
+            }
+        }
+    }
+
+    async fn want_due_catalogues(&self) -> Result<(), StoreError> {
+        let (now, every) = (self.clock.now(), self.settings.catalogue_every);
+        let ages = self.store.catalogue_ages().await?;
+        for id in self.unconnected.schedule.take_due(&ages, every, now) {
+            let Some(server) = self.store.server(&id).await? else { continue };
+            let member = match server.settings.auth {
+                ServerAuth::OAuth(_) => {
+                    let last = self.unconnected.schedule.last_member(&id);
+                    let Some(member) = self.store.learner(&id, last.as_ref()).await? else { continue };
+                    Some(member)
+                }
+                _ => None,
+            };
+            self.unconnected.want(&id, Wanted { member, anyway: true }, now);
+        }
+        Ok(())
+    }
+
+    /// To be called when a server has told somebody that its lists changed.
+    pub(crate) async fn lists_changed(&self, server: &ServerId) -> Result<(), StoreError> {
+        // Nothing is remembered of what does not exist.
+        if self.store.server(server).await?.is_some() {
+            self.unconnected.schedule.lists_changed(server);
+        }
+        Ok(())
     }
 
     async fn learn_in_turn(&self) {

@@ -10,7 +10,8 @@
 //!    whose client says that the person is on the way.
 //! 3. Clients carry two [`tokens`] of ours: a `requestState` until the call is made again, and a session id until the
 //!    client shakes hands anew. [`opening`] turns both into the upstream's own, for the filter.
-//! 4. [`learning`] has the catalogue learnt by [`learn`], right after a member connects and when it has become old.
+//! 4. [`learning`] has the catalogue learnt by [`learn`]: right after a member connects, when the [`schedule`] says so, and
+//!    when the server says that its lists changed.
 //!
 //! [`upstream`] speaks to upstreams, [`words`] to people and models, and [`work`] is what is in memory.
 
@@ -24,6 +25,7 @@ mod opening;
 mod profile;
 mod repeats;
 mod reply;
+mod schedule;
 pub(crate) mod sealed;
 #[cfg(test)]
 mod testing;

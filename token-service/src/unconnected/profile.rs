@@ -141,7 +141,8 @@ mod tests {
 
     fn profile(results: &[(&str, Value)]) -> Profile {
         let results = results.iter().map(|(method, result)| ((*method).to_owned(), result.to_string()));
-        let catalogue = Catalogue { learnt_at: Timestamp(1), results: results.collect() };
+        let catalogue =
+            Catalogue { learnt_at: Timestamp(1), results: results.collect(), ..Catalogue::default() };
         Profile::of(Some(&catalogue), "Linear")
     }
 
@@ -174,7 +175,10 @@ mod tests {
         let text = r#"{"tools":[{"name":"b","inputSchema":{"z":1,"a":2}}]}"#;
         let results = [("tools/list", text), ("initialize", "{}")];
         let results = results.map(|(method, text)| (method.to_owned(), text.to_owned()));
-        let profile = Profile::of(Some(&Catalogue { learnt_at: Timestamp(1), results: results.into() }), "x");
+        let profile = Profile::of(
+            Some(&Catalogue { learnt_at: Timestamp(1), results: results.into(), ..Catalogue::default() }),
+            "x",
+        );
         let list = profile.list("tools/list").expect("known");
         assert_eq!(serde_json::to_string(&list).expect("writes"), text);
         let empty = profile.list("prompts/list").expect("known");
@@ -186,6 +190,9 @@ mod tests {
     #[test]
     fn a_broken_catalogue_is_none() {
         let results = [("initialize".to_owned(), "{".to_owned())].into();
-        assert!(!Profile::of(Some(&Catalogue { learnt_at: Timestamp(1), results }), "x").known);
+        assert!(
+            !Profile::of(Some(&Catalogue { learnt_at: Timestamp(1), results, ..Catalogue::default() }), "x")
+                .known
+        );
     }
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use portcullis_wire::digest::Digest;
 use tokio::sync::{Notify, Semaphore};
 
+use super::schedule::Schedule;
 use crate::clock::Timestamp;
 use crate::domain::ids::{MemberId, ServerId};
 
@@ -22,6 +23,7 @@ pub struct Work {
     pub(super) waiting: Semaphore,
     catalogues: Mutex<Catalogues>,
     news: Notify,
+    pub(super) schedule: Schedule,
     sessions: Mutex<HashMap<Digest, Weak<tokio::sync::Mutex<()>>>>,
 }
 
@@ -46,6 +48,7 @@ impl Default for Work {
             waiting: Semaphore::new(MOST_WAITING),
             catalogues: Mutex::default(),
             news: Notify::new(),
+            schedule: Schedule::default(),
             sessions: Mutex::default(),
         }
     }

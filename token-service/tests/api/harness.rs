@@ -79,7 +79,9 @@ impl Directory {
         let preamble = preamble.replace("DIRECTORY", &self.0.path().display().to_string());
         // Long, so that only an event can end a watch within the time that a test takes.
         let hold = if declared.contains("watch_hold:") { "" } else { "watch_hold: 30s\n" };
-        self.write("portcullis.yaml", &format!("{preamble}{hold}{declared}"))
+        // Servers hear only of what a test is about.
+        let catalogue = if declared.contains("catalogue:") { "" } else { "catalogue: {every: never}\n" };
+        self.write("portcullis.yaml", &format!("{preamble}{hold}{catalogue}{declared}"))
     }
 
     /// Replaces a file as a careful program does: whoever reads it sees the old or the new.

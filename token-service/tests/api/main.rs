@@ -10,6 +10,7 @@ mod authorization;
 mod authorization_server;
 mod browser;
 mod callback;
+mod catalogue;
 mod command_line;
 mod company;
 mod configuration;

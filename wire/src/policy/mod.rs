@@ -100,7 +100,7 @@ pub enum NewTools {
 }
 
 impl NewTools {
-    fn is_allow(&self) -> bool {
+    pub fn is_allow(&self) -> bool {
         *self == Self::Allow
     }
 }

@@ -181,7 +181,13 @@ impl Forwarded {
             excerpt: payload::DEFAULT_LIMIT,
         };
         let (needles, share) = (Arc::clone(&self.needles), worker.held().share());
-        ResponsePipeline::with_bounds(plan, subject, needles, self.server.payload, bounds, share)
+        let payload = self.server.payload;
+        let pipeline = ResponsePipeline::with_bounds(plan, subject, needles, payload, bounds, share);
+        // What the token-service answers is what it knows already.
+        if self.is_from_service() {
+            return pipeline;
+        }
+        pipeline.heard_by(worker.news().listener(&self.server.id))
     }
 
     /// Judges a response that came as a whole.

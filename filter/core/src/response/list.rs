@@ -18,6 +18,13 @@ use crate::reply::code::RESPONSE_REJECTED;
 pub(super) const READ_LIMITS: Limits =
     Limits { depth: 64, keys: 1024, nodes: 250_000, number_length: 64, record_depth: 4 };
 
+/// What servers say when a list of theirs is another than before.
+const CHANGED: [&str; 3] = [
+    "notifications/tools/list_changed",
+    "notifications/prompts/list_changed",
+    "notifications/resources/list_changed",
+];
+
 /// A list request whose response is to be filtered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ListContext {
@@ -57,6 +64,11 @@ pub fn judge(document: &Document<'_>, policy: &CompiledPolicy, list: Option<&Lis
         (None, None, _) => Verdict::Keep,
         _ => Verdict::Reject,
     }
+}
+
+/// Whether a message says that one of the server's lists is another than before.
+pub(super) fn says_changed(message: &Value<'_, '_>) -> bool {
+    message.get("method").is_some_and(|method| CHANGED.iter().any(|changed| method.is_str(changed)))
 }
 
 /// The error that a client gets in place of a rejected response. `request_id` is JSON; where it is not known the member

@@ -17,6 +17,7 @@ use crate::payload::{self, Capture};
 use crate::reply::LocalReply;
 use crate::reply::code::RESPONSE_REJECTED;
 use crate::step::ResponseChunk;
+use crate::worker::Listener;
 
 /// What a response answers, which says how closely it is read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -122,6 +123,8 @@ struct Reader {
     capture: PayloadPolicy,
     bounds: Bounds,
     observed: Observed,
+    /// Who wants to hear that the server's lists changed.
+    listener: Option<Listener>,
     /// The upstream said that the name is unknown, and the gateway's words for it were put in place.
     reworded: bool,
 }
@@ -154,8 +157,15 @@ impl ResponsePipeline {
             BodyPlan::Sse => Body::Events(EventStream::new(bounds.event, overlong)),
         };
         let observed = Observed::default();
-        let reader = Reader { subject, capture, bounds, observed, reworded: false };
+        let reader = Reader { subject, capture, bounds, observed, listener: None, reworded: false };
         Self { mask: Mask::new(needles), reader, body, share }
+    }
+
+    /// Tells `listener` when the server says that its lists changed.
+    #[must_use]
+    pub fn heard_by(mut self, listener: Listener) -> Self {
+        self.reader.listener = Some(listener);
+        self
     }
 
     /// Takes the next chunk. `end` comes with the last one, which may be empty; a body that is cut short never gets it,
@@ -332,6 +342,11 @@ impl Reader {
         let root = document.root();
         if let Some(denial) = self.reword(&root) {
             return EventEdit::Replace(denial);
+        }
+        if let Some(listener) = &self.listener
+            && list::says_changed(&root)
+        {
+            listener.lists_changed();
         }
         let is_response = root.get("result").or_else(|| root.get("error")).is_some();
         let edit = match list::judge(&document, policy, self.subject.list()) {

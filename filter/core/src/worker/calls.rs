@@ -68,6 +68,10 @@ pub(super) enum Purpose {
     State {
         stream: u32,
     },
+    /// Tells that a server's lists changed.
+    ListNews {
+        server: Box<str>,
+    },
     /// The stream takes the reply as it is.
     Reply {
         stream: u32,
@@ -194,7 +198,12 @@ pub(super) fn watch(id: u64, authority: &str, path_with_query: &str, timeout_ms:
     Call { id, destination: Destination::TokenService, headers, body: Vec::new(), timeout_ms }
 }
 
-fn question(service: &TokenService, path: &str, request: &impl Serialize, timeout_ms: u64) -> StreamCall {
+pub(super) fn question(
+    service: &TokenService,
+    path: &str,
+    request: &impl Serialize,
+    timeout_ms: u64,
+) -> StreamCall {
     // Plain structs of strings and numbers: serialising them cannot fail, and an empty body would be refused.
     let body = serde_json::to_vec(request).unwrap_or_default();
     let headers = headers("POST", &service.authority, path, body.len());

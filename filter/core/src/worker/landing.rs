@@ -2,6 +2,7 @@
 
 use portcullis_wire::lease::{DenyReason, LeaseReply};
 use portcullis_wire::unconnected::{OpenedState, SessionReply};
+use serde::de::IgnoredAny;
 
 use super::asking::LeaseState;
 use super::calls::{self, PendingLease, PendingSession, Purpose};
@@ -40,6 +41,11 @@ impl Worker {
                 let opened = calls::read_reply(outcome).unwrap_or(lost);
                 self.landings.insert(stream, Landing::State(opened));
                 vec![stream]
+            }
+            Purpose::ListNews { server } => {
+                let arrived = calls::read_reply::<IgnoredAny>(outcome).is_some();
+                self.told_of_changed_lists(&server, arrived);
+                Vec::new()
             }
             Purpose::Reply { stream } => {
                 self.landings.insert(stream, Landing::Reply(outcome));

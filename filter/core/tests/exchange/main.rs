@@ -5,6 +5,7 @@ mod challenges;
 mod guessing;
 mod judging;
 mod limits;
+mod list_news;
 mod opaque;
 mod rates;
 mod renewing;

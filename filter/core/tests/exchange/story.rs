@@ -370,6 +370,14 @@ impl Gateway {
         self.pending.remove(position)
     }
 
+    /// All calls whose path begins so.
+    pub(crate) fn take_calls(&mut self, path: &str) -> Vec<Call> {
+        self.tick();
+        let is_it =
+            |call: &mut Call| header(&call.headers, ":path").is_some_and(|found| found.starts_with(path));
+        self.pending.extract_if(.., is_it).collect()
+    }
+
     /// The lease call that is queued: its id and body.
     pub(crate) fn lease_call(&mut self) -> (u64, Value) {
         let call = self.take_call("/v1/leases");

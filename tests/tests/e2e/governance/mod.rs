@@ -1,5 +1,6 @@
 //! Who may use what, how much of it, and what happens when that changes: from the admin API to what an agent sees.
 
+mod catalogue;
 mod limits;
 mod rate_limit_service;
 mod restart;

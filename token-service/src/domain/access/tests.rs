@@ -46,30 +46,31 @@ fn the_table_of_rights() {
         Object::Shared(&core),
         Object::Server(&here),
         Object::Server(&[]),
+        Object::Catalogue(&here),
     ];
     for (who, principal, expected) in [
-        ("the admin token", Principal::AdminToken, ["....."; 8]),
-        ("an owner", person(Some(OrganizationRole::Owner), vec![]), ["....."; 8]),
-        ("an admin", person(Some(OrganizationRole::Admin), vec![]), ["....x"; 8]),
+        ("the admin token", Principal::AdminToken, ["....."; 9]),
+        ("an owner", person(Some(OrganizationRole::Owner), vec![]), ["....."; 9]),
+        ("an admin", person(Some(OrganizationRole::Admin), vec![]), ["....x"; 9]),
         (
             "a manager here",
             person(None, vec![member("mia", "core", MemberRole::Manager)]),
-            ["xxxxx", "-----", "-----", "...xx", "...xx", "...xx", ".xxxx", "-----"],
+            ["xxxxx", "-----", "-----", "...xx", "...xx", "...xx", ".xxxx", "-----", ".xxxx"],
         ),
         (
             "oneself",
             person(None, vec![ada.clone()]),
-            ["xxxxx", "-----", "-----", "..xxx", "..xxx", "-----", ".xxxx", "-----"],
+            ["xxxxx", "-----", "-----", "..xxx", "..xxx", "-----", ".xxxx", "-----", "xxxxx"],
         ),
         (
             "a fellow",
             person(None, vec![member("grace", "core", MemberRole::Member)]),
-            ["xxxxx", "-----", "-----", "..xxx", "-----", "-----", ".xxxx", "-----"],
+            ["xxxxx", "-----", "-----", "..xxx", "-----", "-----", ".xxxx", "-----", "xxxxx"],
         ),
         (
             "a manager elsewhere",
             person(None, vec![member("max", "design", MemberRole::Manager)]),
-            ["xxxxx", "-----", "-----", "-----", "-----", "-----", "-----", "-----"],
+            ["xxxxx", "-----", "-----", "-----", "-----", "-----", "-----", "-----", "-----"],
         ),
     ] {
         for (object, expected) in objects.iter().zip(expected) {

@@ -105,6 +105,7 @@ fn server_facts(policies: Vec<PolicyEntry>) -> ServerFacts {
         policies,
         reading_tools: Vec::new(),
         limits: Vec::new(),
+        approved_tools: Vec::new(),
     }
 }
 

@@ -8,10 +8,12 @@
 
 pub mod acting;
 pub mod administrators;
+pub mod approvals;
 pub mod audit;
 mod auth_body;
 mod auth_reader;
 mod auth_view;
+pub mod catalogue;
 pub mod check;
 pub mod commit;
 pub mod connections;

@@ -104,7 +104,11 @@ fn catalogue(at: u64, reads: &[(&str, bool)]) -> Catalogue {
         .map(|(name, reads)| serde_json::json!({"name": name, "annotations": {"readOnlyHint": reads}}))
         .collect();
     let list = serde_json::json!({"tools": tools}).to_string();
-    Catalogue { learnt_at: Timestamp(at), results: BTreeMap::from([("tools/list".to_owned(), list)]) }
+    Catalogue {
+        learnt_at: Timestamp(at),
+        results: BTreeMap::from([("tools/list".to_owned(), list)]),
+        ..Catalogue::default()
+    }
 }
 
 pub(in crate::store) async fn what_reads_only_is_told_when_it_changes(database: &dyn Database) {

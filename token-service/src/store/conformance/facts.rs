@@ -51,6 +51,7 @@ pub(in crate::store) async fn a_key_brings_its_facts(database: &dyn Database) {
         policies: Vec::new(),
         reading_tools: Vec::new(),
         limits: Vec::new(),
+        approved_tools: Vec::new(),
     });
 
     let facts = store.lease_facts(&request("server-1", key_proof(key.id.as_str()))).await.expect("reads");

@@ -3,6 +3,7 @@
 mod audited;
 mod authorization;
 mod browsers;
+mod catalogue;
 mod connections;
 mod credentials;
 mod declared;
@@ -25,6 +26,7 @@ use async_trait::async_trait;
 pub(super) use self::audited::*;
 pub(super) use self::authorization::*;
 pub(super) use self::browsers::*;
+pub(super) use self::catalogue::*;
 pub(super) use self::connections::*;
 pub(super) use self::credentials::*;
 pub(super) use self::declared::*;
@@ -101,6 +103,10 @@ macro_rules! conformance_tests {
             of_many_redemptions_one_counts, refresh_tokens_rotate_without_a_commit,
             a_stolen_refresh_token_ends_its_session, parallel_refreshes_get_one_successor,
             client_sessions_are_listed_ended_and_swept, an_access_token_brings_its_facts,
+            definitions_are_merged_as_they_are_learnt, approvals_are_compared_and_set,
+            what_changes_after_an_approval_is_told, catalogue_entries_are_filtered_and_paged,
+            a_server_that_renames_its_tools_fills_nothing, entries_go_with_their_server_and_origin,
+            a_member_who_may_learns_for_all,
             a_fresh_database_says_so, the_first_data_key_wins, the_admin_token_is_compared_and_set,
         );
     };

@@ -98,7 +98,7 @@ pub(in crate::store) async fn another_origin_quarantines(database: &dyn Database
 async fn remember(store: &dyn Store, small: &Small) {
     assert!(store.save_registered_client(&client(&small.server, 1)).await.expect("saves"));
     let results = BTreeMap::from([("tools/list".into(), "{}".into())]);
-    let catalogue = Catalogue { learnt_at: Timestamp(1), results };
+    let catalogue = Catalogue { learnt_at: Timestamp(1), results, ..Catalogue::default() };
     store.save_catalogue(&small.server.id, &catalogue).await.expect("saves");
     let session = UpstreamSession {
         member: small.member.id.clone(),

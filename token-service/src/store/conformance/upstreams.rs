@@ -133,6 +133,7 @@ pub(in crate::store) async fn catalogues_are_replaced_by_newer_ones(database: &d
     let learnt = |at, method: &str| Catalogue {
         learnt_at: Timestamp(at),
         results: BTreeMap::from([(method.to_owned(), r#"{"tools":["\u00e9 \"quoted\""]}"#.to_owned())]),
+        cut: [method.to_owned()].into(),
     };
     for (saved, kept) in [
         (Catalogue::default(), Catalogue::default()),

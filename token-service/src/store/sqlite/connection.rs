@@ -137,6 +137,11 @@ impl Write {
         self.records.push((action, object.to_string()));
     }
 
+    /// On whose behalf it is done, and when.
+    pub(super) fn attribution(&self) -> &Attribution {
+        &self.attribution
+    }
+
     /// Something was done that nobody decided, such as the renewal of a token: a commit, and not for the audit log.
     pub(super) fn leave_unrecorded(&mut self) {
         self.unrecorded = true;

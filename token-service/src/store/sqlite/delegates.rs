@@ -6,8 +6,8 @@ use async_trait::async_trait;
 use portcullis_wire::digest::Digest;
 
 use super::{
-    SqliteStore, browsers, clients, connection_changes, connections, housekeeping, renewals, upstreams,
-    writing,
+    SqliteStore, browsers, catalogue, clients, connection_changes, connections, housekeeping, renewals,
+    upstreams, writing,
 };
 use crate::clock::Timestamp;
 use crate::domain::connecting::{BrowserSession, Flow, Ticket};
@@ -143,10 +143,8 @@ impl ConnectionStore for SqliteStore {
         upstreams::catalogue(&mut *self.read().await?, server).await
     }
 
-    async fn save_catalogue(&self, server: &ServerId, catalogue: &Catalogue) -> Result<()> {
-        let save: Result<bool> =
-            async { housekeeping!(self, upstreams::save_catalogue, server, catalogue) }.await;
-        if save? { writing!(self, upstreams::announce_reading_tools, server) } else { Ok(()) }
+    async fn save_catalogue(&self, server: &ServerId, learnt: &Catalogue) -> Result<()> {
+        catalogue::save(self, server, learnt).await
     }
 
     async fn upstream_session(&self, session: &Digest) -> Result<Option<UpstreamSession>> {

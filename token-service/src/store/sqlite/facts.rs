@@ -3,13 +3,14 @@
 use std::collections::BTreeSet;
 
 use portcullis_wire::lease::{CallerProof, LeaseRequest};
+use portcullis_wire::policy::KnownTools;
 use portcullis_wire::scopes::WRITE;
 use sqlx::sqlite::SqliteConnection;
 
 use super::connection::current_revision;
 use super::convert::{RowName, to_json};
 use super::{
-    administrators, client_sessions, issuers, keys, limits, members, policies, servers, upstreams, workspaces,
+    administrators, catalogue, client_sessions, issuers, keys, limits, members, policies, servers, workspaces,
 };
 use crate::domain::ids::{ClientSessionId, KeyId, WorkspaceId};
 use crate::domain::people::{Identity, KeyOwner, Workspace};
@@ -136,12 +137,11 @@ async fn server(
     .await?;
     let provisioned: BTreeSet<WorkspaceId> = provisioned.into_iter().map(WorkspaceId::from).collect();
     let policies = policies::on_server(connection, &server.id, &workspaces, &members, key).await?;
-    let is_asked = policies.iter().any(|entry| entry.rules.needs_reading());
-    let reading_tools = if is_asked || reads_only(request, caller) {
-        upstreams::catalogue(connection, &server.id).await?.unwrap_or_default().reading_tools()
-    } else {
-        Vec::new()
-    };
+    let is_needed =
+        reads_only(request, caller) || policies.iter().any(|entry| entry.rules.judges_by_catalogue());
+    let known =
+        if is_needed { catalogue::known(connection, &server.id).await? } else { KnownTools::default() };
+    let (reading_tools, approved_tools) = (known.reading, known.approved);
     let limits = limits::concerning(connection, &server.id, &workspaces, &members, key).await?;
-    Ok(Some(ServerFacts { server, provisioned, policies, reading_tools, limits }))
+    Ok(Some(ServerFacts { server, provisioned, policies, reading_tools, limits, approved_tools }))
 }

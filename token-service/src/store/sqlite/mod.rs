@@ -7,6 +7,7 @@ mod audit;
 mod authorization;
 mod authorizations;
 mod browsers;
+mod catalogue;
 mod changes;
 mod client_sessions;
 mod clients;

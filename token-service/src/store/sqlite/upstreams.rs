@@ -1,7 +1,6 @@
 //! What is known of upstreams: what they say about themselves, and the sessions that they have opened.
 
 use portcullis_wire::digest::Digest;
-use portcullis_wire::watch::Invalidation;
 use sqlx::sqlite::SqliteConnection;
 
 use super::connection::Write;
@@ -15,6 +14,7 @@ use crate::store::connections::{Catalogue, UpstreamSession};
 struct CatalogueRow {
     learnt_at: i64,
     results: String,
+    cut: String,
 }
 
 #[derive(sqlx::FromRow)]
@@ -47,35 +47,31 @@ pub(super) async fn catalogue(
         .fetch_optional(connection)
         .await?;
     let Some(row) = row else { return Ok(None) };
-    let results = RowName { table: "catalogues", row: server.as_str() }.json(&row.results)?;
-    Ok(Some(Catalogue { learnt_at: timestamp(row.learnt_at), results }))
+    let name = RowName { table: "catalogues", row: server.as_str() };
+    let (results, cut) = (name.json(&row.results)?, name.json(&row.cut)?);
+    Ok(Some(Catalogue { learnt_at: timestamp(row.learnt_at), results, cut }))
 }
 
-/// Not a commit: it takes no revision. Answers whether other tools are known to read only than before.
+/// Answers whether it is kept. Of the entries nothing is said here.
 pub(super) async fn save_catalogue(
     connection: &mut SqliteConnection,
     server: &ServerId,
     saved: &Catalogue,
 ) -> Result<bool> {
-    let before = catalogue(connection, server).await?.unwrap_or_default().reading_tools();
-    sqlx::query(
-        "INSERT INTO catalogues (server_id, learnt_at, results) VALUES (?, ?, ?)
-         ON CONFLICT (server_id) DO UPDATE SET learnt_at = excluded.learnt_at, results = excluded.results
+    let saved = sqlx::query(
+        "INSERT INTO catalogues (server_id, learnt_at, results, cut) VALUES (?, ?, ?, ?)
+         ON CONFLICT (server_id) DO UPDATE
+         SET learnt_at = excluded.learnt_at, results = excluded.results, cut = excluded.cut
          WHERE catalogues.learnt_at <= excluded.learnt_at",
     )
     .bind(server.as_str())
     .bind(to_database(saved.learnt_at.0))
     .bind(to_json(&saved.results))
+    .bind(to_json(&saved.cut))
     .execute(&mut *connection)
     .await
     .map_err(|error| constraint(error, "catalogue", server.as_str(), "server"))?;
-    Ok(catalogue(connection, server).await?.unwrap_or_default().reading_tools() != before)
-}
-
-pub(super) async fn announce_reading_tools(write: &mut Write, server: &ServerId) -> Result<()> {
-    write.leave_unrecorded();
-    write.invalidate(Invalidation::Server(server.to_string()));
-    Ok(())
+    Ok(saved.rows_affected() > 0)
 }
 
 pub(super) async fn session(
@@ -133,6 +129,7 @@ pub(super) async fn forget(write: &mut Write, server: &ServerId) -> Result<()> {
     for statement in [
         "DELETE FROM oauth_clients WHERE server_id = ? AND kind <> 'dynamic'",
         "DELETE FROM catalogues WHERE server_id = ?",
+        "DELETE FROM catalogue_entries WHERE server_id = ?",
         "DELETE FROM upstream_sessions WHERE server_id = ?",
     ] {
         sqlx::query(statement).bind(server.as_str()).execute(write.connection()).await?;

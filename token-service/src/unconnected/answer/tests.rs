@@ -103,7 +103,7 @@ fn known() -> Profile {
         ("tools/list", json!({"tools": [{"name": "search", "inputSchema": {"type": "object"}}]})),
     ];
     let results = results.map(|(method, result)| (method.to_owned(), result.to_string())).into();
-    Profile::of(Some(&Catalogue { learnt_at: Timestamp(1), results }), "Linear")
+    Profile::of(Some(&Catalogue { learnt_at: Timestamp(1), results, ..Catalogue::default() }), "Linear")
 }
 
 fn answer(
@@ -251,7 +251,7 @@ fn without_room_for_a_state_nothing_is_asked_by_input() {
 fn a_server_without_a_handshake_or_without_anything_else_says_so() {
     let of = |method: &str, result: Value| {
         let results = [(method.to_owned(), result.to_string())].into();
-        Profile::of(Some(&Catalogue { learnt_at: Timestamp(1), results }), "Linear")
+        Profile::of(Some(&Catalogue { learnt_at: Timestamp(1), results, ..Catalogue::default() }), "Linear")
     };
     let modern = of("server/discover", json!({"supportedVersions": ["2026-07-28"]}));
     let refused = answer(

@@ -50,7 +50,7 @@ impl Row {
 }
 
 fn table(ids: &BTreeMap<&'static str, String>) -> Vec<Row> {
-    let mut rows = organization();
+    let mut rows = organization(ids);
     rows.extend(workspace(ids));
     rows.extend(own(ids));
     for (target, expected) in targets(ids).into_iter().zip([
@@ -74,7 +74,8 @@ fn table(ids: &BTreeMap<&'static str, String>) -> Vec<Row> {
     rows
 }
 
-fn organization() -> Vec<Row> {
+fn organization(ids: &BTreeMap<&'static str, String>) -> Vec<Row> {
+    let approvals = json!({"tools": [{"name": "search", "digest": ids["tool_digest"]}]});
     let server =
         json!({"slug": "new", "url": "https://mcp.example/mcp", "auth": {"type": "none"}, "workspaces": []});
     let administrator = json!({"issuer": "https://idp.example", "subject": "new", "role": "admin"});
@@ -106,6 +107,13 @@ fn organization() -> Vec<Row> {
         row("GET /v1/servers/{server}/workspaces", ADMINS_SEEN_IN_WORKSPACE),
         row("PUT /v1/servers/{server}/workspaces/{workspace}", ADMINS_SEEN_IN_WORKSPACE),
         row("DELETE /v1/servers/{server}/workspaces/{workspace}", ADMINS_SEEN_IN_WORKSPACE),
+        row("GET /v1/servers/{server}/tools", MANAGERS),
+        row("GET /v1/servers/{server}/tools/{tool}", MANAGERS).at("/v1/servers/linear/tools/search"),
+        row("GET /v1/servers/{server}/prompts", MANAGERS),
+        row("GET /v1/servers/{server}/resources", MANAGERS),
+        row("POST /v1/servers/{server}/approvals", ADMINS_SEEN_IN_WORKSPACE).with(approvals),
+        row("DELETE /v1/servers/{server}/approvals", ADMINS_SEEN_IN_WORKSPACE)
+            .at("/v1/servers/linear/approvals?tool=fetch"),
         row("GET /v1/workspaces", ANYBODY),
         row("POST /v1/workspaces", ADMINS).with(json!({"slug": "new"})),
         row("GET /v1/connections", ADMINS),

@@ -10,7 +10,7 @@ use portcullis_token_service::domain::connection::{Binding, ConnectionOwner, Sea
 use portcullis_token_service::domain::oauth_client::DynamicClient;
 use portcullis_token_service::domain::resource::ResourcePath;
 use portcullis_token_service::domain::server::Sealed;
-use portcullis_token_service::store::connections::NewConnection;
+use portcullis_token_service::store::connections::{Catalogue, NewConnection};
 use portcullis_wire::digest::Digest;
 use portcullis_wire::names::Slug;
 use reqwest::{Method, RequestBuilder};
@@ -157,6 +157,7 @@ impl World {
         for target in targets(&ids) {
             service.put(&format!("/v1/policies/{target}/linear"), json!({})).await;
         }
+        ids.insert("tool_digest", learn(&service, &ids["server"]).await);
         let mut people = BTreeMap::new();
         for role in ROLES {
             if let Some(name) = role.name() {
@@ -202,6 +203,20 @@ pub(crate) fn targets(ids: &BTreeMap<&'static str, String>) -> [String; 5] {
         format!("key:{}", ids["key"]),
         format!("key:{}", ids["service_key"]),
     ]
+}
+
+/// Two tools, of which one is approved; the digest of the other.
+async fn learn(service: &Service, server: &str) -> String {
+    let list = json!({"tools": [{"name": "fetch"}, {"name": "search"}]}).to_string();
+    let results = BTreeMap::from([("tools/list".to_owned(), list)]);
+    let catalogue = Catalogue { learnt_at: service.clock.now(), results, ..Catalogue::default() };
+    service.store().save_catalogue(&server.into(), &catalogue).await.expect("saves");
+    let tools = service.get(&format!("/v1/servers/{server}/tools")).await.body;
+    let [fetch, search] = [0, 1].map(|position| tools["entries"][position]["digest"].clone());
+    let approvals = json!({"tools": [{"name": "fetch", "digest": fetch}]});
+    let approved = service.post(&format!("/v1/servers/{server}/approvals"), approvals).await;
+    assert!(approved.status.is_success(), "{}", approved.text);
+    search.as_str().expect("a digest").to_owned()
 }
 
 /// A client that has registered itself, and its sign-in as this member.

@@ -54,6 +54,7 @@ async fn reading_tools_are_all_that_a_reading_token_has() {
     let catalogue = portcullis_token_service::store::connections::Catalogue {
         learnt_at: crate::harness::START,
         results: [("tools/list".to_owned(), list.to_owned())].into(),
+        cut: std::collections::BTreeSet::new(),
     };
     let id = stand.service.server_id("open").await;
     let store = stand.service.shared().store.clone();

@@ -1,0 +1,131 @@
+//! What servers have, and what was approved of it.
+
+mod approvals;
+mod entries;
+mod merge;
+
+use async_trait::async_trait;
+use portcullis_wire::digest::Digest;
+use portcullis_wire::policy::KnownTools;
+use portcullis_wire::watch::Invalidation;
+use sqlx::sqlite::SqliteConnection;
+
+use super::convert::timestamp;
+use super::{SqliteStore, upstreams, writing};
+use crate::clock::Timestamp;
+use crate::domain::Revision;
+use crate::domain::catalogue::{EntryKind, Listed};
+use crate::domain::ids::{MemberId, ServerId};
+use crate::store::catalogue::{ApprovalOutcome, CatalogueEntry, Definitions, EntryFilter};
+use crate::store::connections::Catalogue;
+use crate::store::{CatalogueStore, Result};
+
+#[async_trait]
+impl CatalogueStore for SqliteStore {
+    async fn catalogue_entries(
+        &self,
+        server: &ServerId,
+        filter: &EntryFilter,
+        after: Option<&(EntryKind, String)>,
+        limit: u32,
+    ) -> Result<Vec<CatalogueEntry>> {
+        entries::page(&mut *self.read().await?, server, filter, after, limit).await
+    }
+
+    async fn catalogue_entry(
+        &self,
+        server: &ServerId,
+        kind: EntryKind,
+        name: &str,
+    ) -> Result<Option<(CatalogueEntry, Definitions)>> {
+        entries::one(&mut *self.read().await?, server, kind, name).await
+    }
+
+    async fn approve_tools(
+        &self,
+        server: &ServerId,
+        approvals: &std::collections::BTreeMap<String, Digest>,
+    ) -> Result<ApprovalOutcome> {
+        writing!(self, approvals::approve, server, approvals)
+    }
+
+    async fn withdraw_approval(&self, server: &ServerId, tool: &str) -> Result<Option<Revision>> {
+        writing!(self, approvals::withdraw, server, tool)
+    }
+
+    async fn catalogue_ages(&self) -> Result<Vec<(ServerId, Option<Timestamp>)>> {
+        let rows: Vec<(String, Option<i64>)> = sqlx::query_as(
+            "SELECT servers.id, catalogues.learnt_at FROM servers
+             LEFT JOIN catalogues ON catalogues.server_id = servers.id ORDER BY servers.id",
+        )
+        .fetch_all(&mut *self.read().await?)
+        .await?;
+        Ok(rows.into_iter().map(|(id, at)| (id.into(), at.map(timestamp))).collect())
+    }
+
+    async fn learner(&self, server: &ServerId, preferred: Option<&MemberId>) -> Result<Option<MemberId>> {
+        let member: Option<String> = sqlx::query_scalar(
+            "SELECT members.id FROM connections
+             JOIN members ON members.id = connections.member_id
+             JOIN provisions ON provisions.workspace_id = members.workspace_id
+                 AND provisions.server_id = connections.server_id
+             WHERE connections.server_id = ? AND connections.state = 'active'
+                 AND members.disabled = 0 AND members.lapsed = 0
+             ORDER BY members.id = ? DESC, max(connections.connected_at, connections.refreshed_at) DESC, members.id
+             LIMIT 1",
+        )
+        .bind(server.as_str())
+        .bind(preferred.map_or("", MemberId::as_str))
+        .fetch_optional(&mut *self.read().await?)
+        .await?;
+        Ok(member.map(Into::into))
+    }
+}
+
+/// The sets of tools that policy judges by.
+pub(super) async fn known(connection: &mut SqliteConnection, server: &ServerId) -> Result<KnownTools> {
+    let rows: Vec<(String, bool, bool)> = sqlx::query_as(
+        "SELECT name, reads_only, approved_digest IS digest FROM catalogue_entries
+         WHERE server_id = ? AND kind = 'tool' AND (reads_only OR approved_digest IS digest) ORDER BY name",
+    )
+    .bind(server.as_str())
+    .fetch_all(connection)
+    .await?;
+    let mut known = KnownTools::default();
+    for (name, reads_only, is_approved) in rows {
+        if is_approved {
+            known.approved.push(name.clone());
+        }
+        if reads_only {
+            known.reading.push(name);
+        }
+    }
+    Ok(known)
+}
+
+/// Keeps what was learnt, and tells filters if they judge by something else from now on.
+pub(super) async fn save(store: &SqliteStore, server: &ServerId, learnt: &Catalogue) -> Result<()> {
+    // Before the transaction, for which others wait.
+    let lists = EntryKind::ALL.into_iter().filter_map(|kind| {
+        let result = learnt.results.get(kind.method())?;
+        Listed::read(kind, result, !learnt.cut.contains(kind.method()))
+    });
+    let lists: Vec<Listed> = lists.collect();
+    let mut transaction = store.writer.begin_with("BEGIN IMMEDIATE").await?;
+    if !upstreams::save_catalogue(&mut transaction, server, learnt).await? {
+        return Ok(());
+    }
+    let before = known(&mut transaction, server).await?;
+    for list in &lists {
+        merge::merge(&mut transaction, server, list, learnt.learnt_at).await?;
+    }
+    merge::forget(&mut transaction, server, learnt.learnt_at).await?;
+    if known(&mut transaction, server).await? == before {
+        transaction.commit().await?;
+        return Ok(());
+    }
+    let mut write = store.write_within(transaction).await?;
+    write.leave_unrecorded();
+    write.invalidate(Invalidation::Server(server.to_string()));
+    store.finish(write).await.map(drop)
+}
