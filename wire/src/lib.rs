@@ -13,6 +13,7 @@
 //! and only the marker tells them apart from an answer.
 
 pub mod api_key;
+pub mod decision;
 pub mod digest;
 pub mod lease;
 pub mod names;

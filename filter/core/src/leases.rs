@@ -9,17 +9,18 @@ use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
 use portcullis_wire::digest::Digest;
-use portcullis_wire::lease::DenyReason;
 use portcullis_wire::names::Slug;
 use portcullis_wire::watch::Invalidation;
 
 use crate::cache::Bounded;
 
 mod access;
+mod denial;
 mod flights;
 mod sessions;
 
 pub use access::Access;
+pub use denial::Denial;
 pub use flights::{Flight, Flights, Joined};
 use sessions::Sessions;
 pub use sessions::UpstreamSession;
@@ -67,7 +68,7 @@ pub enum ServerKey {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Known {
     Held(Access),
-    Denied(DenyReason),
+    Denied(Denial),
     Nothing,
 }
 
@@ -97,7 +98,7 @@ impl Held {
 }
 
 struct Denied {
-    reason: DenyReason,
+    denial: Denial,
     expires_ms: u64,
 }
 
@@ -146,7 +147,7 @@ impl LeaseCache {
             None => {}
         }
         match self.denied.get(key) {
-            Some(denied) if now_ms < denied.expires_ms => Known::Denied(denied.reason),
+            Some(denied) if now_ms < denied.expires_ms => Known::Denied(denied.denial.clone()),
             _ => Known::Nothing,
         }
     }
@@ -213,10 +214,10 @@ impl LeaseCache {
     }
 
     /// Remembers for [`DENIAL_TTL_MS`] that the token-service denied `key`, and drops the lease it had.
-    pub fn deny(&mut self, key: LeaseKey, reason: DenyReason, received_ms: u64) {
+    pub fn deny(&mut self, key: LeaseKey, denial: impl Into<Denial>, received_ms: u64) {
         self.drop_lease(&key);
         let expires_ms = received_ms.saturating_add(DENIAL_TTL_MS);
-        self.denied.insert(key, Denied { reason, expires_ms });
+        self.denied.insert(key, Denied { denial: denial.into(), expires_ms });
     }
 
     /// Changes with every invalidation. A denial says nothing of the revision that it reflects, so one that was asked for

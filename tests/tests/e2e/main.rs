@@ -8,6 +8,7 @@ mod connect;
 mod denied;
 mod disconnect;
 mod first_call;
+mod governance;
 mod harmless;
 mod identity;
 mod isolation;

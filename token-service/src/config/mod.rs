@@ -3,6 +3,7 @@
 //! Every problem is reported at once, each with its place, what is wrong and what to do. A [`Config`] that was loaded
 //! holds no dangling reference, no duplicate and no secret that cannot be sent.
 
+mod admission;
 mod auth;
 mod egress;
 mod issuers;
@@ -34,6 +35,7 @@ use crate::domain::auth_draft::{CheckedAuth, ClientMethod};
 use crate::domain::header::HeaderName;
 use crate::domain::people::{Identity, MemberRole, OrganizationRole};
 use crate::domain::policy::ServerRules;
+use crate::domain::provisioning::{MemberAccess, Members};
 use crate::domain::sign_in::MappingRule;
 use crate::domain::url::ServerUrl;
 use crate::egress::EgressPolicy;
@@ -170,6 +172,16 @@ pub struct ServerConfig {
     pub auth: AuthConfig,
     pub payload: PayloadPolicy,
     pub workspaces: WorkspacesConfig,
+    /// Of workspaces about whose members something is said.
+    pub admission: Vec<AdmissionConfig>,
+}
+
+/// Which members of a workspace a server is for. They are declared in the same file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AdmissionConfig {
+    pub workspace: Slug,
+    pub members: Members,
+    pub access: Vec<(Identity, MemberAccess)>,
 }
 
 #[derive(Clone, Debug)]

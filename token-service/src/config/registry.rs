@@ -6,8 +6,8 @@ use portcullis_wire::names::Slug;
 use portcullis_wire::watch::PayloadPolicy;
 
 use super::reader::{At, Fields};
-use super::{MemberConfig, ServerConfig, WorkspaceConfig, WorkspacesConfig};
-use super::{auth, sign_in};
+use super::{AdmissionConfig, MemberConfig, ServerConfig, WorkspaceConfig, WorkspacesConfig};
+use super::{admission, auth, sign_in};
 use crate::domain::people::{Identity, MemberRole};
 use crate::domain::url::{PlainHttp, ServerUrl};
 use crate::text::did_you_mean;
@@ -144,7 +144,8 @@ fn server(at: &At<'_>, names: &mut Names) -> Option<ServerConfig> {
         _ => url(&fields),
     };
     let payload = fields.get("payload").map_or(Some(PayloadPolicy::default()), payload);
-    let workspaces = fields.require("workspaces").and_then(|at| server_workspaces(at, names));
+    let mut admission = Vec::new();
+    let workspaces = fields.require("workspaces").and_then(|at| server_workspaces(at, names, &mut admission));
     Some(ServerConfig {
         slug: slug?,
         name: name?,
@@ -152,6 +153,7 @@ fn server(at: &At<'_>, names: &mut Names) -> Option<ServerConfig> {
         auth: auth?,
         payload: payload?,
         workspaces: workspaces?,
+        admission,
     })
 }
 
@@ -182,13 +184,18 @@ fn payload(at: &At<'_>) -> Option<PayloadPolicy> {
     })
 }
 
-fn server_workspaces(at: &At<'_>, names: &Names) -> Option<WorkspacesConfig> {
+fn server_workspaces(
+    at: &At<'_>,
+    names: &Names,
+    admission: &mut Vec<AdmissionConfig>,
+) -> Option<WorkspacesConfig> {
     if at.is_scalar() {
         return at.parsed("write all, or a list of slugs", |text| match text {
             "all" => Ok(WorkspacesConfig::All),
             _ => Err("not a list of workspaces"),
         });
     }
-    let slugs: BTreeSet<Slug> = at.list()?.iter().filter_map(|at| names.workspace(at)).collect();
+    let slugs: BTreeSet<Slug> =
+        at.list()?.iter().filter_map(|at| admission::workspace(at, names, admission)).collect();
     Some(WorkspacesConfig::Only(slugs.into_iter().collect()))
 }

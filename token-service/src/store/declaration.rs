@@ -11,6 +11,7 @@ use super::{NewAdministrator, NewMember, NewWorkspace};
 use crate::domain::ids::{ServerId, WorkspaceId};
 use crate::domain::issuer::Issuer;
 use crate::domain::policy::{PolicyTarget, ServerRules};
+use crate::domain::provisioning::Admission;
 use crate::domain::server::ServerSettings;
 
 /// All that is declared. The `origin` and `revision` of the issuers are not looked at.
@@ -32,6 +33,8 @@ pub struct DeclaredServer {
     /// A sealed value that is equal byte for byte to the one kept is no change.
     pub settings: ServerSettings,
     pub workspaces: DeclaredWorkspaces,
+    /// Which of the workspaces' members it is for.
+    pub admission: Admission,
 }
 
 /// Which workspaces have a declared server.

@@ -28,6 +28,7 @@ mod conformance;
 pub mod connections;
 pub mod declaration;
 mod error;
+pub mod governance;
 pub mod people;
 pub mod sqlite;
 
@@ -49,6 +50,7 @@ pub use self::changes::{ChangeSet, Since};
 pub use self::connections::ConnectionStore;
 pub use self::declaration::{Declaration, DeclaredPolicy, DeclaredServer, DeclaredWorkspaces};
 pub use self::error::StoreError;
+pub use self::governance::GovernanceStore;
 pub use self::people::{AdministratorChange, NewAdministrator, PeopleStore, SignInFacts};
 pub use self::sqlite::SqliteStore;
 use crate::clock::Timestamp;
@@ -66,7 +68,7 @@ pub type Result<T> = std::result::Result<T, StoreError>;
 /// Whatever keeps the registry, the people, the policies and the sealed credentials.
 #[async_trait]
 pub trait Store:
-    ConnectionStore + BrowserStore + PeopleStore + AuthorizationStore + Send + Sync + 'static
+    ConnectionStore + BrowserStore + PeopleStore + AuthorizationStore + GovernanceStore + Send + Sync + 'static
 {
     // === Deciding ===
 

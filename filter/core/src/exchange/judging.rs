@@ -69,6 +69,7 @@ impl Judging {
         let head = Head::read(headers)?;
         let route = path::parse(&head.path).ok_or_else(LocalReply::unknown_server)?;
         record.set("server", route.server.as_str());
+        record.asked_for(route.workspace.as_ref());
         record.set("trace_id", head.trace_id().unwrap_or_default());
         source.map_err(wrong_source)?;
         let challenge = |fault| unauthenticated(fault, &path::metadata_url(&config.public_url, &route));
@@ -113,7 +114,7 @@ impl Judging {
         };
         self.asker.prove(worker, &registry, around)?;
         let listed = registry.server(&self.asker.route.server);
-        let Some(access) = self.access(stream, worker, listed.map(Rc::as_ref), around.now_ms)? else {
+        let Some(access) = self.access(stream, worker, listed.map(Rc::as_ref), record, around.now_ms)? else {
             return Ok(Progress::Waiting);
         };
         let server = listed.ok_or_else(LocalReply::unknown_server)?;
@@ -153,6 +154,7 @@ impl Judging {
         stream: u32,
         worker: &mut Worker,
         server: Option<&ServerEntry>,
+        record: &mut Record,
         now_ms: u64,
     ) -> Result<Option<Access>, LocalReply> {
         let Some(proven) = self.asker.proven() else { return Ok(None) };
@@ -160,7 +162,10 @@ impl Judging {
         match worker.lease(stream, &self.asker.key(server), || proven.lease(None), now_ms) {
             LeaseState::Known(access) => Ok(Some(access)),
             LeaseState::Waiting => Ok(None),
-            LeaseState::Denied(reason) => Err(denied(reason, &metadata(worker))),
+            LeaseState::Denied(denial) => {
+                record.lease_denied(&denial, proven.who());
+                Err(denied(denial.reason, &metadata(worker)))
+            }
             LeaseState::Busy => Err(unauthenticated(Fault::Busy, &metadata(worker))),
             LeaseState::Unavailable { retry_after_ms } => Err(no_answer(retry_after_ms)),
         }

@@ -2,6 +2,7 @@
 
 mod browsers;
 mod challenges;
+mod decisions;
 mod judging;
 mod limits;
 mod opaque;

@@ -53,6 +53,7 @@ fn member(id: &str, workspace: &str) -> Member {
         lapsed: false,
         origin: Origin::Api,
         revision: Revision(1),
+        quarantined: false,
     }
 }
 
@@ -78,6 +79,7 @@ fn key(owner: KeyOwner) -> ApiKeyRecord {
         created_at: Timestamp(0),
         revision: Revision(1),
         last_used_at: None,
+        quarantined: false,
     }
 }
 
@@ -96,8 +98,15 @@ fn server_facts(policies: Vec<PolicyEntry>) -> ServerFacts {
         settings,
         origin: Origin::Api,
         revision: Revision(1),
+        quarantined: false,
     };
-    ServerFacts { server, provisioned: BTreeSet::from(["core".into()]), policies, reading_tools: Vec::new() }
+    ServerFacts {
+        server,
+        provisioned: BTreeSet::from(["core".into()]),
+        policies,
+        reading_tools: Vec::new(),
+        admission: Admission::default(),
+    }
 }
 
 fn key_facts() -> KeyFacts {

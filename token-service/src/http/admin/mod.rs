@@ -8,6 +8,7 @@
 
 pub mod acting;
 pub mod administrators;
+pub mod admissions;
 pub mod audit;
 mod auth_body;
 mod auth_reader;
@@ -16,6 +17,8 @@ pub mod check;
 pub mod commit;
 pub mod connections;
 pub mod description;
+pub mod explain;
+mod explain_view;
 pub mod issuers;
 mod key_limits;
 pub mod keys;
@@ -26,6 +29,7 @@ pub mod page;
 pub mod policies;
 pub mod presets;
 pub mod provisions;
+pub mod quarantines;
 mod server_body;
 pub mod servers;
 pub mod sessions;

@@ -9,6 +9,7 @@ mod declared;
 mod facts;
 mod fixtures;
 mod following;
+mod governance;
 mod moved;
 mod objects;
 mod people;
@@ -29,6 +30,7 @@ pub(super) use self::credentials::*;
 pub(super) use self::declared::*;
 pub(super) use self::facts::*;
 pub(super) use self::following::*;
+pub(super) use self::governance::*;
 pub(super) use self::moved::*;
 pub(super) use self::objects::*;
 pub(super) use self::people::*;
@@ -96,6 +98,9 @@ macro_rules! conformance_tests {
             of_many_redemptions_one_counts, refresh_tokens_rotate_without_a_commit,
             a_stolen_refresh_token_ends_its_session, parallel_refreshes_get_one_successor,
             client_sessions_are_listed_ended_and_swept, an_access_token_brings_its_facts,
+            quarantines_read_back_as_set_and_are_seen, quarantine_outlives_a_declaration, quarantines_go_with_their_object,
+            members_are_chosen_and_single_ones_told_apart, admission_is_declared_as_a_whole,
+            the_audit_of_objects_leaves_out_the_rest,
             a_fresh_database_says_so, the_first_data_key_wins, the_admin_token_is_compared_and_set,
         );
     };

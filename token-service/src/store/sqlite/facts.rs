@@ -9,7 +9,8 @@ use sqlx::sqlite::SqliteConnection;
 use super::connection::current_revision;
 use super::convert::{RowName, to_json};
 use super::{
-    administrators, client_sessions, issuers, keys, members, policies, servers, upstreams, workspaces,
+    administrators, admissions, client_sessions, issuers, keys, members, policies, servers, upstreams,
+    workspaces,
 };
 use crate::domain::ids::{ClientSessionId, KeyId, WorkspaceId};
 use crate::domain::people::{Identity, KeyOwner, Workspace};
@@ -141,5 +142,6 @@ async fn server(
     } else {
         Vec::new()
     };
-    Ok(Some(ServerFacts { server, provisioned, policies, reading_tools }))
+    let admission = admissions::concerning(connection, &server.id, &workspaces, &members).await?;
+    Ok(Some(ServerFacts { server, provisioned, policies, reading_tools, admission }))
 }

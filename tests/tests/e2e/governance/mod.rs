@@ -1,0 +1,4 @@
+//! Who may use what, exactly and provably.
+
+mod explain;
+mod provisioning;
