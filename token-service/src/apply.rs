@@ -25,6 +25,7 @@ use crate::domain::auth_draft::CheckedAuth;
 use crate::domain::ids::{AdministratorId, MemberId, ServerId, WorkspaceId};
 use crate::domain::people::Identity;
 use crate::domain::policy::PolicyTarget;
+use crate::domain::provisioning::{Admission, Members};
 use crate::domain::server::{ServerAuth, ServerSettings};
 use crate::domain::{Origin, Revision};
 use crate::state::Service;
@@ -113,6 +114,21 @@ impl Ids {
             }
         }
     }
+}
+
+/// Which members a server is for, by id.
+fn admission(ids: &Ids, server: &ServerConfig) -> Admission {
+    let mut admission = Admission::default();
+    for config in &server.admission {
+        if config.members == Members::Chosen {
+            admission.chosen.extend(ids.workspaces.get(&config.workspace).cloned());
+        }
+        for (identity, access) in &config.access {
+            let member = ids.members.get(&(config.workspace.clone(), identity.clone()));
+            admission.members.extend(member.map(|member| (member.clone(), *access)));
+        }
+    }
+    admission
 }
 
 impl Work<'_> {
@@ -236,7 +252,8 @@ impl Work<'_> {
             provision_new_workspaces: workspaces == DeclaredWorkspaces::All,
             concurrency: server.concurrency,
         };
-        Some(DeclaredServer { id: id.clone(), slug: server.slug.clone(), settings, workspaces })
+        let admission = admission(ids, server);
+        Some(DeclaredServer { id: id.clone(), slug: server.slug.clone(), settings, workspaces, admission })
     }
 
     fn oauth(&self, auth: &CheckedAuth<SecretString>, id: &ServerId, server: &ServerConfig) -> ServerAuth {

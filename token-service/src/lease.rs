@@ -6,10 +6,12 @@ use portcullis_wire::lease::{CallerProof, ConnectRequired, DenyReason, Lease, Le
 
 use crate::broker::{Credential, NoCredential};
 use crate::clock::Timestamp;
+use crate::domain::Revision;
 use crate::domain::connection::{ConnectionId, ReauthReason};
+use crate::domain::denial::Trail;
 use crate::domain::ids::MemberId;
 use crate::domain::people::MemberRole;
-use crate::domain::resolve::{Grant, Resolution, resolve};
+use crate::domain::resolve::{Grant, Resolution, resolve_on};
 use crate::domain::resource::ResourcePath;
 use crate::http::error::error_chain;
 use crate::identity_provider::Introspected;
@@ -40,7 +42,8 @@ impl Service {
 
     async fn decide(&self, request: &LeaseRequest) -> Result<LeaseReply, StoreError> {
         let now = self.clock.now();
-        let resolution = match self.resolve(request, now).await? {
+        let mut trail = Trail::default();
+        let resolution = match self.resolve_on(&mut trail, request, now).await? {
             Resolution::Provision { workspace, identity, name } => {
                 let member = NewMember {
                     id: MemberId::new(&*self.entropy),
@@ -51,7 +54,10 @@ impl Service {
                 };
                 let store = self.store.on_behalf_of(Actor::SignIn, now);
                 match store.provision_member(&member).await {
-                    Ok(_) => self.resolve(request, now).await?,
+                    Ok(_) => {
+                        trail = Trail::default();
+                        self.resolve_on(&mut trail, request, now).await?
+                    }
                     // The workspace was deleted a moment ago.
                     Err(StoreError::Missing { .. }) => Resolution::Denied(DenyReason::UnknownCredential),
                     Err(error) => return Err(error),
@@ -61,7 +67,7 @@ impl Service {
         };
         Ok(match resolution {
             Resolution::Granted(grant) => self.grant(*grant, request, now).await,
-            Resolution::Denied(reason) => LeaseReply::Denied { reason, because: None },
+            Resolution::Denied(reason) => denied(reason, trail.because(), trail.revision()),
             Resolution::Pending => LeaseReply::Renewing,
             // The second: a member deleted between provisioning and reading again; the filter's next request settles it.
             Resolution::Unavailable | Resolution::Provision { .. } => {
@@ -75,27 +81,44 @@ impl Service {
         request: &LeaseRequest,
         now: Timestamp,
     ) -> Result<Resolution, StoreError> {
+        self.resolve_on(&mut Trail::default(), request, now).await
+    }
+
+    async fn resolve_on(
+        &self,
+        trail: &mut Trail,
+        request: &LeaseRequest,
+        now: Timestamp,
+    ) -> Result<Resolution, StoreError> {
         if let CallerProof::Opaque { token } = &request.proof {
             let patience = request.wait_ms.map_or(PATIENCE, Duration::from_millis);
             let (proof, until) = match self.introspect(token, patience).await? {
                 Introspected::Good { proof, until } => (proof, until),
-                Introspected::NotGood => return Ok(Resolution::Denied(DenyReason::UnknownCredential)),
+                Introspected::NotGood => {
+                    trail.not_vouched_for();
+                    return Ok(Resolution::Denied(DenyReason::UnknownCredential));
+                }
                 Introspected::Slow => return Ok(Resolution::Pending),
                 Introspected::Unavailable => return Ok(Resolution::Unavailable),
             };
             let request = LeaseRequest { proof, ..request.clone() };
-            return Ok(self.resolve_proven(&request, now).await?.by_introspection(until));
+            return Ok(self.resolve_proven(trail, &request, now).await?.by_introspection(until));
         }
-        self.resolve_proven(request, now).await
+        self.resolve_proven(trail, request, now).await
     }
 
-    async fn resolve_proven(&self, request: &LeaseRequest, now: Timestamp) -> Result<Resolution, StoreError> {
+    async fn resolve_proven(
+        &self,
+        trail: &mut Trail,
+        request: &LeaseRequest,
+        now: Timestamp,
+    ) -> Result<Resolution, StoreError> {
         let facts = self.store.lease_facts(request).await?;
-        Ok(resolve(request, &facts, &self.resource_of(request), now))
+        Ok(resolve_on(trail, request, &facts, &self.resource_of(request), now))
     }
 
     /// The URL of the path that was called (RFC 8707).
-    fn resource_of(&self, request: &LeaseRequest) -> String {
+    pub(crate) fn resource_of(&self, request: &LeaseRequest) -> String {
         let (workspace, server) = (request.workspace.clone(), request.server.clone());
         ResourcePath { workspace, server }.url(&self.settings.public_url)
     }
@@ -107,7 +130,8 @@ impl Service {
         if let Some(session) = &grant.caller.session_id {
             self.session_use.note(session.as_str().into(), now);
         }
-        let denied = |reason| LeaseReply::Denied { reason, because: None };
+        let revision = Some(grant.revision);
+        let denied = |reason, because| denied(reason, Some(because), revision);
         let (rejected, wait) = (request.rejected.as_ref(), request.wait_ms.map(Duration::from_millis));
         match self.broker.credential_within(&grant, rejected, wait.unwrap_or(Duration::MAX)).await {
             Ok(credential) => {
@@ -119,9 +143,11 @@ impl Service {
             }
             Err(NoCredential::Renewing) => LeaseReply::Renewing,
             Err(NoCredential::Unavailable { retry_after_ms }) => LeaseReply::Unavailable { retry_after_ms },
-            Err(NoCredential::Misconfigured) => denied(DenyReason::CredentialUnavailable),
-            Err(NoCredential::MemberRequired) => denied(DenyReason::MemberRequired),
-            Err(NoCredential::TooManyScopes) => denied(DenyReason::TooManyScopes),
+            Err(NoCredential::Misconfigured) => {
+                denied(DenyReason::CredentialUnavailable, "server/credential")
+            }
+            Err(NoCredential::MemberRequired) => denied(DenyReason::MemberRequired, "server/account"),
+            Err(NoCredential::TooManyScopes) => denied(DenyReason::TooManyScopes, "account/scopes"),
         }
     }
 
@@ -161,7 +187,7 @@ impl Service {
         missing_scopes: bool,
     ) -> LeaseReply {
         let Some(member) = grant.member else {
-            return LeaseReply::Denied { reason: DenyReason::MemberRequired, because: None };
+            return denied(DenyReason::MemberRequired, Some("server/account"), Some(grant.revision));
         };
         let now = self.clock.now();
         // The credential lacks scopes for one request; others may still use it.
@@ -190,6 +216,12 @@ impl Service {
             revision: grant.revision.0,
         }))
     }
+}
+
+/// `because` names what decided: for the log of the filter, which tells nobody else.
+fn denied(reason: DenyReason, because: Option<&str>, revision: Option<Revision>) -> LeaseReply {
+    let revision = revision.map(|revision| revision.0);
+    LeaseReply::Denied { reason, because: because.map(str::to_owned), revision }
 }
 
 /// Until the credential expires, at most `longest`.

@@ -18,15 +18,17 @@
 //! - [`identity_provider`]: issuers whose tokens are accepted: their keys, and their word about tokens.
 //! - [`watch_hub`], [`key_use`], [`shutdown`]: what a running service keeps in memory.
 //! - [`state`]: all of these together, as handlers share them.
-//! - [`lease`]: deciding on a lease.
+//! - [`lease`], [`explain`]: deciding on a lease, and saying why.
 //! - [`unconnected`]: MCP answers for members who have yet to connect an account.
 //! - [`quarantine`]: connections whose server has moved to another origin.
 //! - [`apply`]: making the store say what `portcullis.yaml` says, at start and whenever the file changes.
 //! - [`http`]: the three listeners.
+//! - [`admin_client`]: the administrators' commands, which ask the admin API of a running service.
 //! - [`check_server`]: how a server wants to be authorised, for whoever is about to register it.
 //! - [`telemetry`]: the log, and what is never in it.
 //! - [`app`]: the composition root; `main` and the tests use the same.
 
+pub mod admin_client;
 pub mod app;
 pub mod apply;
 pub mod authorization_server;
@@ -39,6 +41,7 @@ pub mod connect;
 pub mod credentials;
 pub mod domain;
 pub mod egress;
+pub mod explain;
 pub mod http;
 pub mod identity_provider;
 mod jobs;

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::{Parser, Subcommand};
+use portcullis_token_service::admin_client::AdminCommand;
 use portcullis_token_service::app::App;
 use portcullis_token_service::apply::ConfigSource;
 use portcullis_token_service::check_server::check_server;
@@ -46,6 +47,8 @@ enum Command {
         #[arg(long, value_name = "FILE")]
         config: Option<PathBuf>,
     },
+    #[command(flatten)]
+    Admin(AdminCommand),
     /// Prints the version.
     Version,
 }
@@ -56,6 +59,7 @@ async fn main() -> ExitCode {
         Command::Serve { config, log } => Box::pin(serve(config, &log)).await,
         Command::Check { config } => return check(config),
         Command::CheckServer { url, config } => check_url(&url, config).await,
+        Command::Admin(command) => return Box::pin(command.run()).await,
         Command::Version => {
             writeln!(io::stdout(), "portcullis {}", env!("CARGO_PKG_VERSION")).map_err(Into::into)
         }

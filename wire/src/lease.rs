@@ -96,6 +96,9 @@ pub enum LeaseReply {
         /// What exactly decided, for the log and never for the caller: `workspace/enabled`, for example.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         because: Option<String>,
+        /// The commit that this answer reflects; for the log too.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        revision: Option<u64>,
     },
     /// The credential is being renewed, and the provider takes its time: ask again, with a longer
     /// [`LeaseRequest::wait_ms`].

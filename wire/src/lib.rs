@@ -15,6 +15,7 @@
 
 pub mod api_key;
 pub mod catalogue;
+pub mod decision;
 pub mod digest;
 pub mod lease;
 pub mod names;

@@ -9,19 +9,20 @@ use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
 use portcullis_wire::digest::Digest;
-use portcullis_wire::lease::DenyReason;
 use portcullis_wire::names::Slug;
 use portcullis_wire::watch::Invalidation;
 
 use crate::cache::Bounded;
 
 mod access;
+mod denial;
 mod ended;
 mod flights;
 mod policies;
 mod sessions;
 
 pub use access::{Access, Ruled};
+pub use denial::Denial;
 use ended::Ended;
 pub use flights::{Flight, Flights, Joined};
 pub use policies::Policies;
@@ -71,7 +72,7 @@ pub enum ServerKey {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Known {
     Held(Access),
-    Denied(DenyReason),
+    Denied(Denial),
     Nothing,
 }
 
@@ -101,7 +102,7 @@ impl Held {
 }
 
 struct Denied {
-    reason: DenyReason,
+    denial: Denial,
     expires_ms: u64,
 }
 
@@ -152,7 +153,7 @@ impl LeaseCache {
             None => {}
         }
         match self.denied.get(key) {
-            Some(denied) if now_ms < denied.expires_ms => Known::Denied(denied.reason),
+            Some(denied) if now_ms < denied.expires_ms => Known::Denied(denied.denial.clone()),
             _ => Known::Nothing,
         }
     }
@@ -219,10 +220,10 @@ impl LeaseCache {
     }
 
     /// Remembers for [`DENIAL_TTL_MS`] that the token-service denied `key`, and drops the lease it had.
-    pub fn deny(&mut self, key: LeaseKey, reason: DenyReason, received_ms: u64) {
+    pub fn deny(&mut self, key: LeaseKey, denial: impl Into<Denial>, received_ms: u64) {
         self.drop_lease(&key);
         let expires_ms = received_ms.saturating_add(DENIAL_TTL_MS);
-        self.denied.insert(key, Denied { reason, expires_ms });
+        self.denied.insert(key, Denied { denial: denial.into(), expires_ms });
     }
 
     /// Changes with every invalidation. A denial says nothing of the revision that it reflects, so one that was asked for

@@ -208,7 +208,7 @@ fn a_reset_forgets_everything_even_back_in_time() {
 #[wasm_bindgen_test(unsupported = test)]
 fn denials_are_short_and_good_news_ends_them() {
     let mut cache = LeaseCache::new(10);
-    let denied = Known::Denied(DenyReason::UnknownServer);
+    let denied = Known::Denied(DenyReason::UnknownServer.into());
     cache.deny(key("a", "s1"), DenyReason::UnknownServer, NOW);
     assert_eq!(cache.look_up(&key("a", "s1"), NOW + DENIAL_TTL_MS - 1), denied);
     assert_eq!(cache.look_up(&key("a", "s1"), NOW + DENIAL_TTL_MS), Known::Nothing);
@@ -223,7 +223,7 @@ fn denials_are_short_and_good_news_ends_them() {
     cache.deny(key("a", "s1"), DenyReason::DisabledCredential, NOW);
     assert_eq!(
         cache.look_up(&key("a", "s1"), NOW),
-        Known::Denied(DenyReason::DisabledCredential),
+        Known::Denied(DenyReason::DisabledCredential.into()),
         "the latest answer counts"
     );
     grant(&mut cache, "a", "s1");

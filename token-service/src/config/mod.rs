@@ -3,6 +3,7 @@
 //! Every problem is reported at once, each with its place, what is wrong and what to do. A [`Config`] that was loaded
 //! holds no dangling reference, no duplicate and no secret that cannot be sent.
 
+mod admission;
 mod auth;
 mod catalogue;
 mod egress;
@@ -37,6 +38,7 @@ use crate::domain::header::HeaderName;
 use crate::domain::limit::{LimitName, LimitRule};
 use crate::domain::people::{Identity, MemberRole, OrganizationRole};
 use crate::domain::policy::ServerRules;
+use crate::domain::provisioning::{MemberAccess, Members};
 use crate::domain::sign_in::MappingRule;
 use crate::domain::staleness::Staleness;
 use crate::domain::url::ServerUrl;
@@ -179,6 +181,16 @@ pub struct ServerConfig {
     pub payload: PayloadPolicy,
     pub workspaces: WorkspacesConfig,
     pub concurrency: Option<u32>,
+    /// Of workspaces about whose members something is said.
+    pub admission: Vec<AdmissionConfig>,
+}
+
+/// Which members of a workspace a server is for. They are declared in the same file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AdmissionConfig {
+    pub workspace: Slug,
+    pub members: Members,
+    pub access: Vec<(Identity, MemberAccess)>,
 }
 
 #[derive(Clone, Debug)]

@@ -6,8 +6,8 @@ use portcullis_wire::names::Slug;
 use portcullis_wire::watch::PayloadPolicy;
 
 use super::reader::{At, Fields};
-use super::{MemberConfig, ServerConfig, WorkspaceConfig, WorkspacesConfig};
-use super::{auth, sign_in};
+use super::{AdmissionConfig, MemberConfig, ServerConfig, WorkspaceConfig, WorkspacesConfig};
+use super::{admission, auth, sign_in};
 use crate::domain::limit::MOST_AT_ONCE;
 use crate::domain::people::{Identity, MemberRole};
 use crate::domain::staleness::Staleness;
@@ -150,7 +150,8 @@ fn server(at: &At<'_>, names: &mut Names) -> Option<ServerConfig> {
         _ => url(&fields),
     };
     let payload = fields.get("payload").map_or(Some(PayloadPolicy::default()), payload);
-    let workspaces = fields.require("workspaces").and_then(|at| server_workspaces(at, names));
+    let mut admission = Vec::new();
+    let workspaces = fields.require("workspaces").and_then(|at| server_workspaces(at, names, &mut admission));
     let concurrency = match fields.get("concurrency") {
         Some(at) => Some(at.number(1, MOST_AT_ONCE)?),
         None => None,
@@ -163,6 +164,7 @@ fn server(at: &At<'_>, names: &mut Names) -> Option<ServerConfig> {
         payload: payload?,
         workspaces: workspaces?,
         concurrency,
+        admission,
     })
 }
 
@@ -193,13 +195,18 @@ fn payload(at: &At<'_>) -> Option<PayloadPolicy> {
     })
 }
 
-fn server_workspaces(at: &At<'_>, names: &Names) -> Option<WorkspacesConfig> {
+fn server_workspaces(
+    at: &At<'_>,
+    names: &Names,
+    admission: &mut Vec<AdmissionConfig>,
+) -> Option<WorkspacesConfig> {
     if at.is_scalar() {
         return at.parsed("write all, or a list of slugs", |text| match text {
             "all" => Ok(WorkspacesConfig::All),
             _ => Err("not a list of workspaces"),
         });
     }
-    let slugs: BTreeSet<Slug> = at.list()?.iter().filter_map(|at| names.workspace(at)).collect();
+    let slugs: BTreeSet<Slug> =
+        at.list()?.iter().filter_map(|at| admission::workspace(at, names, admission)).collect();
     Some(WorkspacesConfig::Only(slugs.into_iter().collect()))
 }

@@ -81,6 +81,9 @@ fn the_example_loads() {
     assert_eq!(sent, [("authorization", "Bearer hunter2"), ("x-team", "core")]);
     assert!(!format!("{:?}", declared.servers).contains("hunter2"));
     assert_eq!(declared.servers[4].workspaces, WorkspacesConfig::All);
+    let chosen = &declared.servers[1].admission[0];
+    assert_eq!((chosen.workspace.as_str(), chosen.members), ("core", Members::Chosen));
+    assert_eq!(chosen.access, [(declared.workspaces[0].members[0].identity.clone(), MemberAccess::Allow)]);
     assert_eq!(declared.servers[1].url.to_string(), "https://mcp.notion.com/mcp");
     let AuthConfig::OAuth(crm) = &declared.servers[2].auth else { panic!("oauth") };
     let CheckedAuth::OAuth(crm) = &**crm else { panic!("oauth") };
@@ -134,6 +137,30 @@ fn little_is_needed() {
     assert!(config.declared.servers.is_empty());
     // A heading without anything under it is no mistake.
     parse_in(Path::new(""), &minimal("servers:\npolicies:\n")).expect("loads");
+}
+
+#[test]
+fn what_is_wrong_about_members_of_a_server() {
+    let server = "{slug: docs, url: 'https://docs.example/mcp', auth: {type: none}, workspaces: [WORKSPACE]}";
+    let problem = |workspace: &str| {
+        let servers = server.replace("WORKSPACE", workspace);
+        let core = "{slug: core, members: [{issuer: i, subject: s}]}";
+        problems(&minimal(&format!("workspaces: [{core}]\nservers: [{servers}]\n")))
+    };
+    for (workspace, expected) in [
+        ("{workspace: core, members: some}", "write all or chosen"),
+        ("{workspace: core, members: chosen, allow: [{issuer: i, subject: x}]}", "no such member"),
+        ("{workspace: core, allow: [{issuer: i, subject: s}]}", "unless members are chosen"),
+        (
+            "{workspace: core, members: chosen, allow: [{issuer: i, subject: s}], deny: [{issuer: i, subject: s}]}",
+            "listed twice",
+        ),
+        ("{workspace: core}, {workspace: core}", "listed twice"),
+        ("{workspace: cor}", "did you mean core?"),
+    ] {
+        let found = problem(workspace);
+        assert!(found.contains(expected), "{workspace}: {found}");
+    }
 }
 
 /// One of every mistake.

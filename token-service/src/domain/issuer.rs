@@ -125,6 +125,11 @@ impl Issuer {
         std::iter::once(&self.rules).chain(self.settings.servers.values())
     }
 
+    /// Whether its tokens are for this server at all.
+    pub fn serves(&self, server: &Slug) -> bool {
+        self.settings.only.as_ref().is_none_or(|only| only.contains(server))
+    }
+
     /// Whether a token that is good may be used for this server, where `resource` is the URL that was called.
     pub fn judge(
         &self,
@@ -133,7 +138,7 @@ impl Issuer {
         resource: &str,
         now: Timestamp,
     ) -> Result<(), DenyReason> {
-        if self.settings.only.as_ref().is_some_and(|only| !only.contains(server)) {
+        if !self.serves(server) {
             return Err(DenyReason::NotForThisServer);
         }
         let rules = self.settings.servers.get(server).unwrap_or(&self.rules);

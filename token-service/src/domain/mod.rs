@@ -6,14 +6,16 @@
 //! - [`connection`], [`connecting`]: upstream credentials that come and go, and how a member gets one.
 //! - [`people`]: workspaces, members, API keys and administrators.
 //! - [`access`]: who may do what on the admin side.
-//! - [`policy`]: what each level takes away.
+//! - [`policy`], [`provisioning`]: what each level takes away, and which members a server is for.
 //! - [`limit`]: how often something may be called.
+//! - [`quarantine`]: what is switched off in an emergency.
 //! - [`sign_in`]: what the company's groups mean here.
 //! - [`issuer`], [`jwks`]: whose tokens are accepted, and their keys.
 //! - [`oauth_client`], [`redirect_uri`]: MCP clients that sign in with OAuth, and where they may be sent back to.
 //! - [`client_session`], [`resource`], [`signing`]: what a member has allowed a client, on which server, and the keys
 //!   that sign the tokens for it.
 //! - [`resolve`]: all of it together, turned into a lease or a reason why not.
+//! - [`denial`], [`explain`]: what it was judged by, and what that means.
 
 pub mod access;
 pub mod auth_draft;
@@ -22,6 +24,8 @@ pub mod catalogue;
 pub mod client_session;
 pub mod connecting;
 pub mod connection;
+pub mod denial;
+pub mod explain;
 pub mod header;
 pub mod ids;
 pub mod issuer;
@@ -30,6 +34,8 @@ pub mod limit;
 pub mod oauth_client;
 pub mod people;
 pub mod policy;
+pub mod provisioning;
+pub mod quarantine;
 pub mod redirect_uri;
 pub mod resolve;
 pub mod resource;

@@ -58,12 +58,14 @@ pub struct Member {
     pub origin: Origin,
     /// The commit that last changed it.
     pub revision: Revision,
+    /// Switched off in an emergency, whatever else is said of it.
+    pub quarantined: bool,
 }
 
 impl Member {
     /// Whether this member is one at present.
     pub fn is_active(&self) -> bool {
-        !self.disabled && !self.lapsed
+        !self.disabled && !self.lapsed && !self.quarantined
     }
 }
 
@@ -145,6 +147,8 @@ pub struct ApiKeyRecord {
     pub replaces: Option<KeyId>,
     /// The commit that last changed it.
     pub revision: Revision,
+    /// Switched off in an emergency.
+    pub quarantined: bool,
 }
 
 /// Whose key it is.

@@ -4,6 +4,7 @@
 
 mod known;
 mod session;
+mod taken;
 
 use std::collections::BTreeSet;
 
@@ -17,12 +18,15 @@ use subtle::ConstantTimeEq as _;
 pub use self::known::judges_by_catalogue;
 pub use self::session::SessionFacts;
 use self::session::by_session;
+pub use self::taken::{Taken, resolve_taken};
 use super::Revision;
+use super::denial::Trail;
 use super::ids::{ServerId, WorkspaceId};
 use super::issuer::{Issuer, WorkspaceMapping};
 use super::limit::{Counted, Limit};
 use super::people::{ApiKeyRecord, Identity, KeyOwner, KeyScope, Member, MemberRole, Workspace};
 use super::policy::{PolicyEntry, PolicyTarget};
+use super::provisioning::Admission;
 use super::server::{Server, ServerAuth};
 use super::staleness::Staleness;
 use super::token_rules::TokenView;
@@ -103,6 +107,8 @@ pub struct ServerFacts {
     pub limits: Vec<Limit>,
     /// The tools whose definition is the one that was approved; filled in only where a policy makes them matter.
     pub approved_tools: Vec<String>,
+    /// Which of the workspaces' members it is for.
+    pub admission: Admission,
 }
 
 /// What follows from the facts.
@@ -160,21 +166,37 @@ pub struct Grant {
 /// Decides on a lease. The caller is judged before the server, so that a stranger learns nothing about servers.
 /// `resource` is the URL of the path that was called.
 pub fn resolve(request: &LeaseRequest, facts: &LeaseFacts, resource: &str, now: Timestamp) -> Resolution {
+    resolve_on(&mut Trail::default(), request, facts, resource, now)
+}
+
+/// As [`resolve`], and notes on the trail what is judged.
+pub fn resolve_on(
+    trail: &mut Trail,
+    request: &LeaseRequest,
+    facts: &LeaseFacts,
+    resource: &str,
+    now: Timestamp,
+) -> Resolution {
     let outcome = match (&facts.caller, &request.proof) {
         (CallerFacts::ApiKey(key), CallerProof::ApiKey { digest, .. }) => {
-            by_key(key.as_ref(), digest, request, now).map(Standing::Caller)
+            by_key(trail, key.as_ref(), digest, request, now).map(Standing::Caller)
         }
         (CallerFacts::Token(facts), proof @ CallerProof::Jwt { .. }) => {
-            VerifiedToken::of(proof).and_then(|token| by_token(facts, &token, request, resource, now))
+            VerifiedToken::of(proof).and_then(|token| by_token(trail, facts, &token, request, resource, now))
         }
         (CallerFacts::Session(session), CallerProof::AccessToken { scopes, expires_at, .. }) => {
             let expires_at = Timestamp::from_seconds(*expires_at);
-            by_session(session.as_deref(), scopes, expires_at, request, now).map(Standing::Caller)
+            by_session(trail, session.as_deref(), scopes, expires_at, request, now).map(Standing::Caller)
         }
         // Facts about another kind of credential than was shown say nothing about this one.
         _ => Err(DenyReason::UnknownCredential),
     };
-    match outcome.and_then(|standing| finish(standing, facts)) {
+    conclude(trail, outcome, facts)
+}
+
+fn conclude(trail: &mut Trail, outcome: Result<Standing<'_>, DenyReason>, facts: &LeaseFacts) -> Resolution {
+    trail.at(facts.revision);
+    match outcome.and_then(|standing| finish(trail, standing, facts)) {
         Ok(resolution) => resolution,
         Err(reason) => Resolution::Denied(reason),
     }
@@ -237,22 +259,21 @@ impl KnownCaller<'_> {
 }
 
 fn by_key<'facts>(
+    trail: &mut Trail,
     facts: Option<&'facts KeyFacts>,
     digest: &Digest,
     request: &LeaseRequest,
     now: Timestamp,
 ) -> Result<KnownCaller<'facts>, DenyReason> {
-    let KeyFacts { key, workspace, member, maker } = facts.ok_or(DenyReason::UnknownCredential)?;
-    if !bool::from(key.digest.as_bytes().ct_eq(digest.as_bytes())) {
-        return Err(DenyReason::UnknownCredential);
-    }
+    let KeyFacts { key, workspace, member, maker } =
+        trail.take("key/unknown", facts, DenyReason::UnknownCredential)?;
+    let same = bool::from(key.digest.as_bytes().ct_eq(digest.as_bytes()));
+    trail.check("key/secret", same, DenyReason::UnknownCredential)?;
     let settings = &key.settings;
-    if settings.disabled {
-        return Err(DenyReason::DisabledCredential);
-    }
-    if settings.expires_at.is_some_and(|end| end <= now) {
-        return Err(DenyReason::ExpiredCredential);
-    }
+    trail.check("quarantine/key", !key.quarantined, DenyReason::DisabledCredential)?;
+    trail.check("key/disabled", !settings.disabled, DenyReason::DisabledCredential)?;
+    let ended = settings.expires_at.is_some_and(|end| end <= now);
+    trail.check("key/expired", !ended, DenyReason::ExpiredCredential)?;
     let caller = match (&key.owner, member) {
         (KeyOwner::Service, _) => Caller {
             id: key.id.to_string(),
@@ -270,19 +291,21 @@ fn by_key<'facts>(
             session_id: None,
             client_id: None,
         },
-        (KeyOwner::Member(_), _) => return Err(DenyReason::UnknownCredential),
+        (KeyOwner::Member(_), _) => {
+            trail.check("key/owner", false, DenyReason::UnknownCredential)?;
+            return Err(DenyReason::UnknownCredential);
+        }
     };
     let member = member.as_ref().filter(|_| key.owner != KeyOwner::Service);
-    if member.is_some_and(|member| !member.is_active()) {
-        return Err(DenyReason::DisabledCredential);
+    if let Some(member) = member {
+        trail.member(member)?;
     }
     let maker = maker.as_ref().filter(|_| key.owner == KeyOwner::Service);
-    if maker.is_some_and(|maker| !maker.may_make_service_keys()) {
-        return Err(DenyReason::DisabledCredential);
+    if let Some(maker) = maker {
+        trail.check("key/maker", maker.may_make_service_keys(), DenyReason::DisabledCredential)?;
     }
-    if request.workspace.as_ref().is_some_and(|named| *named != workspace.slug) {
-        return Err(DenyReason::WrongWorkspace);
-    }
+    let elsewhere = request.workspace.as_ref().is_some_and(|named| *named != workspace.slug);
+    trail.check("caller/workspace", !elsewhere, DenyReason::WrongWorkspace)?;
     let bounded_by = member.or_else(|| maker?.membership.as_ref());
     Ok(KnownCaller {
         caller,
@@ -297,6 +320,7 @@ fn by_key<'facts>(
 }
 
 fn by_token<'facts>(
+    trail: &mut Trail,
     facts: &'facts TokenFacts,
     token: &VerifiedToken<'_>,
     request: &LeaseRequest,
@@ -304,41 +328,70 @@ fn by_token<'facts>(
     now: Timestamp,
 ) -> Result<Standing<'facts>, DenyReason> {
     let VerifiedToken { identity, workspace_claim: claim, says, expires_at } = token;
-    let issuer = facts.issuer.as_ref().filter(|issuer| issuer.issuer == identity.issuer);
-    let issuer = issuer.ok_or(DenyReason::UnknownCredential)?;
+    let issuer = issuer_of(trail, facts, identity)?;
     let not_after = expires_at.plus(issuer.clock_tolerance());
-    if not_after <= now {
-        return Err(DenyReason::ExpiredCredential);
-    }
-    issuer.judge(&request.server, *says, resource, now)?;
+    trail.check("token/expired", not_after > now, DenyReason::ExpiredCredential)?;
+    trail.check("issuer/servers", issuer.serves(&request.server), DenyReason::NotForThisServer)?;
+    trail.issuer(issuer.judge(&request.server, *says, resource, now))?;
+    let name = issuer.first_name(*says).unwrap_or(&identity.subject).to_owned();
+    let bearer = Bearer { identity, claim: *claim, name, not_after: Some(not_after) };
+    by_identity(trail, facts, issuer, bearer, request)
+}
+
+fn issuer_of<'facts>(
+    trail: &mut Trail,
+    facts: &'facts TokenFacts,
+    identity: &Identity,
+) -> Result<&'facts Issuer, DenyReason> {
+    let issuer = facts.issuer.as_ref().filter(|issuer| issuer.issuer == identity.issuer);
+    trail.take("issuer/unknown", issuer, DenyReason::UnknownCredential)
+}
+
+/// Somebody whom a token names.
+struct Bearer<'a> {
+    identity: &'a Identity,
+    /// The value of the issuer's workspace claim.
+    claim: Option<&'a str>,
+    /// What to call a newcomer.
+    name: String,
+    not_after: Option<Timestamp>,
+}
+
+/// As whom, and in which workspace, somebody calls whose token is good.
+fn by_identity<'facts>(
+    trail: &mut Trail,
+    facts: &'facts TokenFacts,
+    issuer: &Issuer,
+    bearer: Bearer<'_>,
+    request: &LeaseRequest,
+) -> Result<Standing<'facts>, DenyReason> {
+    let Bearer { identity, claim, name, not_after } = bearer;
     let membership = match &issuer.workspaces {
-        WorkspaceMapping::Membership => the_membership(facts, request)?,
+        WorkspaceMapping::Membership => the_membership(trail, facts, request)?,
         WorkspaceMapping::Fixed(_) | WorkspaceMapping::Claim(_) => {
-            let slug = issuer.mapped_workspace(*claim).ok_or(DenyReason::UnknownCredential)?;
-            if request.workspace.as_ref().is_some_and(|named| *named != slug) {
-                return Err(DenyReason::WrongWorkspace);
-            }
+            let slug = issuer.mapped_workspace(claim);
+            let slug = trail.take("issuer/workspace", slug, DenyReason::UnknownCredential)?;
+            let elsewhere = request.workspace.as_ref().is_some_and(|named| *named != slug);
+            trail.check("caller/workspace", !elsewhere, DenyReason::WrongWorkspace)?;
             let found = facts.memberships.iter().find(|membership| membership.workspace.slug == slug);
             let Some(membership) = found else {
                 let workspace = facts.mapped.as_ref().filter(|mapped| mapped.slug == slug);
-                return match workspace {
-                    Some(workspace) if issuer.auto_provision_members => {
-                        let name = issuer.first_name(*says).unwrap_or(&identity.subject).to_owned();
-                        Ok(Standing::Newcomer { workspace, identity: identity.clone(), name })
-                    }
-                    _ => Err(DenyReason::UnknownCredential),
-                };
+                let workspace = workspace.filter(|_| issuer.auto_provision_members);
+                let workspace = trail.take("member/unknown", workspace, DenyReason::UnknownCredential)?;
+                return Ok(Standing::Newcomer { workspace, identity: identity.clone(), name });
             };
             membership
         }
     };
+    let member = &membership.member;
+    trail.check("member/unknown", member.identity == *identity, DenyReason::UnknownCredential)?;
+    trail.member(member)?;
+    Ok(Standing::Caller(member_of(membership, not_after)))
+}
+
+/// A member as such, by whatever token.
+fn member_of(membership: &Membership, not_after: Option<Timestamp>) -> KnownCaller<'_> {
     let Membership { workspace, member } = membership;
-    if member.identity != *identity {
-        return Err(DenyReason::UnknownCredential);
-    }
-    if !member.is_active() {
-        return Err(DenyReason::DisabledCredential);
-    }
     let caller = Caller {
         id: member.id.to_string(),
         name: member.name.clone(),
@@ -347,7 +400,7 @@ fn by_token<'facts>(
         session_id: None,
         client_id: None,
     };
-    let known = KnownCaller {
+    KnownCaller {
         caller,
         workspace,
         member: Some(member),
@@ -355,45 +408,47 @@ fn by_token<'facts>(
         key: None,
         only: None,
         reads_only: false,
-        not_after: Some(not_after),
-    };
-    Ok(Standing::Caller(known))
+        not_after,
+    }
 }
 
 /// Without a mapping: the membership that the path names, or the only one. With several and none named it would be a
 /// guess on whose behalf the call is made, so it is refused.
 fn the_membership<'facts>(
+    trail: &mut Trail,
     facts: &'facts TokenFacts,
     request: &LeaseRequest,
 ) -> Result<&'facts Membership, DenyReason> {
-    match (&request.workspace, facts.memberships.as_slice()) {
-        (_, []) => Err(DenyReason::UnknownCredential),
-        (Some(named), all) => all
-            .iter()
-            .find(|membership| membership.workspace.slug == *named)
-            .ok_or(DenyReason::WrongWorkspace),
-        (None, [only]) => Ok(only),
-        (None, _) => Err(DenyReason::WrongWorkspace),
-    }
+    let all = facts.memberships.as_slice();
+    trail.check("member/unknown", !all.is_empty(), DenyReason::UnknownCredential)?;
+    let found = match (&request.workspace, all) {
+        (Some(named), all) => all.iter().find(|membership| membership.workspace.slug == *named),
+        (None, [only]) => Some(only),
+        (None, _) => None,
+    };
+    trail.take("caller/workspace", found, DenyReason::WrongWorkspace)
 }
 
-fn finish(standing: Standing<'_>, facts: &LeaseFacts) -> Result<Resolution, DenyReason> {
-    let server = facts.server.as_ref().ok_or(DenyReason::UnknownServer)?;
+fn finish(trail: &mut Trail, standing: Standing<'_>, facts: &LeaseFacts) -> Result<Resolution, DenyReason> {
+    let server = trail.take("server/unknown", facts.server.as_ref(), DenyReason::UnknownServer)?;
     match standing {
         Standing::Newcomer { workspace, identity, name } => {
             // Nobody becomes a member by asking for a server that the workspace does not have.
-            effective_policy(server, workspace, None, None)?;
+            effective_policy(trail, server, workspace, None, None)?;
+            let admitted = server.admission.admits_newcomers(&workspace.id);
+            trail.check("provision/member", admitted, DenyReason::UnknownServer)?;
             Ok(Resolution::Provision { workspace: workspace.id.clone(), identity, name })
         }
         Standing::Caller(known) => {
             // Another server may have the path by now.
-            if known.only.is_some_and(|only| *only != server.server.id) {
-                return Err(DenyReason::NotForThisServer);
+            if let Some(only) = known.only {
+                let same = *only == server.server.id;
+                trail.check("session/server", same, DenyReason::NotForThisServer)?;
             }
-            let policy = effective_policy(server, known.workspace, known.bounded_by, known.key)?;
+            let policy = effective_policy(trail, server, known.workspace, known.bounded_by, known.key)?;
             // Nobody could consent, and whose account should it be?
-            if known.member.is_none() && matches!(server.server.settings.auth, ServerAuth::OAuth(_)) {
-                return Err(DenyReason::MemberRequired);
+            if matches!(server.server.settings.auth, ServerAuth::OAuth(_)) {
+                trail.check("server/account", known.member.is_some(), DenyReason::MemberRequired)?;
             }
             let terms = known.counted(&server.server).terms(&server.limits);
             Ok(Resolution::Granted(Box::new(Grant {
@@ -415,19 +470,22 @@ fn finish(standing: Standing<'_>, facts: &LeaseFacts) -> Result<Resolution, Deny
 /// Whether a member may use a server, as far as no key of the member's narrows that down.
 pub fn may_use(facts: &ServerFacts, membership: &Membership) -> bool {
     let Membership { workspace, member } = membership;
-    member.is_active() && effective_policy(facts, workspace, Some(member), None).is_ok()
+    member.is_active()
+        && effective_policy(&mut Trail::default(), facts, workspace, Some(member), None).is_ok()
 }
 
 /// The levels that concern this caller, outermost first; `UnknownServer` if any of them takes the server away.
 fn effective_policy(
+    trail: &mut Trail,
     facts: &ServerFacts,
     workspace: &Workspace,
     member: Option<&Member>,
     key: Option<&ApiKeyRecord>,
 ) -> Result<Policy, DenyReason> {
-    if !facts.provisioned.contains(&workspace.id) {
-        return Err(DenyReason::UnknownServer);
-    }
+    let hidden = DenyReason::UnknownServer;
+    trail.check("quarantine/server", !facts.server.quarantined, hidden)?;
+    trail.check("provision/workspace", facts.provisioned.contains(&workspace.id), hidden)?;
+    trail.check("provision/member", facts.admission.admits(&workspace.id, member), hidden)?;
     let concerns = |target: &PolicyTarget| match target {
         PolicyTarget::Organization => true,
         PolicyTarget::Workspace(id) => *id == workspace.id,
@@ -437,24 +495,27 @@ fn effective_policy(
     let entries = facts.policies.iter();
     let mut entries: Vec<&PolicyEntry> =
         entries.filter(|entry| entry.server == facts.server.id && concerns(&entry.target)).collect();
-    if entries.iter().any(|entry| entry.rules.removes_server()) {
-        return Err(DenyReason::UnknownServer);
-    }
     entries.sort_by_key(|entry| entry.target.level());
+    for entry in &entries {
+        trail.enabled(entry)?;
+    }
     let mut levels: Vec<LevelRules> =
         entries.into_iter().map(|entry| entry.rules.at(entry.target.level())).collect();
     if let Some(key) = key {
-        levels.extend(rules_of_scope(&key.settings.scope, facts)?);
+        levels.extend(rules_of_scope(trail, &key.settings.scope, facts)?);
     }
     let known = known::to_judge_by(&levels, facts);
     Ok(Policy { levels, known })
 }
 
 /// What a key's own scope takes away, as rules of its level; `None` if nothing.
-fn rules_of_scope(scope: &KeyScope, facts: &ServerFacts) -> Result<Option<LevelRules>, DenyReason> {
-    if scope.servers.as_ref().is_some_and(|servers| !servers.contains(&facts.server.id)) {
-        return Err(DenyReason::UnknownServer);
-    }
+fn rules_of_scope(
+    trail: &mut Trail,
+    scope: &KeyScope,
+    facts: &ServerFacts,
+) -> Result<Option<LevelRules>, DenyReason> {
+    let left = scope.servers.as_ref().is_none_or(|servers| servers.contains(&facts.server.id));
+    trail.check("key/scope.servers", left, DenyReason::UnknownServer)?;
     let takes_away = scope.read_only || !scope.tools.is_empty();
     Ok(takes_away.then(|| LevelRules {
         level: Level::Key,

@@ -22,6 +22,8 @@ pub struct Server {
     pub origin: Origin,
     /// The commit that last changed it.
     pub revision: Revision,
+    /// Taken away from everybody in an emergency.
+    pub quarantined: bool,
 }
 
 /// What can be changed about a server.

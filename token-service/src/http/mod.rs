@@ -39,9 +39,9 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use self::admin::{
-    administrators, approvals, audit, catalogue, connections, description, issuers, keys, limits, me, members,
-    oauth_clients, policies, presets, provisions, servers, sessions as client_sessions, signing_keys, start,
-    status, workspaces,
+    administrators, admissions, approvals, audit, catalogue, connections, description, explain, issuers, keys,
+    limits, me, members, oauth_clients, policies, presets, provisions, quarantines, servers,
+    sessions as client_sessions, signing_keys, start, status, workspaces,
 };
 use self::error::ApiError;
 use self::public::realm::Realm;
@@ -88,7 +88,9 @@ fn admin_api(shared: &Shared) -> OpenApiRouter<Shared> {
         .routes(routes!(servers::list, servers::create))
         .routes(routes!(servers::show, servers::change, servers::delete))
         .routes(routes!(provisions::list))
-        .routes(routes!(provisions::add, provisions::remove))
+        .routes(routes!(provisions::add, provisions::remove, admissions::change))
+        .routes(routes!(admissions::list))
+        .routes(routes!(admissions::set, admissions::remove))
         .routes(routes!(workspaces::list, workspaces::create))
         .routes(routes!(workspaces::show, workspaces::change, workspaces::delete))
         .routes(routes!(me::show))
@@ -122,6 +124,9 @@ fn admin_api(shared: &Shared) -> OpenApiRouter<Shared> {
         .routes(routes!(presets::list))
         .routes(routes!(issuers::list))
         .routes(routes!(audit::list))
+        .routes(routes!(quarantines::list))
+        .routes(routes!(quarantines::show, quarantines::set, quarantines::lift))
+        .routes(routes!(explain::explain))
         .routes(routes!(status::show))
         .route_layer(from_fn_with_state(Arc::clone(shared), auth::authenticate));
     open.merge(behind_the_door)

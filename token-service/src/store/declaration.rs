@@ -12,6 +12,7 @@ use crate::domain::ids::{ServerId, WorkspaceId};
 use crate::domain::issuer::Issuer;
 use crate::domain::limit::{LimitName, LimitRule, LimitScope};
 use crate::domain::policy::{PolicyTarget, ServerRules};
+use crate::domain::provisioning::Admission;
 use crate::domain::server::ServerSettings;
 
 /// All that is declared. The `origin` and `revision` of the issuers are not looked at.
@@ -34,6 +35,8 @@ pub struct DeclaredServer {
     /// A sealed value that is equal byte for byte to the one kept is no change.
     pub settings: ServerSettings,
     pub workspaces: DeclaredWorkspaces,
+    /// Which of the workspaces' members it is for.
+    pub admission: Admission,
 }
 
 /// Which workspaces have a declared server.

@@ -29,6 +29,7 @@ mod conformance;
 pub mod connections;
 pub mod declaration;
 mod error;
+pub mod governance;
 pub mod limits;
 pub mod people;
 pub mod sqlite;
@@ -52,6 +53,7 @@ pub use self::changes::{ChangeSet, Since};
 pub use self::connections::ConnectionStore;
 pub use self::declaration::{Declaration, DeclaredLimit, DeclaredPolicy, DeclaredServer, DeclaredWorkspaces};
 pub use self::error::StoreError;
+pub use self::governance::GovernanceStore;
 pub use self::limits::LimitStore;
 pub use self::people::{AdministratorChange, NewAdministrator, PeopleStore, SignInFacts};
 pub use self::sqlite::SqliteStore;
@@ -77,6 +79,7 @@ pub trait Store:
     + AuthorizationStore
     + LimitStore
     + CatalogueStore
+    + GovernanceStore
     + Send
     + Sync
     + 'static

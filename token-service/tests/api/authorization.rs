@@ -272,7 +272,8 @@ async fn a_service_key_cannot_connect_an_account() {
     service.post("/v1/servers", crm()).await;
     let (key, _) = service.service_key("core").await;
     let lease = service.lease_with_key("crm", &key).await;
-    assert_eq!(lease.body, json!({"result": "denied", "reason": "member_required"}));
+    let told = (&lease.body["reason"], &lease.body["because"]);
+    assert_eq!(told, (&json!("member_required"), &json!("server/account")));
 }
 
 const DECLARED: &str = "

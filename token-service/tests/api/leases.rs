@@ -4,6 +4,7 @@ use insta::assert_snapshot;
 use serde_json::{Value, json};
 
 use crate::harness::{CANARY, Service, key_proof};
+use crate::reply::Reply;
 
 const REGISTRY: &str = "
 workspaces:
@@ -29,8 +30,16 @@ policies:
       off: {enabled: false}
 ";
 
-fn denied(reason: &str) -> Value {
-    json!({"result": "denied", "reason": reason})
+/// The reason, and what decided; with the revision that it rests on.
+fn denied(lease: &Reply, reason: &str, because: &str) {
+    assert_eq!(
+        (&lease.body["result"], &lease.body["reason"]),
+        (&json!("denied"), &json!(reason)),
+        "{}",
+        lease.text
+    );
+    assert_eq!(lease.body["because"], because);
+    assert!(lease.body["revision"].as_u64().is_some_and(|revision| revision > 0), "{}", lease.text);
 }
 
 #[tokio::test]
@@ -108,31 +117,31 @@ async fn every_reason_to_deny_a_key() {
     let mut unknown = key_proof(&key);
     unknown["id"] = "0123456789".into();
     let ask = |server: &str, proof: Value| json!({"server": server, "proof": proof});
-    assert_eq!(service.lease(&ask("linear", unknown)).await.body, denied("unknown_credential"));
+    denied(&service.lease(&ask("linear", unknown)).await, "unknown_credential", "key/unknown");
     let mut forged = key_proof(&foreign_key);
     forged["id"] = id.clone().into();
-    assert_eq!(service.lease(&ask("linear", forged)).await.body, denied("unknown_credential"));
+    denied(&service.lease(&ask("linear", forged)).await, "unknown_credential", "key/secret");
 
     let elsewhere = json!({"server": "linear", "workspace": "other", "proof": key_proof(&key)});
-    assert_eq!(service.lease(&elsewhere).await.body, denied("wrong_workspace"));
+    denied(&service.lease(&elsewhere).await, "wrong_workspace", "caller/workspace");
     let right_there = json!({"server": "linear", "workspace": "core", "proof": key_proof(&key)});
     assert_eq!(service.lease(&right_there).await.body["result"], "granted");
 
-    for server in ["nothing", "off"] {
-        assert_eq!(service.lease_with_key(server, &key).await.body, denied("unknown_server"), "{server}");
+    for (server, because) in [("nothing", "server/unknown"), ("off", "organization/enabled")] {
+        denied(&service.lease_with_key(server, &key).await, "unknown_server", because);
     }
     let not_provisioned = service.lease_with_key("linear", &foreign_key).await;
-    assert_eq!(not_provisioned.body, denied("unknown_server"));
+    denied(&not_provisioned, "unknown_server", "provision/workspace");
 
     let path = format!("/v1/keys/{id}");
     service.patch(&path, json!({"expires_at": "2026-11-23T10:00:30Z"})).await;
     assert_eq!(service.lease_with_key("linear", &key).await.body["ttl_ms"], 30_000, "it ends with the key");
     service.clock.advance(30_000);
-    assert_eq!(service.lease_with_key("linear", &key).await.body, denied("expired_credential"));
+    denied(&service.lease_with_key("linear", &key).await, "expired_credential", "key/expired");
     service.patch(&path, json!({"expires_at": null, "disabled": true})).await;
-    assert_eq!(service.lease_with_key("linear", &key).await.body, denied("disabled_credential"));
+    denied(&service.lease_with_key("linear", &key).await, "disabled_credential", "key/disabled");
     service.delete(&path).await;
-    assert_eq!(service.lease_with_key("linear", &key).await.body, denied("unknown_credential"));
+    denied(&service.lease_with_key("linear", &key).await, "unknown_credential", "key/unknown");
 }
 
 #[tokio::test]
@@ -146,7 +155,7 @@ async fn a_credential_that_does_not_open_is_said_to_be_unavailable() {
         .execute(&mut connection)
         .await
         .expect("writes");
-    assert_eq!(service.lease_with_key("linear", &key).await.body, denied("credential_unavailable"));
+    denied(&service.lease_with_key("linear", &key).await, "credential_unavailable", "server/credential");
 }
 
 #[tokio::test]

@@ -1,5 +1,6 @@
 //! Who a request comes from and where to, as the token-service is told.
 
+use portcullis_wire::decision::Who;
 use portcullis_wire::lease::{CallerProof, LeaseRequest, Rejected};
 use portcullis_wire::names::Slug;
 use portcullis_wire::unconnected::{OpenState, SessionRequest, request_digest};
@@ -88,6 +89,16 @@ impl Asker {
 impl Proven<'_> {
     fn proof(self) -> CallerProof {
         self.identity.proof(&self.asker.credential)
+    }
+
+    /// Who that is, as far as it can be said without a lease. The id of a key, and nothing secret of it.
+    pub(super) fn who(self) -> Option<Who> {
+        match self.proof() {
+            CallerProof::ApiKey { id, .. } => Some(Who::Key(id)),
+            CallerProof::Jwt { issuer, subject, .. } => Some(Who::Subject { issuer, subject }),
+            CallerProof::AccessToken { session, .. } => Some(Who::Session(session)),
+            CallerProof::Opaque { .. } => None,
+        }
     }
 
     fn server(self) -> Slug {

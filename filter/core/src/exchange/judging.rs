@@ -72,6 +72,7 @@ impl Judging {
         let head = Head::read(headers)?;
         let route = path::parse(&head.path).ok_or_else(LocalReply::unknown_server)?;
         record.set("server", route.server.as_str());
+        record.asked_for(route.workspace.as_ref());
         record.set("trace_id", head.trace_id().unwrap_or_default());
         source.map_err(wrong_source)?;
         let challenge = |fault| unauthenticated(fault, &path::metadata_url(&config.public_url, &route));
@@ -123,7 +124,7 @@ impl Judging {
         };
         self.asker.prove(worker, &registry, around)?;
         let listed = registry.server(&self.asker.route.server);
-        let Some(access) = self.access(stream, worker, listed.map(Rc::as_ref), around)? else {
+        let Some(access) = self.access(stream, worker, listed.map(Rc::as_ref), record, around)? else {
             return Ok(Progress::Waiting);
         };
         let server = listed.ok_or_else(LocalReply::unknown_server)?;
@@ -169,6 +170,7 @@ impl Judging {
         stream: u32,
         worker: &mut Worker,
         server: Option<&ServerEntry>,
+        record: &mut Record,
         around: &Surroundings<'_>,
     ) -> Result<Option<Access>, LocalReply> {
         let Some(proven) = self.asker.proven() else { return Ok(None) };
@@ -176,11 +178,12 @@ impl Judging {
         match worker.lease(stream, &self.asker.key(server), || proven.lease(None), around.now_ms) {
             LeaseState::Known(access) => Ok(Some(access)),
             LeaseState::Waiting => Ok(None),
-            LeaseState::Denied(reason) => {
-                if reason == DenyReason::UnknownCredential {
+            LeaseState::Denied(denial) => {
+                if denial.reason == DenyReason::UnknownCredential {
                     self.asker.note_guess(worker, around);
                 }
-                Err(denied(reason, &metadata(worker)))
+                record.lease_denied(&denial, proven.who());
+                Err(denied(denial.reason, &metadata(worker)))
             }
             LeaseState::Busy => Err(unauthenticated(Fault::Busy, &metadata(worker))),
             LeaseState::Unavailable { retry_after_ms } => Err(no_answer(retry_after_ms)),

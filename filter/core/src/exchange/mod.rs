@@ -103,6 +103,7 @@ impl Exchange {
         end_of_stream: bool,
         around: &Surroundings<'_>,
     ) -> Step {
+        self.record.begin(around.now_ms);
         let source = worker.config().allowed.judge(&headers);
         self.cors = Cors::of(source);
         let source = source.map(|_| ());

@@ -1,8 +1,12 @@
 //! What a request leaves in the access log, as filter-state keys that Envoy's log format names.
 
+use std::rc::Rc;
+
+use portcullis_wire::decision::{DeniedRequest, Who};
+use portcullis_wire::names::Slug;
 use portcullis_wire::policy::{Decision, Kind};
 
-use crate::leases::Access;
+use crate::leases::{Access, Denial};
 use crate::reply::LocalReply;
 
 /// The fields that the filter knows; Envoy adds times, bytes, status and addresses.
@@ -10,6 +14,10 @@ use crate::reply::LocalReply;
 pub(super) struct Record {
     /// Fields that the shell has not been given yet.
     fresh: Vec<(&'static str, String)>,
+    /// What the decision id will say, should the request be denied.
+    denied: DeniedRequest,
+    /// What exactly decided, where the token-service did.
+    because: Option<Rc<str>>,
 }
 
 impl Record {
@@ -17,13 +25,33 @@ impl Record {
     pub(super) fn set(&mut self, field: &'static str, value: impl Into<String>) {
         let value = value.into();
         if !value.is_empty() {
+            match field {
+                "server" => self.denied.server = Some(value.clone()),
+                "workspace" => self.denied.workspace = Some(value.clone()),
+                "rule" => self.denied.rule.clone_from(&value),
+                _ => {}
+            }
             self.fresh.retain(|(name, _)| *name != field);
             self.fresh.push((field, value));
         }
     }
 
+    /// The request came at this time.
+    pub(super) fn begin(&mut self, now_ms: u64) {
+        self.denied.at_ms = now_ms;
+    }
+
+    /// The path names this workspace; whose the caller is, a lease will say.
+    pub(super) fn asked_for(&mut self, workspace: Option<&Slug>) {
+        self.denied.workspace = workspace.map(Slug::to_string);
+    }
+
     pub(super) fn caller(&mut self, access: &Access) {
         let caller = access.caller();
+        let key = caller.key_id.clone().map(Who::Key);
+        let session = caller.session_id.clone().map(Who::Session);
+        self.denied.who = key.or(session).or_else(|| Some(Who::Member(caller.id.clone())));
+        self.denied.revision = Some(access.revision());
         self.set("caller", caller.id.as_str());
         self.set("caller_name", caller.name.as_str());
         self.set("credential", caller.credential.as_str());
@@ -37,6 +65,7 @@ impl Record {
     pub(super) fn target(&mut self, kind: Kind, name: &str) {
         self.set("kind", kind.as_str());
         self.set("name", name);
+        self.denied.target = Some((kind, name.to_owned()));
     }
 
     pub(super) fn allowed(&mut self) {
@@ -65,6 +94,16 @@ impl Record {
         self.set("rule", reason);
     }
 
+    /// The token-service gives no lease. What exactly decided is said here, and nowhere else.
+    pub(super) fn lease_denied(&mut self, denial: &Denial, who: Option<Who>) {
+        self.because.clone_from(&denial.because);
+        self.denied.who = who;
+        self.denied.revision = denial.revision;
+        if let Some(revision) = denial.revision {
+            self.set("revision", revision.to_string());
+        }
+    }
+
     /// A denial by policy names the level and the rule.
     pub(super) fn denied_by_policy(&mut self, kind: Kind, decision: Decision<'_>) {
         if let Some(rule) = decision.rule_name(kind) {
@@ -76,15 +115,20 @@ impl Record {
     pub(super) fn refused(&mut self, reply: &LocalReply) {
         self.set("error_code", reply.code.to_string());
         let reason = reply.details.strip_prefix("portcullis_").unwrap_or(&reply.details);
+        let rule = self.because.clone().unwrap_or_else(|| reason.into());
         match reply.status {
             // A denial by policy has said more already.
             _ if self.is_denied() => {}
             500.. => {
                 self.set("decision", "error");
-                self.set("rule", reason);
+                self.set("rule", &*rule);
+                return;
             }
-            _ => self.denied(reason),
+            _ => self.denied(&rule),
         }
+        self.denied.status = u16::try_from(reply.status).unwrap_or(0);
+        reason.clone_into(&mut self.denied.reason);
+        self.set("decision_id", self.denied.spell());
     }
 
     /// The request was allowed, but its response is held back.

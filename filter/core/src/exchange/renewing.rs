@@ -157,9 +157,10 @@ impl Renewing {
         let request = || proven.lease(Some(rejected));
         match worker.renewed_lease(stream, &key, request, rejected, now_ms) {
             LeaseState::Waiting => Outcome::Waiting,
-            LeaseState::Denied(reason) => {
+            LeaseState::Denied(denial) => {
+                record.lease_denied(&denial, proven.who());
                 let metadata = self.forwarded.asker.metadata_url(worker.config());
-                Outcome::Refused(denied(reason, &metadata))
+                Outcome::Refused(denied(denial.reason, &metadata))
             }
             LeaseState::Busy => Outcome::Refused(not_renewed(id, RETRY_SOON_MS)),
             LeaseState::Unavailable { retry_after_ms } => Outcome::Refused(not_renewed(id, retry_after_ms)),

@@ -3,13 +3,13 @@
 use std::rc::Rc;
 
 use portcullis_wire::digest::Digest;
-use portcullis_wire::lease::{CallerProof, DenyReason, LeaseRequest, Rejected};
+use portcullis_wire::lease::{CallerProof, LeaseRequest, Rejected};
 use portcullis_wire::unconnected::{OpenState, OpenedState, SessionRequest};
 
 use super::calls::{PendingLease, PendingSession, Purpose};
 use super::landing::Landing;
 use super::{RETRY_AFTER_MS, Worker};
-use crate::leases::{Access, Flight, Joined, Known, LeaseKey, UpstreamSession};
+use crate::leases::{Access, Denial, Flight, Joined, Known, LeaseKey, UpstreamSession};
 use crate::step::{CallOutcome, Destination, Headers};
 use crate::watch::Freshness;
 
@@ -19,7 +19,7 @@ pub enum LeaseState {
     Known(Access),
     /// A call is in flight; the stream will be woken.
     Waiting,
-    Denied(DenyReason),
+    Denied(Denial),
     /// Too many new tokens at this moment to ask an issuer about one more.
     Busy,
     Unavailable {
@@ -63,7 +63,7 @@ impl Worker {
         }
         match self.leases.look_up(key, now_ms) {
             Known::Held(access) => return self.known(access, now_ms),
-            Known::Denied(reason) => return LeaseState::Denied(reason),
+            Known::Denied(denial) => return LeaseState::Denied(denial),
             Known::Nothing => {}
         }
         self.ask_for_lease(stream, Flight::Lease(key.clone()), key, request, now_ms)

@@ -7,7 +7,7 @@ use serde::de::IgnoredAny;
 use super::asking::LeaseState;
 use super::calls::{self, PendingLease, PendingSession, Purpose};
 use super::{RETRY_AFTER_MS, Worker};
-use crate::leases::{Access, Flight, Refused, ServerKey, UpstreamSession};
+use crate::leases::{Access, Denial, Flight, Refused, ServerKey, UpstreamSession};
 use crate::step::CallOutcome;
 
 /// What a stream that was woken finds.
@@ -66,7 +66,10 @@ impl Worker {
             LeaseReply::ConnectRequired(connect) => {
                 Ok(Access::connect_required(*connect, &mut self.policies))
             }
-            LeaseReply::Denied { reason, .. } => Err(self.on_denial(&pending, reason, now_ms)),
+            LeaseReply::Denied { reason, because, revision } => {
+                let denial = Denial { reason, because: because.map(Into::into), revision };
+                Err(self.on_denial(&pending, denial, now_ms))
+            }
             LeaseReply::Renewing if !pending.patient && self.calls.has_patience() => {
                 let again = PendingLease { patient: true, ..pending };
                 self.calls.queue_lease(again, &self.config.token_service);
@@ -119,13 +122,13 @@ impl Worker {
         self.calls.queue_lease(again, &self.config.token_service);
     }
 
-    fn on_denial(&mut self, pending: &PendingLease, reason: DenyReason, now_ms: u64) -> LeaseState {
+    fn on_denial(&mut self, pending: &PendingLease, denial: Denial, now_ms: u64) -> LeaseState {
         // About what this one call would need; others do with what there is. What may be outdated is not kept.
         let overtaken = pending.invalidated != self.leases.invalidated();
-        if reason != DenyReason::TooManyScopes && !overtaken {
-            self.leases.deny(pending.key.clone(), reason, now_ms);
+        if denial.reason != DenyReason::TooManyScopes && !overtaken {
+            self.leases.deny(pending.key.clone(), denial.clone(), now_ms);
         }
-        LeaseState::Denied(reason)
+        LeaseState::Denied(denial)
     }
 
     fn on_session(&mut self, pending: &PendingSession, reply: SessionReply, now_ms: u64) -> Vec<u32> {

@@ -2,6 +2,7 @@
 
 mod browsers;
 mod challenges;
+mod decisions;
 mod guessing;
 mod judging;
 mod limits;

@@ -12,6 +12,7 @@ fn member(id: &str, workspace: &str, role: MemberRole) -> Member {
         lapsed: false,
         origin: Origin::Api,
         revision: Revision(1),
+        quarantined: false,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use portcullis_wire::lease::{Caller, CredentialKind, DenyReason, LeaseRequest};
 
-use super::KnownCaller;
+use super::{KnownCaller, Trail};
 use crate::clock::Timestamp;
 use crate::domain::client_session::{ClientSession, Extent};
 use crate::domain::people::{Member, Workspace};
@@ -18,24 +18,23 @@ pub struct SessionFacts {
 /// An access token of our own. The filter has verified that it was issued for the path that is called; whether the
 /// sign-in still holds, and for which server that path was, is judged here.
 pub(super) fn by_session<'facts>(
+    trail: &mut Trail,
     facts: Option<&'facts SessionFacts>,
     scopes: &[String],
     expires_at: Timestamp,
     request: &LeaseRequest,
     now: Timestamp,
 ) -> Result<KnownCaller<'facts>, DenyReason> {
-    let SessionFacts { session, workspace, member } = facts.ok_or(DenyReason::UnknownCredential)?;
-    if expires_at <= now || session.expires_at <= now {
-        return Err(DenyReason::ExpiredCredential);
-    }
-    let extent = Extent::of_scopes(scopes).ok_or(DenyReason::UnknownCredential)?.min(session.extent);
-    if !member.is_active() {
-        return Err(DenyReason::DisabledCredential);
-    }
+    let SessionFacts { session, workspace, member } =
+        trail.take("session/unknown", facts, DenyReason::UnknownCredential)?;
+    let holds = expires_at > now && session.expires_at > now;
+    trail.check("session/expired", holds, DenyReason::ExpiredCredential)?;
+    let extent = trail.take("session/scopes", Extent::of_scopes(scopes), DenyReason::UnknownCredential)?;
+    let extent = extent.min(session.extent);
+    trail.member(member)?;
     let ResourcePath { workspace: named, server } = &session.resource;
-    if *named != request.workspace || *server != request.server {
-        return Err(DenyReason::NotForThisServer);
-    }
+    let same = *named == request.workspace && *server == request.server;
+    trail.check("session/path", same, DenyReason::NotForThisServer)?;
     let caller = Caller {
         id: member.id.to_string(),
         name: member.name.clone(),

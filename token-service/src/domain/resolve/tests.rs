@@ -54,6 +54,7 @@ fn member(id: &str, workspace: &str) -> Member {
         lapsed: false,
         origin: Origin::Api,
         revision: Revision(1),
+        quarantined: false,
     }
 }
 
@@ -79,6 +80,7 @@ fn key(owner: KeyOwner) -> ApiKeyRecord {
         created_at: Timestamp(0),
         revision: Revision(1),
         last_used_at: None,
+        quarantined: false,
     }
 }
 
@@ -98,6 +100,7 @@ fn server_facts(policies: Vec<PolicyEntry>) -> ServerFacts {
         settings,
         origin: Origin::Api,
         revision: Revision(1),
+        quarantined: false,
     };
     ServerFacts {
         server,
@@ -106,6 +109,7 @@ fn server_facts(policies: Vec<PolicyEntry>) -> ServerFacts {
         reading_tools: Vec::new(),
         limits: Vec::new(),
         approved_tools: Vec::new(),
+        admission: Admission::default(),
     }
 }
 

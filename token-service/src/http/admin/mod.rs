@@ -8,6 +8,7 @@
 
 pub mod acting;
 pub mod administrators;
+pub mod admissions;
 pub mod approvals;
 pub mod audit;
 mod auth_body;
@@ -18,6 +19,8 @@ pub mod check;
 pub mod commit;
 pub mod connections;
 pub mod description;
+pub mod explain;
+mod explain_view;
 pub mod issuers;
 mod key_limits;
 pub mod keys;
@@ -29,6 +32,7 @@ pub mod page;
 pub mod policies;
 pub mod presets;
 pub mod provisions;
+pub mod quarantines;
 mod server_body;
 pub mod servers;
 pub mod sessions;

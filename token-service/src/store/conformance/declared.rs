@@ -9,6 +9,7 @@ use super::fixtures::*;
 use crate::domain::issuer::WorkspaceMapping;
 use crate::domain::people::{KeyOwner, MemberRole, OrganizationRole};
 use crate::domain::policy::PolicyTarget;
+use crate::domain::provisioning::Admission;
 use crate::domain::server::ServerSettings;
 use crate::domain::{Origin, Revision};
 use crate::store::changes::MAX_INVALIDATIONS;
@@ -17,7 +18,7 @@ use crate::store::{
 };
 
 /// A workspace with a member, a server in it, an issuer, and a policy at each level.
-fn sample() -> Declaration {
+pub(super) fn sample() -> Declaration {
     let workspace = new_workspace(1);
     let member = crate::store::NewMember {
         id: "mem_1".into(),
@@ -40,6 +41,7 @@ fn sample() -> Declaration {
             slug: new.slug,
             settings: new.settings,
             workspaces: DeclaredWorkspaces::Only(BTreeSet::from([workspace.id.clone()])),
+            admission: Admission::default(),
         }],
         issuers: vec![issuer(WorkspaceMapping::Fixed(workspace.slug.clone()))],
         workspaces: vec![workspace],

@@ -13,6 +13,7 @@ use crate::domain::Revision;
 use crate::domain::issuer::WorkspaceMapping;
 use crate::domain::people::KeyOwner;
 use crate::domain::policy::PolicyTarget;
+use crate::domain::provisioning::Admission;
 use crate::domain::resolve::{CallerFacts, KeyFacts, LeaseFacts, MakerFacts, Membership, ServerFacts};
 use crate::store::{Declaration, NewKey, NewMember};
 
@@ -22,6 +23,11 @@ pub(super) fn request(server: &str, proof: CallerProof) -> LeaseRequest {
 
 pub(super) fn key_proof(id: &str) -> CallerProof {
     CallerProof::ApiKey { id: id.to_owned(), digest: Digest::from_bytes([0; 32]) }
+}
+
+/// Of a subject, without a workspace.
+pub(super) fn of_subject(subject: u32) -> CallerProof {
+    token_proof(subject, None)
 }
 
 fn token_proof(subject: u32, claim: Option<&str>) -> CallerProof {
@@ -52,6 +58,7 @@ pub(in crate::store) async fn a_key_brings_its_facts(database: &dyn Database) {
         reading_tools: Vec::new(),
         limits: Vec::new(),
         approved_tools: Vec::new(),
+        admission: Admission::default(),
     });
 
     let facts = store.lease_facts(&request("server-1", key_proof(key.id.as_str()))).await.expect("reads");

@@ -10,6 +10,7 @@ mod declared;
 mod facts;
 mod fixtures;
 mod following;
+mod governance;
 mod limits;
 mod moved;
 mod objects;
@@ -32,6 +33,7 @@ pub(super) use self::credentials::*;
 pub(super) use self::declared::*;
 pub(super) use self::facts::*;
 pub(super) use self::following::*;
+pub(super) use self::governance::*;
 pub(super) use self::limits::*;
 pub(super) use self::moved::*;
 pub(super) use self::objects::*;
@@ -107,6 +109,9 @@ macro_rules! conformance_tests {
             what_changes_after_an_approval_is_told, catalogue_entries_are_filtered_and_paged,
             a_server_that_renames_its_tools_fills_nothing, entries_go_with_their_server_and_origin,
             a_member_who_may_learns_for_all,
+            quarantines_read_back_as_set_and_are_seen, quarantine_outlives_a_declaration, quarantines_go_with_their_object,
+            members_are_chosen_and_single_ones_told_apart, admission_is_declared_as_a_whole,
+            the_audit_of_objects_leaves_out_the_rest,
             a_fresh_database_says_so, the_first_data_key_wins, the_admin_token_is_compared_and_set,
         );
     };

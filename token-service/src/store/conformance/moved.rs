@@ -11,6 +11,7 @@ use super::fixtures::*;
 use crate::clock::Timestamp;
 use crate::domain::Revision;
 use crate::domain::connection::{Binding, Connection, ConnectionState, ReauthReason};
+use crate::domain::provisioning::Admission;
 use crate::domain::server::{Server, ServerSettings};
 use crate::domain::url::{PlainHttp, ServerUrl};
 use crate::store::connections::{
@@ -130,6 +131,7 @@ pub(in crate::store) async fn moving_by_declaration_quarantines(database: &dyn D
             slug: small.server.slug.clone(),
             settings: settings_at(&small.server, url),
             workspaces: DeclaredWorkspaces::Only(BTreeSet::from([small.workspace.id.clone()])),
+            admission: Admission::default(),
         };
         let declaration = Declaration { servers: vec![server], ..Declaration::default() };
         store.declare(&declaration, revision(store.as_ref()).await).await.expect("declares")

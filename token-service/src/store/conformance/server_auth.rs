@@ -6,6 +6,7 @@ use super::Database;
 use super::fixtures::*;
 use crate::domain::Revision;
 use crate::domain::connection::ConnectionOwner;
+use crate::domain::provisioning::Admission;
 use crate::domain::server::{
     AuthorizationServerSettings, ClientAuthentication, ClientCredentialsSettings, ClientSettings,
     OAuthSettings, Sealed, SealedSecret, ServerAuth, ServerSettings,
@@ -91,6 +92,7 @@ pub(in crate::store) async fn declarations_with_oauth_are_applied_once(database:
         slug: slug("server-1"),
         settings: oauth_settings("https://mcp.example/mcp"),
         workspaces: DeclaredWorkspaces::All,
+        admission: Admission::default(),
     };
     server.settings.provision_new_workspaces = true;
     let mut declaration = Declaration { servers: vec![server], ..Declaration::default() };

@@ -2,7 +2,7 @@
 
 use sqlx::sqlite::SqliteConnection;
 
-use super::convert::{RowName, from_database, revision, to_database};
+use super::convert::{RowName, from_database, revision, to_database, to_json};
 use crate::clock::Timestamp;
 use crate::domain::Revision;
 use crate::domain::people::Identity;
@@ -56,6 +56,30 @@ pub(super) async fn page(
             .fetch_all(connection)
             .await?;
     rows.into_iter().map(AuditRow::read).collect()
+}
+
+/// Entries after `since` about nothing but `ids`.
+pub(super) async fn of(
+    connection: &mut SqliteConnection,
+    ids: &[&str],
+    since: Revision,
+    limit: usize,
+) -> Result<Vec<AuditEntry>> {
+    let rows: Vec<AuditRow> = sqlx::query_as(
+        "SELECT * FROM audit
+         WHERE revision > ? AND EXISTS (SELECT 1 FROM json_each(?) WHERE instr(object, value) > 0)
+         ORDER BY sequence DESC",
+    )
+    .bind(to_database(since.0))
+    .bind(to_json(&ids))
+    .fetch_all(connection)
+    .await?;
+    let is_about = |row: &AuditRow| {
+        // `server workspace`, `level:object server`: the ids have neither of the two characters.
+        let (_, object) = row.object.split_once(':').unwrap_or(("", &row.object));
+        object.split_whitespace().all(|part| ids.contains(&part))
+    };
+    rows.into_iter().filter(is_about).take(limit).map(AuditRow::read).collect()
 }
 
 pub(super) async fn append(

@@ -16,6 +16,7 @@ use tokio::sync::watch;
 use super::SqliteStore;
 use super::audit::{self, Attribution};
 use super::convert::{from_database, to_database};
+use crate::clock::Timestamp;
 use crate::domain::Revision;
 use crate::store::changes::MAX_INVALIDATIONS;
 use crate::store::{Result, StoreError};
@@ -161,6 +162,11 @@ impl Write {
         if !self.invalidations.contains(&invalidation) && self.invalidations.len() <= MAX_INVALIDATIONS {
             self.invalidations.push(invalidation);
         }
+    }
+
+    /// When the change is made, as the audit log will say.
+    pub(super) fn now(&self) -> Timestamp {
+        self.attribution.at
     }
 
     /// The revision after this transaction.

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::connection::Write;
-use super::{administrators, issuers, limits, members, policies, servers, workspaces};
+use super::{administrators, admissions, issuers, limits, members, policies, servers, workspaces};
 use crate::domain::ids::{MemberId, ServerId, WorkspaceId};
 use crate::domain::policy::{PolicyEntry, PolicyTarget};
 use crate::domain::server::{Server, ServerSettings};
@@ -119,6 +119,7 @@ async fn server(write: &mut Write, declared: &DeclaredServer) -> Result<()> {
                 settings,
                 origin: Origin::Config,
                 revision: write.revision,
+                quarantined: false,
             };
             servers::insert(write, &server).await?;
         }
@@ -134,7 +135,7 @@ async fn server(write: &mut Write, declared: &DeclaredServer) -> Result<()> {
     for workspace in current.difference(&wanted) {
         servers::remove_provision(write, &declared.id, workspace).await?;
     }
-    Ok(())
+    admissions::declare(write, &declared.id, &declared.admission).await
 }
 
 fn taken(what: &'static str, id: &impl std::fmt::Display) -> StoreError {

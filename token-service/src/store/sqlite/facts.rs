@@ -10,7 +10,8 @@ use sqlx::sqlite::SqliteConnection;
 use super::connection::current_revision;
 use super::convert::{RowName, to_json};
 use super::{
-    administrators, catalogue, client_sessions, issuers, keys, limits, members, policies, servers, workspaces,
+    administrators, admissions, catalogue, client_sessions, issuers, keys, limits, members, policies, servers,
+    workspaces,
 };
 use crate::domain::ids::{ClientSessionId, KeyId, WorkspaceId};
 use crate::domain::people::{Identity, KeyOwner, Workspace};
@@ -143,5 +144,6 @@ async fn server(
         if is_needed { catalogue::known(connection, &server.id).await? } else { KnownTools::default() };
     let (reading_tools, approved_tools) = (known.reading, known.approved);
     let limits = limits::concerning(connection, &server.id, &workspaces, &members, key).await?;
-    Ok(Some(ServerFacts { server, provisioned, policies, reading_tools, limits, approved_tools }))
+    let admission = admissions::concerning(connection, &server.id, &workspaces, &members).await?;
+    Ok(Some(ServerFacts { server, provisioned, policies, reading_tools, limits, approved_tools, admission }))
 }

@@ -29,6 +29,17 @@ struct KeyRow {
     sources: String,
     replaces: Option<String>,
     revision: i64,
+    quarantined: bool,
+}
+
+/// Every column, and whether it is in quarantine.
+macro_rules! select {
+    ($rest:literal) => {
+        concat!(
+            "SELECT api_keys.*, EXISTS (SELECT 1 FROM quarantines WHERE key_id = api_keys.id) AS quarantined FROM api_keys ",
+            $rest
+        )
+    };
 }
 
 impl KeyRow {
@@ -53,6 +64,7 @@ impl KeyRow {
             created_at: Timestamp(from_database(self.created_at)),
             last_used_at: self.last_used_at.map(|time| Timestamp(from_database(time))),
             revision: revision(self.revision),
+            quarantined: self.quarantined,
             id: self.id.into(),
         })
     }
@@ -64,13 +76,12 @@ pub(super) async fn page(
     after: Option<&KeyId>,
     limit: u32,
 ) -> Result<Vec<ApiKeyRecord>> {
-    let rows: Vec<KeyRow> =
-        sqlx::query_as("SELECT * FROM api_keys WHERE workspace_id = ? AND id > ? ORDER BY id LIMIT ?")
-            .bind(workspace.as_str())
-            .bind(after.map_or("", KeyId::as_str))
-            .bind(limit)
-            .fetch_all(connection)
-            .await?;
+    let rows: Vec<KeyRow> = sqlx::query_as(select!("WHERE workspace_id = ? AND id > ? ORDER BY id LIMIT ?"))
+        .bind(workspace.as_str())
+        .bind(after.map_or("", KeyId::as_str))
+        .bind(limit)
+        .fetch_all(connection)
+        .await?;
     rows.into_iter().map(KeyRow::read).collect()
 }
 
@@ -81,13 +92,12 @@ pub(super) async fn of_member(
     after: Option<&KeyId>,
     limit: u32,
 ) -> Result<Vec<ApiKeyRecord>> {
-    let rows: Vec<KeyRow> =
-        sqlx::query_as("SELECT * FROM api_keys WHERE member_id = ? AND id > ? ORDER BY id LIMIT ?")
-            .bind(member.as_str())
-            .bind(after.map_or("", KeyId::as_str))
-            .bind(limit)
-            .fetch_all(connection)
-            .await?;
+    let rows: Vec<KeyRow> = sqlx::query_as(select!("WHERE member_id = ? AND id > ? ORDER BY id LIMIT ?"))
+        .bind(member.as_str())
+        .bind(after.map_or("", KeyId::as_str))
+        .bind(limit)
+        .fetch_all(connection)
+        .await?;
     rows.into_iter().map(KeyRow::read).collect()
 }
 
@@ -107,10 +117,8 @@ pub(super) async fn forget_made_by(write: &mut Write, maker: &Identity) -> Resul
 }
 
 pub(super) async fn by_id(connection: &mut SqliteConnection, id: &KeyId) -> Result<Option<ApiKeyRecord>> {
-    let row: Option<KeyRow> = sqlx::query_as("SELECT * FROM api_keys WHERE id = ?")
-        .bind(id.as_str())
-        .fetch_optional(connection)
-        .await?;
+    let row: Option<KeyRow> =
+        sqlx::query_as(select!("WHERE id = ?")).bind(id.as_str()).fetch_optional(connection).await?;
     row.map(KeyRow::read).transpose()
 }
 

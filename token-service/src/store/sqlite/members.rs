@@ -23,6 +23,17 @@ struct MemberRow {
     lapsed: bool,
     origin: String,
     revision: i64,
+    quarantined: bool,
+}
+
+/// Every column, and whether it is in quarantine.
+macro_rules! select {
+    ($rest:literal) => {
+        concat!(
+            "SELECT members.*, EXISTS (SELECT 1 FROM quarantines WHERE member_id = members.id) AS quarantined FROM members ",
+            $rest
+        )
+    };
 }
 
 impl MemberRow {
@@ -36,6 +47,7 @@ impl MemberRow {
             identity: Identity { issuer: self.issuer, subject: self.subject },
             name: self.name,
             disabled: self.disabled,
+            quarantined: self.quarantined,
             revision: revision(self.revision),
             id: self.id.into(),
         })
@@ -49,7 +61,7 @@ pub(super) async fn page(
     limit: u32,
 ) -> Result<Vec<Member>> {
     let rows: Vec<MemberRow> =
-        sqlx::query_as("SELECT * FROM members WHERE workspace_id = ? AND id > ? ORDER BY id LIMIT ?")
+        sqlx::query_as(select!("WHERE workspace_id = ? AND id > ? ORDER BY id LIMIT ?"))
             .bind(workspace.as_str())
             .bind(after.map_or("", MemberId::as_str))
             .bind(limit)
@@ -59,10 +71,8 @@ pub(super) async fn page(
 }
 
 pub(super) async fn by_id(connection: &mut SqliteConnection, id: &MemberId) -> Result<Option<Member>> {
-    let row: Option<MemberRow> = sqlx::query_as("SELECT * FROM members WHERE id = ?")
-        .bind(id.as_str())
-        .fetch_optional(connection)
-        .await?;
+    let row: Option<MemberRow> =
+        sqlx::query_as(select!("WHERE id = ?")).bind(id.as_str()).fetch_optional(connection).await?;
     row.map(MemberRow::read).transpose()
 }
 
@@ -72,7 +82,7 @@ pub(super) async fn by_identity(
     identity: &Identity,
 ) -> Result<Option<Member>> {
     let row: Option<MemberRow> =
-        sqlx::query_as("SELECT * FROM members WHERE issuer = ? AND subject = ? AND workspace_id = ?")
+        sqlx::query_as(select!("WHERE issuer = ? AND subject = ? AND workspace_id = ?"))
             .bind(&identity.issuer)
             .bind(&identity.subject)
             .bind(workspace.as_str())
@@ -86,20 +96,18 @@ pub(super) async fn of_identity(
     connection: &mut SqliteConnection,
     identity: &Identity,
 ) -> Result<Vec<Member>> {
-    let rows: Vec<MemberRow> =
-        sqlx::query_as("SELECT * FROM members WHERE issuer = ? AND subject = ? ORDER BY id")
-            .bind(&identity.issuer)
-            .bind(&identity.subject)
-            .fetch_all(connection)
-            .await?;
+    let rows: Vec<MemberRow> = sqlx::query_as(select!("WHERE issuer = ? AND subject = ? ORDER BY id"))
+        .bind(&identity.issuer)
+        .bind(&identity.subject)
+        .fetch_all(connection)
+        .await?;
     rows.into_iter().map(MemberRow::read).collect()
 }
 
 /// All that `portcullis.yaml` has declared.
 pub(super) async fn declared(connection: &mut SqliteConnection) -> Result<Vec<Member>> {
-    let rows: Vec<MemberRow> = sqlx::query_as("SELECT * FROM members WHERE origin = 'config' ORDER BY id")
-        .fetch_all(connection)
-        .await?;
+    let rows: Vec<MemberRow> =
+        sqlx::query_as(select!("WHERE origin = 'config' ORDER BY id")).fetch_all(connection).await?;
     rows.into_iter().map(MemberRow::read).collect()
 }
 
@@ -121,6 +129,7 @@ pub(super) async fn create(write: &mut Write, new: &NewMember, origin: Origin) -
         lapsed: false,
         origin,
         revision: write.revision,
+        quarantined: false,
     };
     sqlx::query(
         "INSERT INTO members (id, workspace_id, issuer, subject, name, role, disabled, origin, revision)
@@ -200,7 +209,7 @@ pub(super) async fn save(
 }
 
 /// The leases of a member, and those of service keys that hold by what this person may do.
-async fn forget(write: &mut Write, member: &Member) -> Result<()> {
+pub(super) async fn forget(write: &mut Write, member: &Member) -> Result<()> {
     write.invalidate(Invalidation::Member(member.id.to_string()));
     keys::forget_made_by(write, &member.identity).await
 }

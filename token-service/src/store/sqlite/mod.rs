@@ -3,6 +3,7 @@
 //! Functions on a `SqliteConnection` read; functions on a `Write` change, and note what that means for filters.
 
 mod administrators;
+mod admissions;
 mod audit;
 mod authorization;
 mod authorizations;
@@ -19,11 +20,13 @@ mod declaration;
 mod delegates;
 mod dynamic_clients;
 mod facts;
+mod governance;
 mod issuers;
 mod keys;
 mod limits;
 mod members;
 mod policies;
+mod quarantines;
 mod refresh_tokens;
 mod renewals;
 mod server_auth;

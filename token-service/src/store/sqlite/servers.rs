@@ -28,6 +28,17 @@ struct ServerRow {
     concurrency: Option<u32>,
     origin: String,
     revision: i64,
+    quarantined: bool,
+}
+
+/// Every column, and whether it is in quarantine.
+macro_rules! select {
+    ($rest:literal) => {
+        concat!(
+            "SELECT servers.*, EXISTS (SELECT 1 FROM quarantines WHERE server_id = servers.id) AS quarantined FROM servers ",
+            $rest
+        )
+    };
 }
 
 impl ServerRow {
@@ -47,6 +58,7 @@ impl ServerRow {
             slug: row.slug(&self.slug)?,
             origin: row.origin(&self.origin)?,
             revision: revision(self.revision),
+            quarantined: self.quarantined,
             settings: ServerSettings {
                 name: self.name,
                 url,
@@ -70,8 +82,7 @@ fn payload_text(payload: PayloadPolicy) -> &'static str {
 }
 
 pub(super) async fn all(connection: &mut SqliteConnection) -> Result<Vec<Server>> {
-    let rows: Vec<ServerRow> =
-        sqlx::query_as("SELECT * FROM servers ORDER BY slug").fetch_all(&mut *connection).await?;
+    let rows: Vec<ServerRow> = sqlx::query_as(select!("ORDER BY slug")).fetch_all(&mut *connection).await?;
     let mut kept = server_auth::of_all(connection).await?;
     rows.into_iter()
         .map(|row| {
@@ -82,15 +93,13 @@ pub(super) async fn all(connection: &mut SqliteConnection) -> Result<Vec<Server>
 }
 
 pub(super) async fn by_id(connection: &mut SqliteConnection, id: &ServerId) -> Result<Option<Server>> {
-    let row = sqlx::query_as("SELECT * FROM servers WHERE id = ?")
-        .bind(id.as_str())
-        .fetch_optional(&mut *connection)
-        .await?;
+    let row =
+        sqlx::query_as(select!("WHERE id = ?")).bind(id.as_str()).fetch_optional(&mut *connection).await?;
     with_auth(connection, row).await
 }
 
 pub(super) async fn by_slug(connection: &mut SqliteConnection, slug: &Slug) -> Result<Option<Server>> {
-    let row = sqlx::query_as("SELECT * FROM servers WHERE slug = ?")
+    let row = sqlx::query_as(select!("WHERE slug = ?"))
         .bind(slug.as_str())
         .fetch_optional(&mut *connection)
         .await?;
@@ -110,6 +119,7 @@ pub(super) async fn create(write: &mut Write, new: &NewServer) -> Result<Server>
         settings: new.settings.clone(),
         origin: Origin::Api,
         revision: write.revision,
+        quarantined: false,
     };
     insert(write, &server).await?;
     let workspaces = match &new.workspaces {

@@ -53,6 +53,7 @@ fn table(ids: &BTreeMap<&'static str, String>) -> Vec<Row> {
     let mut rows = organization(ids);
     rows.extend(workspace(ids));
     rows.extend(own(ids));
+    rows.extend(governance(ids));
     for (target, expected) in targets(ids).into_iter().zip([
         ADMINS,
         MANAGERS,
@@ -114,6 +115,11 @@ fn organization(ids: &BTreeMap<&'static str, String>) -> Vec<Row> {
         row("POST /v1/servers/{server}/approvals", ADMINS_SEEN_IN_WORKSPACE).with(approvals),
         row("DELETE /v1/servers/{server}/approvals", ADMINS_SEEN_IN_WORKSPACE)
             .at("/v1/servers/linear/approvals?tool=fetch"),
+        row("PATCH /v1/servers/{server}/workspaces/{workspace}", ADMINS_SEEN_IN_WORKSPACE)
+            .with(json!({"members": "all"})),
+        // Managers see those of their workspace; see `governance.rs`.
+        row("GET /v1/servers/{server}/members", SEEN_IN_WORKSPACE),
+        row("GET /v1/quarantines", ANYBODY),
         row("GET /v1/workspaces", ANYBODY),
         row("POST /v1/workspaces", ADMINS).with(json!({"slug": "new"})),
         row("GET /v1/connections", ADMINS),
@@ -167,6 +173,35 @@ fn own(ids: &BTreeMap<&'static str, String>) -> Vec<Row> {
     ]
 }
 
+fn governance(ids: &BTreeMap<&'static str, String>) -> Vec<Row> {
+    let asked = |caller: Value| json!({"caller": caller, "server": "linear", "tool": "search"});
+    let explain = |caller: Value, expected| row("POST /v1/explain", expected).with(asked(caller));
+    let mut rows = vec![
+        explain(json!({"member": ids["member"]}), MANAGERS_SEEN_BY_ONESELF),
+        explain(json!({"key": ids["key"]}), MANAGERS_SEEN_BY_ONESELF),
+        explain(json!({"key": ids["service_key"]}), MANAGERS_SECRETLY),
+        explain(json!({"session": ids["session"]}), MANAGERS_SEEN_BY_ONESELF),
+        explain(json!({"issuer": "i", "subject": "s", "workspace": "core"}), MANAGERS),
+        explain(json!({"issuer": "i", "subject": "s"}), ADMINS),
+        row("PUT /v1/servers/{server}/members/{member}", MANAGERS_SEEN_BY_ONESELF)
+            .with(json!({"access": "allow"})),
+        row("DELETE /v1/servers/{server}/members/{member}", MANAGERS_SEEN_BY_ONESELF),
+    ];
+    for (target, expected) in [
+        (format!("member:{}", ids["member"]), MANAGERS_SEEN_BY_ONESELF),
+        (format!("key:{}", ids["key"]), MANAGERS_SEEN_BY_ONESELF),
+        (format!("key:{}", ids["service_key"]), MANAGERS_SECRETLY),
+        ("server:linear".to_owned(), ADMINS_SEEN_IN_WORKSPACE),
+    ] {
+        let path = format!("/v1/quarantines/{target}");
+        rows.push(row("GET /v1/quarantines/{target}", expected).at(&path));
+        let set = row("PUT /v1/quarantines/{target}", expected).at(&path);
+        rows.push(set.with(json!({"reason": "an emergency"})));
+        rows.push(row("DELETE /v1/quarantines/{target}", expected).at(path));
+    }
+    rows
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_operation_against_every_role() {
     let mut world = World::start().await;
@@ -204,6 +239,11 @@ async fn undo(world: &mut World, role: Role, row: &Row) {
         "DELETE /v1/policies/{target}/{server}" => Some(json!({})),
         "DELETE /v1/limits/{target}/{name}" => Some(json!({"requests": 9, "per": "hour"})),
         "DELETE /v1/servers/{server}/workspaces/{workspace}" => Some(Value::Null),
+        "PUT /v1/quarantines/{target}" => {
+            assert!(world.service.delete(&path(world, row)).await.status.is_success());
+            return;
+        }
+        "DELETE /v1/servers/{server}/members/{member}" => Some(json!({"access": "allow"})),
         operation if operation.starts_with("DELETE ") => None,
         _ => return,
     };

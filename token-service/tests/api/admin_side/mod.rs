@@ -5,4 +5,4 @@ mod escalation;
 mod matrix;
 mod public_routes;
 mod requests;
-mod world;
+pub(crate) mod world;

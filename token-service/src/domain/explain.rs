@@ -1,0 +1,143 @@
+//! Why something is allowed or denied: the decision of a lease and of the filter after it, with all that it rests on.
+//!
+//! Nothing is decided here. A caller and a server go through [`super::resolve`], a name through the policy of the grant, as
+//! they do for a lease and in the filter; this puts the outcome into an order that people can read.
+
+mod words;
+
+use std::collections::BTreeMap;
+
+use portcullis_wire::lease::DenyReason;
+use portcullis_wire::policy::{Decision, Kind, LevelRules, Policy};
+
+pub use self::words::{Basis, basis, says};
+use super::Revision;
+use super::denial::Trail;
+use super::resolve::{Grant, Resolution};
+
+/// What is asked for on a server.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Asked {
+    pub kind: Kind,
+    pub name: String,
+}
+
+/// One thing that was judged, in the order of deciding.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Judged {
+    /// As the log names it; where it does not deny, what would have.
+    pub rule: String,
+    pub denies: bool,
+    /// Of the policy entry that it is about.
+    pub revision: Option<Revision>,
+}
+
+/// A decision and what it rests on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Explanation {
+    /// In order; the last one decided if it denies.
+    pub judged: Vec<Judged>,
+    /// Why not; as in the response-code details of the filter.
+    pub reason: Option<&'static str>,
+    /// The commit that it rests on.
+    pub revision: Revision,
+    /// What the caller has on the server; `None` if there is no lease.
+    pub grant: Option<Box<Grant>>,
+}
+
+impl Explanation {
+    /// `trail` is what `resolution` was decided by.
+    pub fn of(resolution: Resolution, trail: &Trail, asked: Option<&Asked>) -> Self {
+        let step = |step: &super::denial::Step| Judged {
+            rule: step.rule.to_owned(),
+            denies: step.denied.is_some(),
+            revision: step.revision,
+        };
+        let mut explanation = Self {
+            judged: trail.steps().iter().map(step).collect(),
+            reason: None,
+            revision: trail.revision().unwrap_or_default(),
+            grant: None,
+        };
+        match resolution {
+            Resolution::Granted(grant) => {
+                if let Some(asked) = asked {
+                    explanation.judge(&grant, asked);
+                }
+                explanation.grant = Some(grant);
+            }
+            Resolution::Denied(reason) => explanation.reason = Some(spell(reason)),
+            Resolution::Provision { .. } | Resolution::Pending | Resolution::Unavailable => {}
+        }
+        explanation
+    }
+
+    pub fn is_allowed(&self) -> bool {
+        self.reason.is_none()
+    }
+
+    /// What denies.
+    pub fn decisive(&self) -> Option<&Judged> {
+        self.judged.last().filter(|judged| judged.denies)
+    }
+
+    /// The revisions of the levels' policy entries.
+    fn entries(&self) -> BTreeMap<String, Revision> {
+        let entry =
+            |judged: &Judged| Some((judged.rule.strip_suffix("/enabled")?.to_owned(), judged.revision?));
+        self.judged.iter().filter_map(entry).collect()
+    }
+
+    /// Level by level, up to the first that denies, and then by the scopes of the credential: as the filter does.
+    fn judge(&mut self, grant: &Grant, asked: &Asked) {
+        let mut entries = self.entries();
+        for level in &grant.policy.levels {
+            // What a key's own scope takes away comes after the key's entry, and has none.
+            let revision = entries.remove(level.level.as_str());
+            let alone = Policy { levels: vec![level.clone()], ..grant.policy.clone() };
+            let decision = alone.decide(asked.kind, &asked.name);
+            let rule = rule_name(decision, asked.kind, level);
+            let denies = !decision.is_allowed();
+            self.judged.push(Judged { rule, denies, revision });
+            if denies {
+                self.reason = Some("policy_denied");
+                return;
+            }
+        }
+        let Some(reading) = &grant.limits.reading_tools else { return };
+        let denies = asked.kind == Kind::Tool && !reading.contains(&asked.name);
+        self.judged.push(Judged { rule: "insufficient_scope".to_owned(), denies, revision: None });
+        if denies {
+            self.reason = Some("insufficient_scope");
+        }
+    }
+}
+
+/// The same as in the filter's log.
+fn rule_name(decision: Decision<'_>, kind: Kind, level: &LevelRules) -> String {
+    let (level, kind) = (level.level.as_str(), kind.as_str());
+    match decision {
+        Decision::Allowed => format!("{level}/{kind}s"),
+        Decision::Denied { pattern: Some(pattern), .. } => format!("{level}/{kind}s.deny:{}", pattern.0),
+        Decision::Denied { pattern: None, .. } => format!("{level}/{kind}s.allow"),
+    }
+}
+
+/// As the filter says it in the response-code details.
+pub fn spell(reason: DenyReason) -> &'static str {
+    match reason {
+        DenyReason::UnknownCredential => "unknown_credential",
+        DenyReason::ExpiredCredential => "credential_expired",
+        DenyReason::DisabledCredential => "disabled_credential",
+        DenyReason::WrongAudience => "wrong_audience",
+        DenyReason::NotForThisServer => "not_for_this_server",
+        DenyReason::WrongWorkspace => "wrong_workspace",
+        DenyReason::UnknownServer => "unknown_server",
+        DenyReason::CredentialUnavailable => "credential_unavailable",
+        DenyReason::MemberRequired => "member_required",
+        DenyReason::TooManyScopes => "too_many_scopes",
+    }
+}
+
+#[cfg(test)]
+mod tests;
