@@ -274,7 +274,7 @@ impl Config {
     }
 }
 
-const SECTIONS: [&str; 20] = [
+const SECTIONS: [&str; 21] = [
     "public_url",
     "listeners",
     "store",

@@ -115,12 +115,7 @@ impl Explanation {
 
 /// The same as in the filter's log.
 fn rule_name(decision: Decision<'_>, kind: Kind, level: &LevelRules) -> String {
-    let (level, kind) = (level.level.as_str(), kind.as_str());
-    match decision {
-        Decision::Allowed => format!("{level}/{kind}s"),
-        Decision::Denied { pattern: Some(pattern), .. } => format!("{level}/{kind}s.deny:{}", pattern.0),
-        Decision::Denied { pattern: None, .. } => format!("{level}/{kind}s.allow"),
-    }
+    decision.rule_name(kind).unwrap_or_else(|| format!("{}/{}s", level.level.as_str(), kind.as_str()))
 }
 
 /// As the filter says it in the response-code details.

@@ -81,7 +81,7 @@ pub struct ServerRules {
 impl ServerRules {
     /// Whether it matters what is known of the server's tools.
     pub fn judges_by_catalogue(&self) -> bool {
-        !self.new_tools.is_allow()
+        self.read_only || !self.new_tools.is_allow()
     }
 
     pub fn removes_server(&self) -> bool {
@@ -100,10 +100,5 @@ impl ServerRules {
             sensitive: self.sensitive.clone(),
             arguments: self.arguments.clone(),
         }
-    }
-
-    /// Whether it matters what is known of the server's tools.
-    pub fn judges_by_catalogue(&self) -> bool {
-        self.read_only || !self.new_tools.is_allow()
     }
 }

@@ -529,7 +529,8 @@ impl Gateway {
         let headers = headers.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
         let (now_ms, source) = (self.now_ms, self.source.clone());
         let source = || source.clone();
-        let around = || Some(Surroundings { now_ms, verifier: &OneSignature, source: &source });
+        let around =
+            || Some(Surroundings { now_ms, verifier: &OneSignature, source: &source, shared: &*self.shared });
         let exchange = self.exchanges.get_mut(&stream).expect("an open stream");
         exchange.on_response_headers(&mut self.worker, &headers, end_of_stream, &around)
     }
@@ -545,7 +546,8 @@ impl Gateway {
     pub(crate) fn response_event(&mut self, stream: u32, chunk: &[u8], end_of_stream: bool) -> ResponseBody {
         let (now_ms, source) = (self.now_ms, self.source.clone());
         let source = || source.clone();
-        let around = || Some(Surroundings { now_ms, verifier: &OneSignature, source: &source });
+        let around =
+            || Some(Surroundings { now_ms, verifier: &OneSignature, source: &source, shared: &*self.shared });
         let exchange = self.exchanges.get_mut(&stream).expect("an open stream");
         exchange.on_response_body(&mut self.worker, chunk, end_of_stream, &around)
     }
