@@ -70,40 +70,29 @@ fn limit(
         }
         Some(name)
     });
-    let server = optional(&fields, "server", |at| names.find_server(at, at.text()?));
-    let workspace = optional(&fields, "workspace", |at| names.workspace(at));
+    // What is there and cannot be read is reported, and then none of the file counts.
+    let server = fields.get("server").and_then(|at| names.find_server(at, at.text()?));
+    let workspace = fields.get("workspace").and_then(|at| names.workspace(at));
     if let (Some(at), false) = (fields.get("workspace"), *target == PolicyTargetConfig::Organization) {
         at.report("only limits of the organization are for one workspace", "remove workspace");
     }
-    let tools = optional(&fields, "tools", |at| {
+    let tools = fields.get("tools").and_then(|at| {
         let items = at.list()?;
         if items.is_empty() || items.len() > MOST_PATTERNS {
             at.report("no tools, or more than 100", "name up to 100 tools or globs, or remove tools");
         }
         patterns(at)
     });
-    let each = optional(&fields, "each", each);
+    let each = fields.get("each").and_then(each);
     let requests = fields.require("requests").and_then(|at| at.number(1, MOST_REQUESTS));
     let per = fields.require("per").and_then(|at| one_of(at, &Per::ALL, Per::as_str));
     let rule = LimitRule {
-        tools: tools?.unwrap_or_default(),
-        each: each?.unwrap_or_default(),
+        tools: tools.unwrap_or_default(),
+        each: each.unwrap_or_default(),
         requests: requests?,
         per: per?,
     };
-    Some(LimitConfig { target: target.clone(), name: name?, server: server?, workspace: workspace?, rule })
-}
-
-/// `None` if it is there and cannot be read.
-fn optional<T>(
-    fields: &Fields<'_>,
-    name: &str,
-    read: impl FnOnce(&At<'_>) -> Option<T>,
-) -> Option<Option<T>> {
-    match fields.get(name) {
-        Some(at) => read(at).map(Some),
-        None => Some(None),
-    }
+    Some(LimitConfig { target: target.clone(), name: name?, server, workspace, rule })
 }
 
 /// One word, or a list of them.

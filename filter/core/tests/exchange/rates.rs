@@ -132,6 +132,7 @@ fn a_changed_limit_applies_with_the_next_lease() {
     assert_eq!(gateway.send_body(stream, &request.body), Step::Wait);
     let (id, _) = gateway.lease_call();
     let mut wider = limited(&json!({"rates": [rate(3)]}));
+    wider["terms"]["rates"][0]["counter"] = "c-2".into();
     wider["revision"] = 2.into();
     gateway.answer(id, &wider);
     assert!(matches!(gateway.resume(stream), Step::Forward { .. }));

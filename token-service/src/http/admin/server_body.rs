@@ -103,7 +103,7 @@ impl Body<'_> {
                 auth: auth?,
                 payload,
                 provision_new_workspaces,
-                concurrency: concurrency?,
+                concurrency,
             };
             Some(NewServer { id: self.id.clone(), slug: slug?, settings, workspaces })
         })();
@@ -139,7 +139,7 @@ impl Body<'_> {
                 provision_new_workspaces: body
                     .provision_new_workspaces
                     .unwrap_or(settings.provision_new_workspaces),
-                concurrency: concurrency?,
+                concurrency,
             })
         })();
         problems.finish(settings)
@@ -153,13 +153,12 @@ fn server_url(problems: &mut Problems, text: &str, allow_http: bool) -> Option<S
     problems.take("url", ServerUrl::parse(text, plain_http), URL_REMEDY)
 }
 
-/// `None` if it is no bound that can be; 0 is none at all.
-fn at_once(problems: &mut Problems, most: u32) -> Option<Option<u32>> {
+/// 0 is no bound at all.
+fn at_once(problems: &mut Problems, most: u32) -> Option<u32> {
     if most > MOST_AT_ONCE {
         problems.add("concurrency", "is more than 1000000", "give a smaller number, or 0 for no bound");
-        return None;
     }
-    Some((most > 0).then_some(most))
+    (most > 0).then_some(most)
 }
 
 fn initial_workspaces(

@@ -10,7 +10,7 @@ use super::connection::Write;
 use super::convert::{RowName, changeable, constraint, revision, to_database, to_json};
 use super::policies::{columns, forget};
 use super::{SqliteStore, writing};
-use crate::domain::ids::{KeyId, ServerId};
+use crate::domain::ids::{KeyId, ServerId, WorkspaceId};
 use crate::domain::limit::{Limit, LimitName, LimitRule, LimitScope};
 use crate::domain::policy::PolicyTarget;
 use crate::domain::{Origin, Revision};
@@ -203,7 +203,7 @@ async fn replace(write: &mut Write, old: Option<Limit>, new: DeclaredLimit, orig
     .bind(columns.key)
     .bind(new.name.as_str())
     .bind(new.scope.server.as_ref().map(ServerId::as_str))
-    .bind(new.scope.workspace.as_ref().map(|id| id.as_str()))
+    .bind(new.scope.workspace.as_ref().map(WorkspaceId::as_str))
     .bind(to_json(&new.rule))
     .bind(new.origin.as_str())
     .bind(to_database(new.revision.0))
