@@ -39,8 +39,8 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use self::admin::{
-    administrators, admissions, approvals, audit, catalogue, connections, description, explain, issuers, keys,
-    limits, me, members, oauth_clients, policies, presets, provisions, quarantines, servers,
+    administrators, admissions, approvals, audit, catalogue, connections, description, explain, issuers,
+    keys, limits, me, members, oauth_clients, policies, presets, provisions, quarantines, servers,
     sessions as client_sessions, signing_keys, start, status, workspaces,
 };
 use self::error::ApiError;

@@ -20,6 +20,7 @@ fn grant(levels: Vec<LevelRules>, reading_tools: Option<Vec<String>>) -> Grant {
         auth: ServerAuth::None,
         payload: PayloadPolicy::Off,
         provision_new_workspaces: false,
+        concurrency: None,
     };
     let server = Server {
         id: "server".into(),

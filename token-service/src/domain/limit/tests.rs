@@ -17,7 +17,7 @@ fn server(id: &str) -> Server {
         concurrency: Some(3),
     };
     let slug = Slug::parse(id).expect("a slug");
-    Server { id: id.into(), slug, settings, origin: Origin::Api, revision: Revision(1) }
+    Server { id: id.into(), slug, settings, origin: Origin::Api, revision: Revision(1), quarantined: false }
 }
 
 fn caller(id: &str, key: Option<&str>) -> Caller {

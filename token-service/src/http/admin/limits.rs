@@ -15,10 +15,10 @@ use super::check::Problems;
 use super::commit::{IF_MATCH, IfMatch, Wait, shown};
 use super::policies::TARGET;
 use crate::domain::access::Operation;
+use crate::domain::auth_draft::Field;
 use crate::domain::limit::{
     Each, Limit, LimitName, LimitRule, LimitScope, MOST_LIMITS, MOST_PATTERNS, MOST_REQUESTS, Per,
 };
-use crate::domain::auth_draft::Field;
 use crate::domain::policy::{PolicyTarget, faults};
 use crate::http::error::ApiError;
 use crate::http::read::{StrictJson, StrictQuery};

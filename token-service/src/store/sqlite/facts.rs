@@ -10,8 +10,8 @@ use sqlx::sqlite::SqliteConnection;
 use super::connection::current_revision;
 use super::convert::{RowName, to_json};
 use super::{
-    administrators, admissions, catalogue, client_sessions, issuers, keys, limits, members, policies, servers,
-    workspaces,
+    administrators, admissions, catalogue, client_sessions, issuers, keys, limits, members, policies,
+    servers, workspaces,
 };
 use crate::domain::ids::{ClientSessionId, KeyId, WorkspaceId};
 use crate::domain::people::{Identity, KeyOwner, Workspace};
