@@ -2,6 +2,7 @@
 //! many.
 
 use portcullis_filter_core::exchange::{Exchange, SignatureVerifier, Surroundings};
+use portcullis_filter_core::shared::{SharedData, Unavailable, Versioned};
 use portcullis_filter_core::step::{Call, CallOutcome, Effect, Headers, Step};
 use portcullis_filter_core::worker::Worker;
 use portcullis_wire::api_key::ApiKey;
@@ -50,6 +51,19 @@ struct Gateway {
     streams: u32,
 }
 
+/// No request is limited here.
+struct NothingShared;
+
+impl SharedData for NothingShared {
+    fn get(&self, _key: &str) -> Result<Option<Versioned>, Unavailable> {
+        Err(Unavailable)
+    }
+
+    fn replace(&self, _key: &str, _value: &[u8], _version: Option<u32>) -> Result<bool, Unavailable> {
+        Err(Unavailable)
+    }
+}
+
 struct NoSignatures;
 
 impl SignatureVerifier for NoSignatures {
@@ -93,7 +107,7 @@ impl Gateway {
         let effects = self.worker.on_tick(NOW_MS);
         let call = effects.into_iter().find_map(|effect| match effect {
             Effect::Call(call) if is_there(&call) => Some(call.id),
-            Effect::Call(_) | Effect::Wake(_) => None,
+            Effect::Call(_) | Effect::Wake(_) | Effect::End(_) => None,
         });
         let id = call.ok_or_else(|| anyhow::anyhow!("nobody asks for {path}"))?;
         let headers = [(":status", "200"), (MARKER_HEADER, CONTRACT_VERSION)];
@@ -110,12 +124,12 @@ impl Gateway {
     fn judge(&mut self) -> bool {
         self.streams = self.streams.wrapping_add(1);
         let mut exchange = Exchange::new(self.streams);
-        let around = Surroundings { now_ms: NOW_MS, verifier: &NoSignatures, source: &|| None };
+        let around = Surroundings { now_ms: NOW_MS, verifier: &NoSignatures, source: &|| None, shared: &NothingShared };
         exchange.on_request_headers(&mut self.worker, self.headers.clone(), false, &around);
         let body = || Some(self.body.clone());
         let step = exchange.on_request_body(&mut self.worker, self.body.len(), true, &body, &around);
         exchange.take_record();
-        exchange.on_done(&mut self.worker);
+        exchange.on_done(&mut self.worker, &NothingShared);
         matches!(step, Step::Forward { .. })
     }
 }
