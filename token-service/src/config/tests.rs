@@ -100,7 +100,7 @@ fn the_example_loads() {
 
 /// One of every mistake in rules.
 const BAD_RULES: &str = r"
-servers: [{slug: linear, url: 'https://mcp.linear.app/mcp'}]
+servers: [{slug: linear, url: 'https://mcp.linear.app/mcp', auth: {type: none}, workspaces: all}]
 policies:
   organization:
     servers:
@@ -142,6 +142,7 @@ fn every_problem_of_rules_is_named_at_once() {
         swap them
     portcullis.yaml:21: policies.organization.servers.linear.arguments[4]: `is` is missing
         add `is`
+    11 problems
     "#);
 }
 
