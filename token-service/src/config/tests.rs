@@ -70,6 +70,8 @@ fn the_example_loads() {
     assert_eq!(declared.administrators[0].identity.issuer, "https://login.example.com");
     assert_eq!(declared.administrators[0].role, OrganizationRole::Owner);
     assert_eq!(declared.workspaces[0].members[0].role, MemberRole::Manager);
+    assert_eq!(declared.workspaces[0].staleness, Staleness::parse("30s").ok());
+    assert_eq!(declared.workspaces[1].staleness, None);
     let sizes =
         [declared.workspaces.len(), declared.servers.len(), declared.issuers.len(), declared.policies.len()];
     assert_eq!(sizes, [2, 5, 1, 3]);
@@ -486,6 +488,7 @@ fn signing_in_is_one_provider_for_one_company() {
         (format!("{}admin_url: http://127.0.0.1:10000\n", company("")), "are the same"),
         (format!("{}admin_url: http://admin.example\n", company("")), "it must be https"),
         (format!("{}admin_token: never\n", company("")), "write always or until_owner"),
+        (minimal("workspaces: [{slug: core, staleness: 301s}]\n"), "at most 300s"),
         (minimal("administrators: [{subject: x, role: owner}]\n"), "`issuer` is missing"),
         (format!("{}administrators: [{{subject: x, role: manager}}]\n", company("")), "write owner or admin"),
         (

@@ -244,6 +244,17 @@ async fn workspaces_members_and_provisions() {
     "#);
     let renamed = service.patch("/v1/workspaces/design", json!({"name": "Design team"})).await;
     assert_eq!(renamed.body["name"], "Design team");
+    for (given, shown) in [("30s", json!("30s")), ("0s", json!("strict")), ("default", json!(null))] {
+        let changed = service.patch("/v1/workspaces/design", json!({"staleness": given})).await;
+        assert_eq!(
+            (&changed.body["staleness"], &changed.body["name"]),
+            (&shown, &json!("Design team")),
+            "{given}"
+        );
+    }
+    let refused = service.patch("/v1/workspaces/design", json!({"staleness": "301s"})).await;
+    assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY, "{}", refused.text);
+    assert!(refused.text.contains("strict"), "it says what to write: {}", refused.text);
 
     service.post("/v1/servers", linear()).await;
     let path = "/v1/servers/linear/workspaces/design";
@@ -264,7 +275,7 @@ async fn workspaces_members_and_provisions() {
       "lapsed": false,
       "name": "bob",
       "origin": "api",
-      "revision": 7,
+      "revision": 10,
       "role": "member",
       "subject": "bob",
       "workspace": "wsp_1"

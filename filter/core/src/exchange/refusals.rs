@@ -151,7 +151,7 @@ pub(super) fn revoked(id: Option<&Id>) -> LocalReply {
 }
 
 /// Whether the caller may have the rest of an answer that is under way, nobody can tell now.
-pub(super) fn unverified(id: Option<&Id>, retry_after_ms: u64) -> LocalReply {
+pub(super) fn standing_unknown(id: Option<&Id>, retry_after_ms: u64) -> LocalReply {
     let message = "The gateway cannot tell whether you may still have this answer, because it has no word from its \
                    token-service. The answer ends here. Try again.";
     unavailable(id, "unverified", message, retry_after_ms)

@@ -15,7 +15,7 @@
 use super::Surroundings;
 use super::answering::Forwarded;
 use super::limits::{judge_source, lacks_scope};
-use super::refusals::{RETRY_SOON_MS, revoked, unverified};
+use super::refusals::{RETRY_SOON_MS, revoked, standing_unknown};
 use crate::leases::Access;
 use crate::memory::Share;
 use crate::reply::LocalReply;
@@ -133,7 +133,7 @@ impl Forwarded {
 
     /// The answer where the gateway cannot wait for certainty.
     pub(super) fn cannot_wait(&self) -> LocalReply {
-        unverified(self.request_id(), RETRY_SOON_MS)
+        standing_unknown(self.request_id(), RETRY_SOON_MS)
     }
 
     /// Ends the response, with `reply` as its answer where the client can still be given one.

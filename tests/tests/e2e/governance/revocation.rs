@@ -63,80 +63,65 @@ async fn somebody(stack: &Stack, subject: &'static str) -> (String, IssuedKey) {
     (made.id, made.key)
 }
 
+/// The credential is refused from then on.
+const UNAUTHENTICATED: (u16, i64) = (401, -31007);
+/// As if there were no such server.
+const UNKNOWN_SERVER: (u16, i64) = (404, -32601);
+
 async fn kinds(stack: &Stack) -> Vec<Kind> {
+    let mut kinds = of_callers(stack).await;
+    kinds.extend(of_servers(stack).await);
+    kinds
+}
+
+/// What is taken from a caller: the membership or the key.
+async fn of_callers(stack: &Stack) -> Vec<Kind> {
+    let disabled = |path: &str, is| Change::new("PATCH", path, json!({"disabled": is}));
+    let mut kinds = Vec::new();
+    for (name, subject, of_member) in
+        [("member disabled", "suspended", true), ("key disabled", "switched", false)]
+    {
+        let (member, key) = somebody(stack, subject).await;
+        let path = if of_member { format!("/v1/members/{member}") } else { format!("/v1/keys/{}", key.id) };
+        let (taken, given) = (disabled(&path, true), Some(disabled(&path, false)));
+        kinds.push(Kind { name, key, taken, given, refused: UNAUTHENTICATED });
+    }
+    for (name, subject, of_member) in
+        [("membership deleted", "removed", true), ("key deleted", "deleted", false)]
+    {
+        let (member, key) = somebody(stack, subject).await;
+        let path = if of_member { format!("/v1/members/{member}") } else { format!("/v1/keys/{}", key.id) };
+        let taken = Change::new("DELETE", path, Value::Null);
+        kinds.push(Kind { name, key, taken, given: None, refused: UNAUTHENTICATED });
+    }
+    kinds
+}
+
+/// What is taken of a server; last of all the server itself.
+async fn of_servers(stack: &Stack) -> Vec<Kind> {
     let (server, workspace) = (stack.server_id(SCRIPTED), &stack.seeded.workspace);
+    let (member, key) = somebody(stack, "denied").await;
     let provision = format!("/v1/servers/{server}/workspaces/{workspace}");
-    let policy = format!("/v1/policies/workspace:{workspace}/{server}");
-    let disabled = |is| json!({"disabled": is});
-    let (suspended, suspended_key) = somebody(stack, "suspended").await;
-    let (removed, removed_key) = somebody(stack, "removed").await;
-    let (_, switched) = somebody(stack, "switched").await;
-    let (_, deleted) = somebody(stack, "deleted").await;
-    let (denied, denied_key) = somebody(stack, "denied").await;
-    let (_, unprovisioned) = somebody(stack, "unprovisioned").await;
-    let (_, ruled) = somebody(stack, "ruled").await;
-    let (_, last) = somebody(stack, "last").await;
-    let member = |id: &str| format!("/v1/members/{id}");
-    let key = |key: &IssuedKey| format!("/v1/keys/{}", key.id);
-    let of_member = format!("/v1/policies/member:{denied}/{server}");
-    let row = |name, key, taken, given, refused| Kind { name, key, taken, given, refused };
+    let of_member = format!("/v1/policies/member:{member}/{server}");
+    let of_workspace = format!("/v1/policies/workspace:{workspace}/{server}");
+    let denying = |tool| Change::new("PUT", of_workspace.as_str(), json!({"tools": {"deny": [tool]}}));
+    let delete = |path: &str| Change::new("DELETE", path, Value::Null);
+    let row = |name, taken, given, refused| Kind { name, key: key.clone(), taken, given, refused };
     vec![
         row(
-            "member disabled",
-            suspended_key,
-            Change::new("PATCH", member(&suspended), disabled(true)),
-            Some(Change::new("PATCH", member(&suspended), disabled(false))),
-            (401, -31007),
-        ),
-        row(
-            "membership deleted",
-            removed_key,
-            Change::new("DELETE", member(&removed), Value::Null),
-            None,
-            (401, -31007),
-        ),
-        row(
-            "key disabled",
-            switched.clone(),
-            Change::new("PATCH", key(&switched), disabled(true)),
-            Some(Change::new("PATCH", key(&switched), disabled(false))),
-            (401, -31007),
-        ),
-        row(
-            "key deleted",
-            deleted.clone(),
-            Change::new("DELETE", key(&deleted), Value::Null),
-            None,
-            (401, -31007),
-        ),
-        row(
             "server denied to a member",
-            denied_key,
             Change::new("PUT", of_member.as_str(), json!({"enabled": false})),
-            Some(Change::new("DELETE", of_member, Value::Null)),
-            (404, -32601),
+            Some(delete(&of_member)),
+            UNKNOWN_SERVER,
         ),
         row(
             "server unprovisioned",
-            unprovisioned,
-            Change::new("DELETE", provision.as_str(), Value::Null),
-            Some(Change::new("PUT", provision, Value::Null)),
-            (404, -32601),
+            delete(&provision),
+            Some(Change::new("PUT", provision.as_str(), Value::Null)),
+            UNKNOWN_SERVER,
         ),
-        row(
-            "tool denied",
-            ruled,
-            Change::new("PUT", policy.as_str(), json!({"tools": {"deny": ["allowed"]}})),
-            Some(Change::new("PUT", policy, json!({"tools": {"deny": ["denied*"]}}))),
-            (200, -32602),
-        ),
-        row(
-            "server deleted",
-            last,
-            Change::new("DELETE", format!("/v1/servers/{server}"), Value::Null),
-            None,
-            (404, -32601),
-        ),
+        row("tool denied", denying("allowed"), Some(denying("denied*")), (200, -32602)),
+        row("server deleted", delete(&format!("/v1/servers/{server}")), None, UNKNOWN_SERVER),
     ]
 }
 

@@ -19,6 +19,7 @@ pub struct Status {
     /// Every filter heard of in the last five minutes.
     pub filters: Vec<FilterStatus>,
     /// How long the latest changes took from their commit until filters had acknowledged them; absent before the first.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub revocation_delay_ms: Option<RevocationDelay>,
 }
 

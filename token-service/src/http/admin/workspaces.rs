@@ -30,6 +30,7 @@ pub struct WorkspaceView {
     pub revision: u64,
     /// How long filters may serve it from what they have cached while they hear nothing from the token-service: `strict` (not
     /// at all) or seconds such as `30s`. Absent: as long as each filter's own configuration says, which also bounds it.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub staleness: Option<String>,
 }
 
