@@ -9,6 +9,8 @@ use super::*;
 use crate::domain::oauth_client::{SecretCheck, secret_digest};
 use crate::egress::AllowedPrivate;
 
+mod limits;
+
 const EXAMPLE: &str = include_str!("../../portcullis.example.yaml");
 
 fn parse_in(directory: &Path, text: &str) -> Result<Config, Problems> {
@@ -663,21 +665,4 @@ fn clients_are_checked_whole() {
         assert_eq!(report.matches(place).count(), count, "{place}: {report}");
     }
     assert!(!report.contains("hunter2"), "{report}");
-}
-
-#[test]
-fn limits_are_checked_whole() {
-    let head = "workspaces: [{slug: core}]\nservers: [{slug: docs, url: 'https://docs.example/mcp', auth: {type: none}, \
-                workspaces: all, concurrency: 0}]\n";
-    let limits = "limits:
-  organization:
-    - {name: Bad Name, requests: 0, per: week}
-    - {name: a, server: dox, requests: 5, per: day, each: [member, minute]}
-    - {name: a, requests: 5, per: day, tools: []}
-  workspaces:
-    core: [{name: b, workspace: core, requests: many, per: day}]
-    none: []
-  members: [{workspace: core, issuer: i, subject: s, limits: []}]
-";
-    assert_snapshot!(problems(&minimal(&format!("{head}{limits}"))));
 }

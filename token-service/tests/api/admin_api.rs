@@ -155,7 +155,7 @@ async fn all_faults_of_a_server_are_named_at_once() {
       "problems": [
         {
           "field": "owner",
-          "problem": "unknown field `owner`, expected one of `slug`, `name`, `url`, `allow_http`, `auth`, `payload`, `workspaces`, `provision_new_workspaces` at line 1 column 8",
+          "problem": "unknown field `owner`, expected one of `slug`, `name`, `url`, `allow_http`, `auth`, `payload`, `workspaces`, `provision_new_workspaces`, `concurrency` at line 1 column 8",
           "remedy": "see /openapi.json for the fields and their types"
         }
       ],
