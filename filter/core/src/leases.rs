@@ -17,10 +17,12 @@ use crate::cache::Bounded;
 
 mod access;
 mod flights;
+mod policies;
 mod sessions;
 
-pub use access::Access;
+pub use access::{Access, Ruled};
 pub use flights::{Flight, Flights, Joined};
+pub use policies::Policies;
 use sessions::Sessions;
 pub use sessions::UpstreamSession;
 

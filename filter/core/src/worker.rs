@@ -18,7 +18,7 @@ pub use self::news::{ListNews, Listener};
 use crate::config::Config;
 use crate::exchange::Surroundings;
 use crate::identity::{Credential, Expectations, Fault, Identity, Presented, VerifiedTokens};
-use crate::leases::{Flights, LeaseCache};
+use crate::leases::{Flights, LeaseCache, Policies};
 use crate::memory::Budget;
 use crate::registry::Registry;
 use crate::step::{CallOutcome, Destination, Effect};
@@ -44,6 +44,7 @@ pub struct Worker {
     notices: Vec<String>,
     swept_ms: u64,
     news: ListNews,
+    policies: Policies,
 }
 
 /// Whether requests can be decided now.
@@ -80,6 +81,7 @@ impl Worker {
             notices: Vec::new(),
             swept_ms: 0,
             news: ListNews::default(),
+            policies: Policies::default(),
             config,
         })
     }
@@ -218,6 +220,11 @@ impl Worker {
                 Readiness::Unready
             }
         }
+    }
+
+    /// Whether nobody knows at present if the leases that are held still hold: the token-service is silent.
+    pub fn is_unverified(&self, now_ms: u64) -> bool {
+        self.watch.freshness(now_ms) != Freshness::Fresh
     }
 
     /// Verifies a credential as far as that can be done here.

@@ -11,10 +11,11 @@ use portcullis_wire::digest::Digest;
 use portcullis_wire::lease::{
     Caller, CallerProof, CredentialKind, CredentialLimits, DenyReason, LeaseRequest, Terms, WorkspaceRef,
 };
-use portcullis_wire::policy::{Level, LevelRules, NameRules, Pattern, Policy};
+use portcullis_wire::policy::{Level, LevelRules, Policy};
 use subtle::ConstantTimeEq as _;
 
 pub use self::known::judges_by_catalogue;
+use self::known::known_tools;
 pub use self::session::SessionFacts;
 use self::session::by_session;
 use super::Revision;
@@ -95,9 +96,9 @@ pub struct ServerFacts {
     pub provisioned: BTreeSet<WorkspaceId>,
     /// Every policy entry on this server that may concern the caller; others do no harm.
     pub policies: Vec<PolicyEntry>,
-    /// The tools that are known to read only; read only where the credential or a policy makes them matter.
+    /// The tools that are known to read only; filled in only where the credential or a policy makes them matter.
     pub reading_tools: Vec<String>,
-    /// The tools whose definition is the one that was approved; read only where a policy makes them matter.
+    /// The tools whose definition is the one that was approved; filled in only where a policy makes them matter.
     pub approved_tools: Vec<String>,
 }
 
@@ -146,7 +147,7 @@ pub struct Grant {
     /// What the caller's own credential takes away besides.
     pub limits: CredentialLimits,
     pub terms: Terms,
-    /// Whether the credential is for reading only, so that it matters which tools are known to read only.
+    /// Whether it matters which tools are known to read only, because of the credential or of a policy.
     pub reads_only: bool,
     /// When the caller's own credential expires.
     pub not_after: Option<Timestamp>,
@@ -384,10 +385,10 @@ fn finish(standing: Standing<'_>, facts: &LeaseFacts) -> Result<Resolution, Deny
                 member: known.member.cloned(),
                 workspace: known.workspace.reference(),
                 server: server.server.clone(),
+                reads_only: known.reads_only || policy.levels.iter().any(LevelRules::needs_reading),
                 policy,
                 terms: Terms::default(),
                 limits: limits(known.key, known.reads_only.then(|| server.reading_tools.clone())),
-                reads_only: known.reads_only || known.key.is_some_and(|key| key.settings.scope.read_only),
                 not_after: known.not_after,
                 revision: facts.revision,
             })))
@@ -429,27 +430,22 @@ fn effective_policy(
     if let Some(key) = key {
         levels.extend(rules_of_scope(&key.settings.scope, facts)?);
     }
-    let known = known::to_judge_by(&levels, facts);
+    let known = known_tools(&levels, facts);
     Ok(Policy { levels, known })
 }
 
-/// What a key's own scope takes away, as rules of its level.
-fn rules_of_scope(scope: &KeyScope, facts: &ServerFacts) -> Result<Vec<LevelRules>, DenyReason> {
+/// What a key's own scope takes away, as rules of its level; `None` if nothing.
+fn rules_of_scope(scope: &KeyScope, facts: &ServerFacts) -> Result<Option<LevelRules>, DenyReason> {
     if scope.servers.as_ref().is_some_and(|servers| !servers.contains(&facts.server.id)) {
         return Err(DenyReason::UnknownServer);
     }
-    let mut tools = Vec::new();
-    if !scope.tools.is_empty() {
-        tools.push(scope.tools.clone());
-    }
-    if scope.read_only {
-        // A name with a `*` would stand for others as well.
-        let exact = facts.reading_tools.iter().filter(|name| !name.contains('*'));
-        let allow = exact.map(|name| Pattern(name.clone())).collect();
-        tools.push(NameRules { allow: Some(allow), deny: Vec::new() });
-    }
-    let level = |tools| LevelRules { level: Level::Key, tools, ..LevelRules::default() };
-    Ok(tools.into_iter().map(level).collect())
+    let takes_away = scope.read_only || !scope.tools.is_empty();
+    Ok(takes_away.then(|| LevelRules {
+        level: Level::Key,
+        tools: scope.tools.clone(),
+        read_only: scope.read_only,
+        ..LevelRules::default()
+    }))
 }
 
 fn limits(key: Option<&ApiKeyRecord>, reading_tools: Option<Vec<String>>) -> CredentialLimits {

@@ -62,8 +62,10 @@ impl Worker {
                 self.ask_again(pending);
                 return Vec::new();
             }
-            LeaseReply::Granted(lease) => Ok(Access::from(*lease)),
-            LeaseReply::ConnectRequired(connect) => Ok(Access::from(*connect)),
+            LeaseReply::Granted(lease) => Ok(Access::granted(*lease, &mut self.policies)),
+            LeaseReply::ConnectRequired(connect) => {
+                Ok(Access::connect_required(*connect, &mut self.policies))
+            }
             LeaseReply::Denied { reason, .. } => Err(self.on_denial(&pending, reason, now_ms)),
             LeaseReply::Renewing if !pending.patient && self.calls.has_patience() => {
                 let again = PendingLease { patient: true, ..pending };

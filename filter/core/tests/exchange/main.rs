@@ -7,6 +7,7 @@ mod limits;
 mod list_news;
 mod opaque;
 mod renewing;
+mod rules;
 mod sessions;
 mod story;
 mod unconnected;
