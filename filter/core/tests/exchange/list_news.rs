@@ -42,7 +42,7 @@ fn the_token_service_is_told_and_the_client_hears_it_too() {
         let told = told(&mut gateway);
         assert_eq!(told.len(), 1, "{method}");
         assert_eq!(told[0].1, json!({"server": "s1"}));
-        assert_eq!(gateway.answer(told[0].0, &json!({})), [], "nobody waits for it");
+        assert!(gateway.answer(told[0].0, &json!({})).is_empty(), "nobody waits for it");
     }
 }
 
