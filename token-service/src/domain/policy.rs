@@ -79,11 +79,6 @@ pub struct ServerRules {
 }
 
 impl ServerRules {
-    /// Whether it matters what is known of the server's tools.
-    pub fn judges_by_catalogue(&self) -> bool {
-        self.read_only || !self.new_tools.is_allow()
-    }
-
     pub fn removes_server(&self) -> bool {
         self.enabled == Some(false)
     }
@@ -100,5 +95,15 @@ impl ServerRules {
             sensitive: self.sensitive.clone(),
             arguments: self.arguments.clone(),
         }
+    }
+
+    /// Whether it matters which tools are known to read only.
+    pub fn needs_reading(&self) -> bool {
+        self.read_only || self.new_tools == NewTools::AllowIfReadOnly
+    }
+
+    /// Whether it matters which tools stand as approved.
+    pub fn needs_approved(&self) -> bool {
+        self.new_tools != NewTools::Allow
     }
 }

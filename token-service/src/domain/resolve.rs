@@ -16,6 +16,7 @@ use portcullis_wire::policy::{Level, LevelRules, Policy};
 use subtle::ConstantTimeEq as _;
 
 pub use self::known::judges_by_catalogue;
+use self::known::known_tools;
 pub use self::session::SessionFacts;
 use self::session::by_session;
 pub use self::taken::{Taken, resolve_taken};
@@ -504,7 +505,7 @@ fn effective_policy(
     if let Some(key) = key {
         levels.extend(rules_of_scope(trail, &key.settings.scope, facts)?);
     }
-    let known = known::to_judge_by(&levels, facts);
+    let known = known_tools(&levels, facts);
     Ok(Policy { levels, known })
 }
 

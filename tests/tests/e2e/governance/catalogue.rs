@@ -8,6 +8,8 @@ use portcullis_tests::upstream::shifting::{ShiftingUpstream, tool};
 use reqwest::Method;
 use serde_json::{Value, json};
 
+use crate::accounts::{ADA, ADA_THERE, LINEAR, Setting, link_of, whoami};
+
 const SHOP: &str = "shop";
 
 struct Scene {
@@ -39,10 +41,8 @@ impl Scene {
         self.stack.agent(SHOP, Era::Modern)
     }
 
-    /// In place of what the organization's policy on the server was.
     async fn hold(&self, new_tools: &str) {
-        let path = format!("/v1/policies/organization/{SHOP}?wait=applied");
-        self.stack.admin().put(&path, json!({"new_tools": new_tools})).await.expect("sets the policy");
+        hold(&self.stack, SHOP, new_tools).await;
     }
 
     /// The tools that an agent is shown.
@@ -56,20 +56,12 @@ impl Scene {
         assert!(shown.is_some(), "{:?}, not {expected:?}", self.listed().await);
     }
 
-    /// A tool as an administrator sees it; waits until it is in this state.
     async fn stands(&self, name: &str, state: &str) -> Value {
-        let path = format!("/v1/servers/{SHOP}/tools/{name}");
-        let found = poll(async || {
-            let tool = self.stack.admin().get(&path).await.ok()?;
-            (tool["state"] == state).then_some(tool)
-        });
-        found.await.unwrap_or_else(|| panic!("{name} does not become {state}"))
+        stands(&self.stack, SHOP, name, state).await
     }
 
     async fn approve(&self, tool: &Value) {
-        let approval = json!({"tools": [{"name": tool["name"], "digest": tool["digest"]}]});
-        let path = format!("/v1/servers/{SHOP}/approvals?wait=applied");
-        self.stack.admin().post(&path, approval).await.expect("approves");
+        approve(&self.stack, SHOP, tool).await;
     }
 
     /// What a call is answered with, and whether it reached the server.
@@ -92,6 +84,28 @@ impl Scene {
         assert_eq!((answer["error"].to_string(), reached), (renamed, false), "{answer}");
         assert_eq!(answer["error"]["code"], -32602);
     }
+}
+
+/// Sets what becomes of new tools, in place of what the organization's policy on the server was.
+async fn hold(stack: &Stack, server: &str, new_tools: &str) {
+    let path = format!("/v1/policies/organization/{server}?wait=applied");
+    stack.admin().put(&path, json!({"new_tools": new_tools})).await.expect("sets the policy");
+}
+
+/// A tool as an administrator sees it; waits until it is in this state.
+async fn stands(stack: &Stack, server: &str, name: &str, state: &str) -> Value {
+    let path = format!("/v1/servers/{server}/tools/{name}");
+    let found = poll(async || {
+        let tool = stack.admin().get(&path).await.ok()?;
+        (tool["state"] == state).then_some(tool)
+    });
+    found.await.unwrap_or_else(|| panic!("{name} does not become {state}"))
+}
+
+async fn approve(stack: &Stack, server: &str, tool: &Value) {
+    let approval = json!({"tools": [{"name": tool["name"], "digest": tool["digest"]}]});
+    let path = format!("/v1/servers/{server}/approvals?wait=applied");
+    stack.admin().post(&path, approval).await.expect("approves");
 }
 
 #[tokio::test]
@@ -203,4 +217,24 @@ async fn a_change_that_is_announced_on_a_stream_is_learnt() {
     scene.approve(&buy).await;
     scene.is_allowed("buy").await;
     assert!(scene.stack.filter_never_trapped().await);
+}
+
+#[tokio::test]
+async fn who_has_yet_to_connect_is_shown_what_is_approved() {
+    let setting = Setting::start().await;
+    let (ada, grace) = (setting.agent(Era::Modern), setting.graces_agent(Era::Modern));
+    let link = link_of(&whoami(&ada).await);
+    setting.connect(&link, ADA, ADA_THERE).await;
+    let search = stands(&setting.stack, LINEAR, "search_issues", "new").await;
+    let listed = async |agent: &Agent| agent.call("tools/list", json!({})).await.listed("tools");
+    assert!(listed(&grace).await.contains(&"whoami".to_owned()), "what Ada sees");
+    hold(&setting.stack, LINEAR, "hold").await;
+    approve(&setting.stack, LINEAR, &search).await;
+    for agent in [&ada, &grace] {
+        assert_eq!(listed(agent).await, ["search_issues"]);
+        let refused = whoami(agent).await.answer();
+        assert_eq!(refused["error"]["code"], -32602, "{refused}");
+    }
+    let asked = grace.call_tool("search_issues", json!({"query": "gate"})).await;
+    assert!(asked.body.contains("/connect/"), "{asked:?}");
 }

@@ -193,7 +193,7 @@ pub(in crate::store) async fn what_changes_after_an_approval_is_told(database: &
     assert_eq!(known().await, (vec![], vec![]), "no policy judges by it");
     let rules = ServerRules { new_tools: NewTools::Hold, ..ServerRules::default() };
     store.set_policy(&PolicyTarget::Organization, &id, &rules, None).await.expect("sets");
-    assert_eq!(known().await, (vec!["r".to_owned()], vec!["r".to_owned(), "w".to_owned()]));
+    assert_eq!(known().await, (vec![], vec!["r".to_owned(), "w".to_owned()]));
 
     for (at, tools, approved, is_told, why) in [
         (

@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 
 use portcullis_wire::lease::{CallerProof, LeaseRequest};
-use portcullis_wire::policy::KnownTools;
 use portcullis_wire::scopes::WRITE;
 use sqlx::sqlite::SqliteConnection;
 
@@ -15,9 +14,11 @@ use super::{
 };
 use crate::domain::ids::{ClientSessionId, KeyId, WorkspaceId};
 use crate::domain::people::{Identity, KeyOwner, Workspace};
+use crate::domain::policy::{PolicyEntry, ServerRules};
 use crate::domain::resolve::{
     CallerFacts, KeyFacts, LeaseFacts, MakerFacts, Membership, ServerFacts, SessionFacts, TokenFacts,
 };
+use crate::domain::server::Server;
 use crate::store::Result;
 
 pub(super) async fn lease_facts(
@@ -138,12 +139,28 @@ async fn server(
     .await?;
     let provisioned: BTreeSet<WorkspaceId> = provisioned.into_iter().map(WorkspaceId::from).collect();
     let policies = policies::on_server(connection, &server.id, &workspaces, &members, key).await?;
-    let is_needed =
-        reads_only(request, caller) || policies.iter().any(|entry| entry.rules.judges_by_catalogue());
-    let known =
-        if is_needed { catalogue::known(connection, &server.id).await? } else { KnownTools::default() };
-    let (reading_tools, approved_tools) = (known.reading, known.approved);
+    let (reading_tools, approved_tools) =
+        known_tools(connection, &server, &policies, request, caller).await?;
     let limits = limits::concerning(connection, &server.id, &workspaces, &members, key).await?;
     let admission = admissions::concerning(connection, &server.id, &workspaces, &members).await?;
     Ok(Some(ServerFacts { server, provisioned, policies, reading_tools, limits, approved_tools, admission }))
+}
+
+/// The tools that only read, and those that stand as approved, each where somebody judges by it.
+async fn known_tools(
+    connection: &mut SqliteConnection,
+    server: &Server,
+    policies: &[PolicyEntry],
+    request: &LeaseRequest,
+    caller: &CallerFacts,
+) -> Result<(Vec<String>, Vec<String>)> {
+    let judged_by = |needs: fn(&ServerRules) -> bool| policies.iter().any(|entry| needs(&entry.rules));
+    let reading = reads_only(request, caller) || judged_by(ServerRules::needs_reading);
+    let approved = judged_by(ServerRules::needs_approved);
+    if !reading && !approved {
+        return Ok((Vec::new(), Vec::new()));
+    }
+    let known = catalogue::known(connection, &server.id).await?;
+    let if_needed = |needed: bool, tools| if needed { tools } else { Vec::new() };
+    Ok((if_needed(reading, known.reading), if_needed(approved, known.approved)))
 }
