@@ -17,11 +17,13 @@ use crate::cache::Bounded;
 mod access;
 mod denial;
 mod flights;
+mod policies;
 mod sessions;
 
-pub use access::Access;
+pub use access::{Access, Ruled};
 pub use denial::Denial;
 pub use flights::{Flight, Flights, Joined};
+pub use policies::Policies;
 use sessions::Sessions;
 pub use sessions::UpstreamSession;
 

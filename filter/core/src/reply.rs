@@ -39,7 +39,8 @@ pub struct LocalReply {
     pub body: Vec<u8>,
     /// Response-code details for the access log: `portcullis_<reason>`.
     pub details: String,
-    /// The JSON-RPC error code in the body, for the access log; 0 in what is relayed.
+    /// The JSON-RPC error code in the body, or that of a denial which is worded as a result, for the access log; 0 in
+    /// what is relayed.
     pub code: i32,
 }
 

@@ -16,7 +16,7 @@ use self::landing::Landing;
 use crate::config::Config;
 use crate::exchange::Surroundings;
 use crate::identity::{Credential, Expectations, Fault, Identity, Presented, VerifiedTokens};
-use crate::leases::{Flights, LeaseCache};
+use crate::leases::{Flights, LeaseCache, Policies};
 use crate::memory::Budget;
 use crate::registry::Registry;
 use crate::step::{CallOutcome, Destination, Effect};
@@ -41,6 +41,7 @@ pub struct Worker {
     /// What an operator should read in the log; the shell takes it.
     notices: Vec<String>,
     swept_ms: u64,
+    policies: Policies,
 }
 
 /// Whether requests can be decided now.
@@ -76,6 +77,7 @@ impl Worker {
             held: Budget::new(config.max_held_bytes),
             notices: Vec::new(),
             swept_ms: 0,
+            policies: Policies::default(),
             config,
         })
     }
@@ -213,6 +215,11 @@ impl Worker {
                 Readiness::Unready
             }
         }
+    }
+
+    /// Whether nobody knows at present if the leases that are held still hold: the token-service is silent.
+    pub fn is_unverified(&self, now_ms: u64) -> bool {
+        self.watch.freshness(now_ms) != Freshness::Fresh
     }
 
     /// Verifies a credential as far as that can be done here.

@@ -3,11 +3,11 @@
 use portcullis_filter_core::json::{Document, Limits};
 use portcullis_filter_core::mcp::ListKind;
 use portcullis_filter_core::response::list::{ListContext, Verdict, judge, rejection};
-use portcullis_wire::policy::{Level, LevelRules, NameRules, Pattern, Policy};
+use portcullis_wire::policy::{CompiledPolicy, Level, LevelRules, NameRules, Pattern, Policy};
 use wasm_bindgen_test::wasm_bindgen_test;
 
 /// Takes away everything that begins with `secret`.
-fn policy() -> Policy {
+fn policy() -> CompiledPolicy {
     let rules = || NameRules { allow: None, deny: vec![Pattern("secret*".to_owned())] };
     let level = LevelRules {
         level: Level::Workspace,
@@ -16,7 +16,7 @@ fn policy() -> Policy {
         resources: rules(),
         ..LevelRules::default()
     };
-    Policy { levels: vec![level], ..Policy::default() }
+    Policy { levels: vec![level], ..Policy::default() }.into()
 }
 
 fn list(kind: ListKind, modern: bool) -> ListContext {

@@ -11,13 +11,13 @@ use portcullis_filter_core::response::needles::Needles;
 use portcullis_filter_core::response::pipeline::{Bounds, Observed, ResponsePipeline, Subject};
 use portcullis_filter_core::response::unknown::Asked;
 use portcullis_filter_core::step::ResponseChunk;
-use portcullis_wire::policy::{Kind, Level, LevelRules, NameRules, Pattern, Policy};
+use portcullis_wire::policy::{CompiledPolicy, Kind, Level, LevelRules, NameRules, Pattern, Policy};
 use portcullis_wire::watch::PayloadPolicy;
 use wasm_bindgen_test::wasm_bindgen_test;
 
 const TOKEN: &str = "Bearer canary-token/1";
 
-fn policy() -> Policy {
+fn policy() -> CompiledPolicy {
     let rules = || NameRules { allow: None, deny: vec![Pattern("secret*".to_owned())] };
     let level = LevelRules {
         level: Level::Workspace,
@@ -26,7 +26,7 @@ fn policy() -> Policy {
         resources: rules(),
         ..LevelRules::default()
     };
-    Policy { levels: vec![level], ..Policy::default() }
+    Policy { levels: vec![level], ..Policy::default() }.into()
 }
 
 fn tools() -> Subject {

@@ -64,7 +64,7 @@ fn grant(cache: &mut LeaseCache, credential: &str, server: &str) {
 fn holds(cache: &mut LeaseCache, credential: &str, server: &str) -> bool {
     match cache.look_up(&key(credential, server), NOW) {
         Known::Held(Access::Granted(found)) => {
-            assert_eq!(*found, lease(credential, server, 5), "the lease of this very caller and server");
+            assert_eq!(**found, lease(credential, server, 5), "the lease of this very caller and server");
             true
         }
         Known::Held(_) | Known::Denied(_) | Known::Nothing => false,

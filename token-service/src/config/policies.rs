@@ -2,15 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use portcullis_wire::policy::{NameRules, Pattern};
+use portcullis_wire::policy::{ArgumentRule, Condition, NameRules, NewTools, Pattern};
 
 use super::reader::{At, Fields};
 use super::registry::{Names, identity};
 use super::{PolicyConfig, PolicyTargetConfig};
-use crate::domain::policy::ServerRules;
-
-const MAX_PATTERNS: usize = 1000;
-const MAX_PATTERN_LENGTH: usize = 1024;
+use crate::domain::auth_draft::{Fault, Field};
+use crate::domain::policy::{ServerRules, faults};
 
 pub(super) fn read(sections: &Fields<'_>, names: &Names) -> Vec<PolicyConfig> {
     let levels =
@@ -66,41 +64,102 @@ fn rules_by_server(at: &At<'_>, target: &PolicyTargetConfig, names: &Names) -> V
 }
 
 fn rules(at: &At<'_>) -> Option<ServerRules> {
-    let fields = at.fields(&["enabled", "tools", "prompts", "resources"])?;
-    let enabled = fields.get("enabled").map(At::boolean);
-    let names = |kind| fields.get(kind).map_or(Some(NameRules::default()), name_rules);
+    let fields = at.fields(&[
+        "enabled",
+        "tools",
+        "prompts",
+        "resources",
+        "read_only",
+        "new_tools",
+        "sensitive",
+        "arguments",
+    ])?;
+    let enabled = optional(&fields, "enabled", At::boolean);
+    let names = |kind| optional(&fields, kind, name_rules).map(Option::unwrap_or_default);
     let (tools, prompts, resources) = (names("tools"), names("prompts"), names("resources"));
-    let enabled = match enabled {
-        Some(read) => Some(read?),
-        None => None,
-    };
-    Some(ServerRules { enabled, tools: tools?, prompts: prompts?, resources: resources? })
+    let read_only = optional(&fields, "read_only", At::boolean);
+    let new_tools = optional(&fields, "new_tools", new_tools);
+    let sensitive = optional(&fields, "sensitive", patterns);
+    let arguments = optional(&fields, "arguments", arguments);
+    Some(ServerRules {
+        enabled: enabled?,
+        tools: tools?,
+        prompts: prompts?,
+        resources: resources?,
+        read_only: read_only?.unwrap_or_default(),
+        new_tools: new_tools?.unwrap_or_default(),
+        sensitive: sensitive?.unwrap_or_default(),
+        arguments: arguments?.unwrap_or_default(),
+    })
+}
+
+/// `Some(None)` if the field is absent, `None` if it cannot be read.
+fn optional<'a, T>(
+    fields: &Fields<'a>,
+    name: &str,
+    read: impl FnOnce(&At<'a>) -> Option<T>,
+) -> Option<Option<T>> {
+    fields.get(name).map_or(Some(None), |at| read(at).map(Some))
 }
 
 fn name_rules(at: &At<'_>) -> Option<NameRules> {
     let fields = at.fields(&["allow", "deny"])?;
-    let patterns = |at: &At<'_>| {
-        let items = at.list()?;
-        if items.len() > MAX_PATTERNS {
-            at.report(
-                format_args!("more than {MAX_PATTERNS} patterns"),
-                "use globs: delete_* for all that begin so",
-            );
-        }
-        Some(items.iter().filter_map(pattern).collect::<Vec<_>>())
-    };
-    let allow = fields.get("allow").map(patterns);
-    let deny = fields.get("deny").map(patterns);
-    let allow = match allow {
-        Some(read) => Some(read?),
-        None => None,
-    };
-    Some(NameRules { allow, deny: deny.unwrap_or(Some(Vec::new()))? })
+    let (allow, deny) = (optional(&fields, "allow", patterns), optional(&fields, "deny", patterns));
+    Some(NameRules { allow: allow?, deny: deny?.unwrap_or_default() })
 }
 
-fn pattern(at: &At<'_>) -> Option<Pattern> {
-    at.parsed("write a name, or a glob in which * stands for any run of characters", |text| {
-        let good = !text.is_empty() && text.len() <= MAX_PATTERN_LENGTH;
-        if good { Ok(Pattern(text.to_owned())) } else { Err("1 to 1024 bytes") }
+fn patterns(at: &At<'_>) -> Option<Vec<Pattern>> {
+    let texts: Vec<Option<&str>> = at.list()?.iter().map(At::text).collect();
+    let texts: Option<Vec<&str>> = texts.into_iter().collect();
+    let patterns: Vec<Pattern> = texts?.into_iter().map(|text| Pattern(text.to_owned())).collect();
+    report(at, faults::of_patterns(&Field::default(), &patterns));
+    Some(patterns)
+}
+
+fn new_tools(at: &At<'_>) -> Option<NewTools> {
+    at.parsed("write allow, allow_if_read_only or hold", |text| match text {
+        "allow" => Ok(NewTools::Allow),
+        "allow_if_read_only" => Ok(NewTools::AllowIfReadOnly),
+        "hold" => Ok(NewTools::Hold),
+        _ => Err("not what can become of new tools"),
     })
+}
+
+fn arguments(at: &At<'_>) -> Option<Vec<ArgumentRule>> {
+    let items = at.list()?;
+    report(at, faults::of_count(&Field::default(), items.len()));
+    let rules: Vec<Option<ArgumentRule>> = items.iter().map(argument).collect();
+    rules.into_iter().collect()
+}
+
+fn argument(at: &At<'_>) -> Option<ArgumentRule> {
+    let fields = at.fields(&["tool", "argument", "optional", "is"])?;
+    let tool = fields.require("tool").and_then(At::text);
+    let argument = fields.require("argument").and_then(At::text);
+    let may_be_missing = optional(&fields, "optional", At::boolean);
+    let is = fields.require("is").and_then(condition);
+    let rule = ArgumentRule {
+        tool: Pattern(tool?.to_owned()),
+        argument: argument?.to_owned(),
+        optional: may_be_missing?.unwrap_or_default(),
+        is: is?,
+    };
+    report(at, faults::of_argument(&Field::default(), &rule));
+    Some(rule)
+}
+
+fn condition(at: &At<'_>) -> Option<Condition> {
+    let remedy =
+        "write one of equals: value, one_of: [values], prefix: text, glob: pattern, range: {min: 1, max: 9}";
+    if at.has_wide_number() {
+        at.report("a number is larger than 64 bits hold", "give a smaller one");
+        return None;
+    }
+    serde_json::from_value(at.to_json()).map_err(|error| at.report(error, remedy)).ok()
+}
+
+fn report(at: &At<'_>, faults: impl IntoIterator<Item = Fault>) {
+    for fault in faults {
+        at.descend(&fault.field).report(fault.problem, fault.remedy);
+    }
 }

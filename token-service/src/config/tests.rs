@@ -2,6 +2,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use insta::assert_snapshot;
+use portcullis_wire::policy::{Condition, NewTools, Pattern};
 use secrecy::ExposeSecret as _;
 
 use super::*;
@@ -93,6 +94,35 @@ fn the_example_loads() {
     assert_eq!(config.service.egress.allowed, [warehouse]);
     assert_eq!(declared.issuers[0].issuer.keys.len(), 1);
     assert_eq!(declared.policies[2].rules.enabled, Some(false));
+    let [everywhere, support] = [0, 1].map(|index| &declared.policies[index].rules);
+    assert_eq!(everywhere.new_tools, NewTools::AllowIfReadOnly);
+    assert_eq!(everywhere.sensitive, [Pattern("update_*".into())]);
+    assert!(support.read_only && support.arguments[2].optional);
+    assert_eq!(support.arguments[1].is, Condition::Prefix("public/".into()));
+}
+
+/// One of every mistake in rules.
+const BAD_RULES: &str = r"
+servers: [{slug: linear, url: 'https://mcp.linear.app/mcp'}]
+policies:
+  organization:
+    servers:
+      linear:
+        tools: {allow: [''], deny: [7]}
+        read_only: 'yes'
+        new_tools: maybe
+        sensitive: ['']
+        arguments:
+          - {tool: a, argument: repo, is: {one_of: []}}
+          - {tool: a, argument: /a, is: {like: x}}
+          - {tool: a, argument: /a, is: {range: {max: 99999999999999999999}}}
+          - {tool: a, argument: /a, is: {range: {min: 2, max: 1}}}
+          - {tool: a, argument: /a}
+";
+
+#[test]
+fn every_problem_of_rules_is_named_at_once() {
+    assert_snapshot!(problems(&minimal(BAD_RULES)), @"");
 }
 
 #[test]

@@ -1,7 +1,9 @@
 //! Policy as it is kept: one entry per level's object and server. What applies to a caller is put together in
 //! [`super::resolve`].
 
-use portcullis_wire::policy::{Level, LevelRules, NameRules};
+pub mod faults;
+
+use portcullis_wire::policy::{ArgumentRule, Level, LevelRules, NameRules, NewTools, Pattern};
 use serde::{Deserialize, Serialize};
 
 use super::ids::{KeyId, MemberId, ServerId, WorkspaceId};
@@ -52,6 +54,23 @@ pub struct ServerRules {
     /// Judged by URI; templates by their URI template.
     #[serde(default, skip_serializing_if = "NameRules::is_empty")]
     pub resources: NameRules,
+    /// `true` leaves the tools that are known to read only. `false` says no more than absent.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub read_only: bool,
+    /// What becomes of tools that nobody has approved.
+    #[serde(default, skip_serializing_if = "takes_nothing_away")]
+    pub new_tools: NewTools,
+    /// Tools that are refused while nobody knows whether the caller still may.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sensitive: Vec<Pattern>,
+    /// What the arguments of calls have to be.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub arguments: Vec<ArgumentRule>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it")]
+fn takes_nothing_away(new_tools: &NewTools) -> bool {
+    *new_tools == NewTools::Allow
 }
 
 impl ServerRules {
@@ -66,7 +85,15 @@ impl ServerRules {
             tools: self.tools.clone(),
             prompts: self.prompts.clone(),
             resources: self.resources.clone(),
-            ..LevelRules::default()
+            read_only: self.read_only,
+            new_tools: self.new_tools,
+            sensitive: self.sensitive.clone(),
+            arguments: self.arguments.clone(),
         }
+    }
+
+    /// Whether it matters which tools are known to read only.
+    pub fn needs_reading(&self) -> bool {
+        self.read_only || self.new_tools == NewTools::AllowIfReadOnly
     }
 }

@@ -72,7 +72,8 @@ pub trait Store:
 {
     // === Deciding ===
 
-    /// All that is known about a lease request, from one snapshot. Unknown names are `None` inside the facts.
+    /// All that is known about a lease request, from one snapshot. Unknown names are `None` inside the facts. Which tools
+    /// only read is told where the credential or a policy entry that concerns the caller judges by it.
     async fn lease_facts(&self, request: &LeaseRequest) -> Result<LeaseFacts>;
 
     /// Makes a member on first use, or returns the one that is there; of two at once both get the same.

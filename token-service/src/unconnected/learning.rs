@@ -34,7 +34,8 @@ impl Service {
     }
 
     /// To be called when a grant was used: its member's credential may renew what is known of the server. Of servers that
-    /// have one credential for everybody something has to be known only for callers who may read only.
+    /// have one credential for everybody something has to be known only where a credential or a policy tells reading from
+    /// writing.
     pub fn came_by(&self, grant: &Grant) {
         let reads_only = grant.reads_only || grant.limits.reading_tools.is_some();
         let member = match (&grant.member, &grant.server.settings.auth) {

@@ -387,7 +387,10 @@ async fn policies_of_each_level() {
     let member = format!("member:{}", member.as_str().expect("an id"));
     for target in ["organization", "workspace:core", &member, &format!("key:{key}")] {
         let path = format!("/v1/policies/{target}/linear");
-        let rules = json!({"tools": {"allow": ["list_*"]}});
+        let rules = json!({
+            "tools": {"allow": ["list_*"]}, "read_only": true, "new_tools": "hold", "sensitive": ["x"],
+            "arguments": [{"tool": "list_*", "argument": "/team", "is": {"one_of": ["core", null, 7]}}],
+        });
         let set = service.put(&path, rules.clone()).await;
         assert_eq!((set.status, &set.body["rules"]), (StatusCode::OK, &rules), "{target}");
         let listed = service.get(&format!("/v1/policies/{target}")).await.body;
@@ -399,11 +402,14 @@ async fn policies_of_each_level() {
         let reply = service.get(&format!("/v1/policies/{target}")).await;
         assert_eq!(reply.status, StatusCode::NOT_FOUND, "{target}");
     }
-    let faults = json!({"tools": {"deny": [""]}, "resources": {"allow": ["ok", "\u{7}"]}});
+    let faults = json!({
+        "tools": {"deny": [""]}, "resources": {"allow": ["ok", "\u{7}"]},
+        "arguments": [{"tool": "x", "argument": "team", "is": {"range": {"min": 2, "max": 1}}}],
+    });
     assert_snapshot!(service.put("/v1/policies/organization/linear", faults).await.shown(), @r#"
     422 Unprocessable Entity
     {
-      "detail": "2 faults; see `problems`",
+      "detail": "4 faults; see `problems`",
       "problems": [
         {
           "field": "tools.deny[0]",
@@ -414,6 +420,16 @@ async fn policies_of_each_level() {
           "field": "resources.allow[1]",
           "problem": "is empty, longer than 1024 bytes, or has a control character",
           "remedy": "give a name, or a glob such as `create_*`"
+        },
+        {
+          "field": "arguments[0].argument",
+          "problem": "does not begin with `/`, as a JSON pointer to an argument does",
+          "remedy": "write a JSON pointer into the call's arguments, such as /repo or /filter/0/name"
+        },
+        {
+          "field": "arguments[0].is.range",
+          "problem": "has a min above its max",
+          "remedy": "swap them"
         }
       ],
       "status": 422,
@@ -428,9 +444,9 @@ async fn long_lists_of_names_fit() {
     let service = Service::start(DECLARED).await;
     service.post("/v1/servers", linear()).await;
     let names = |count: usize| -> Vec<String> { (0..count).map(|number| format!("{number:0100}")).collect() };
-    let rules = json!({"tools": {"allow": names(1_000)}});
+    let rules = json!({"tools": {"allow": names(10_000)}});
     assert_eq!(service.put("/v1/policies/organization/linear", rules).await.status, StatusCode::OK);
-    let rules = json!({"tools": {"allow": names(1_001)}});
+    let rules = json!({"tools": {"allow": names(10_001)}});
     let refused = service.put("/v1/policies/organization/linear", rules).await;
     assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY);
 }

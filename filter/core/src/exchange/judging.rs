@@ -13,7 +13,7 @@ use portcullis_wire::watch::ServerEntry;
 use super::asker::Asker;
 use super::head::{Head, Verb};
 use super::limits::{judge_source, lacks_scope};
-use super::message::{judge_message, read_headers};
+use super::message::{Rules, judge_message, read_headers};
 use super::record::Record;
 use super::refusals::{
     RETRY_SOON_MS, denied, insufficient_scope, no_answer, unauthenticated, unexpected_body, wrong_source,
@@ -132,7 +132,9 @@ impl Judging {
         let (request, bytes) = match self.head.verb {
             Verb::Post => {
                 let bytes = self.body.read(body)?;
-                let request = judge_message(&bytes, mcp, server, access.policy(), record)?;
+                let rules =
+                    Rules { policy: access.policy(), is_unverified: worker.is_unverified(around.now_ms) };
+                let request = judge_message(&bytes, mcp, server, &rules, record)?;
                 self.judge_scope(&request, &access, worker)?;
                 (Some(request), bytes)
             }

@@ -1,22 +1,30 @@
 //! What a request says, in its MCP headers and its body, held against the policy.
 
 use portcullis_wire::digest::Digest;
-use portcullis_wire::policy::{Decision, Policy};
+use portcullis_wire::policy::{CompiledPolicy, Decision, Kind, Rule};
 use portcullis_wire::watch::ServerEntry;
 
 use super::head::{Head, Verb};
 use super::record::Record;
-use crate::json::Limits;
-use crate::mcp::{self, McpHeaders, Request, Target};
+use super::refusals::unverified;
+use crate::json::{Document, Limits};
+use crate::mcp::{self, Fault, McpHeaders, Request, Target};
 use crate::payload;
 use crate::reply::LocalReply;
+
+/// What a message is judged by.
+pub(super) struct Rules<'a> {
+    pub(super) policy: &'a CompiledPolicy,
+    /// Nobody knows at present whether it still is the caller's.
+    pub(super) is_unverified: bool,
+}
 
 /// Reads the message and holds its names against the policy.
 pub(super) fn judge_message(
     bytes: &[u8],
     mcp: &McpHeaders,
     server: &ServerEntry,
-    policy: &Policy,
+    rules: &Rules<'_>,
     record: &mut Record,
 ) -> Result<Request, LocalReply> {
     let request = mcp::read_request(bytes, mcp, &Limits::default()).map_err(|fault| {
@@ -32,7 +40,7 @@ pub(super) fn judge_message(
     let parameters = payload::excerpt(server.payload, parameters, payload::DEFAULT_LIMIT);
     record.set("parameters", parameters.unwrap_or_default());
     for target in &request.targets {
-        check_policy(&request, target, policy, record)?;
+        check_policy(&request, target, bytes, rules, record)?;
     }
     Ok(request)
 }
@@ -40,17 +48,42 @@ pub(super) fn judge_message(
 fn check_policy(
     request: &Request,
     target: &Target,
-    policy: &Policy,
+    bytes: &[u8],
+    rules: &Rules<'_>,
     record: &mut Record,
 ) -> Result<(), LocalReply> {
-    match policy.decide(target.kind, &target.name) {
-        Decision::Allowed => Ok(()),
-        decision @ Decision::Denied { .. } => {
-            record.target(target.kind, &target.name);
-            record.denied_by_policy(target.kind, decision);
-            Err(mcp::denial(request, target))
+    let policy = rules.policy;
+    let arguments = read_arguments(request, target, bytes, policy)?;
+    let decision = match target.kind {
+        Kind::Tool => {
+            let arguments = arguments.as_ref().map(Document::root);
+            policy.decide_call(&target.name, arguments, rules.is_unverified)
         }
+        Kind::Prompt | Kind::Resource => policy.decide(target.kind, &target.name),
+    };
+    let Decision::Denied { rule, .. } = decision else { return Ok(()) };
+    record.target(target.kind, &target.name);
+    record.denied_by_policy(target.kind, decision);
+    Err(match rule {
+        Rule::Argument(rule) => mcp::argument_denial(request, rule),
+        Rule::Sensitive => unverified(request.id.as_ref()),
+        Rule::Deny(_) | Rule::NotAllowed | Rule::ReadOnly | Rule::NewTool => mcp::denial(request, target),
+    })
+}
+
+/// The arguments of a call, down to the last, where they matter. They were found good with the rest of the body.
+fn read_arguments<'a>(
+    request: &Request,
+    target: &Target,
+    bytes: &'a [u8],
+    policy: &CompiledPolicy,
+) -> Result<Option<Document<'a>>, LocalReply> {
+    if target.kind != Kind::Tool || !policy.judges_arguments(&target.name) {
+        return Ok(None);
     }
+    let arguments = request.arguments.clone().and_then(|span| bytes.get(span));
+    let read = |text| Document::read(text, &Limits::default()).map_err(|error| Fault::from(error).reply());
+    arguments.map(read).transpose()
 }
 
 /// The MCP headers, and what the head says about the body: its type, its encoding, its size.

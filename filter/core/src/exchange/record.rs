@@ -103,14 +103,11 @@ impl Record {
         }
     }
 
-    /// A denial by policy names the level and the pattern.
+    /// A denial by policy names the level and the rule.
     pub(super) fn denied_by_policy(&mut self, kind: Kind, decision: Decision<'_>) {
-        let Decision::Denied { level, pattern } = decision else { return };
-        let rule = match pattern {
-            Some(pattern) => format!("{}/{}s.deny:{}", level.as_str(), kind.as_str(), pattern.0),
-            None => format!("{}/{}s.allow", level.as_str(), kind.as_str()),
-        };
-        self.denied(&rule);
+        if let Some(rule) = decision.rule_name(kind) {
+            self.denied(&rule);
+        }
     }
 
     /// The gateway answered the request itself.
@@ -119,14 +116,14 @@ impl Record {
         let reason = reply.details.strip_prefix("portcullis_").unwrap_or(&reply.details);
         let rule = self.because.clone().unwrap_or_else(|| reason.into());
         match reply.status {
+            // A denial by policy has said more already.
+            _ if self.is_denied() => {}
             500.. => {
                 self.set("decision", "error");
                 self.set("rule", &*rule);
                 return;
             }
-            // A denial by policy has said more already.
-            _ if !self.is_denied() => self.denied(&rule),
-            _ => {}
+            _ => self.denied(&rule),
         }
         self.denied.status = u16::try_from(reply.status).unwrap_or(0);
         reason.clone_into(&mut self.denied.reason);
@@ -149,7 +146,7 @@ impl Record {
 
 #[cfg(test)]
 mod tests {
-    use portcullis_wire::policy::{Level, Pattern};
+    use portcullis_wire::policy::{Level, Pattern, Rule};
 
     use super::*;
 
@@ -160,7 +157,7 @@ mod tests {
         record.allowed();
         record.denied_by_policy(
             Kind::Tool,
-            Decision::Denied { level: Level::Workspace, pattern: Some(&pattern) },
+            Decision::Denied { level: Level::Workspace, rule: Rule::Deny(&pattern) },
         );
         assert_eq!(
             record.take(),

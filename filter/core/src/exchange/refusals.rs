@@ -135,6 +135,13 @@ pub(super) fn service_failed(id: Option<&Id>) -> LocalReply {
     unavailable(id, "token_service_unavailable", message, RETRY_SOON_MS)
 }
 
+/// The tool is one that must not be called while nobody can say whether the caller still may.
+pub(super) fn unverified(id: Option<&Id>) -> LocalReply {
+    let message = "The gateway cannot make sure at present that you may still call this tool, because it has no answer \
+                   from its token-service. Nothing was sent to the server. Try again.";
+    unavailable(id, "unverified", message, RETRY_SOON_MS)
+}
+
 fn unavailable(id: Option<&Id>, reason: &str, message: &str, retry_after_ms: u64) -> LocalReply {
     let body = error_body(id, code::UNAVAILABLE, message, None);
     let seconds = retry_after_ms.div_ceil(1_000).max(1);

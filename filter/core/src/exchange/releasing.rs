@@ -17,7 +17,7 @@ use super::forward::{self, Target};
 use super::judging::{Judging, Progress};
 use super::refusals::{RETRY_SOON_MS, no_answer, stale_state, unknown_session};
 use super::renewing::{KeptBody, Renewable};
-use crate::leases::{Access, UpstreamSession};
+use crate::leases::{Access, Ruled, UpstreamSession};
 use crate::mcp::{Era, Request};
 use crate::reply::LocalReply;
 use crate::step::Headers;
@@ -54,7 +54,7 @@ impl Judging {
         stream: u32,
         worker: &mut Worker,
         judged: Judged<'_>,
-        lease: Rc<Lease>,
+        lease: Rc<Ruled<Lease>>,
         around: &Surroundings<'_>,
     ) -> Result<Progress, LocalReply> {
         let Judged { server, request, bytes } = judged;

@@ -21,7 +21,7 @@ use super::forward::{self, Target, UPSTREAM_HEADER};
 use super::head::Head;
 use super::record::Record;
 use super::refusals::{RETRY_SOON_MS, denied, not_renewed, service_failed, try_again};
-use crate::leases::{Access, UpstreamSession};
+use crate::leases::{Access, Ruled, UpstreamSession};
 use crate::mcp::{Method, Request};
 use crate::memory::{Budget, Share};
 use crate::reply::LocalReply;
@@ -82,7 +82,7 @@ enum Stage {
     /// A lease in place of this one.
     Lease(Rejected),
     /// The upstream's answer. With the lease that the request was sent again with.
-    Upstream(Rc<Lease>),
+    Upstream(Rc<Ruled<Lease>>),
     /// The token-service's, in the upstream's place.
     Service,
 }
@@ -156,7 +156,7 @@ impl Renewing {
 
     fn send_again(
         &mut self,
-        lease: Rc<Lease>,
+        lease: Rc<Ruled<Lease>>,
         stream: u32,
         worker: &mut Worker,
         record: &mut Record,
@@ -183,7 +183,7 @@ impl Renewing {
 
     fn send_to_service(
         &mut self,
-        connect: Rc<ConnectRequired>,
+        connect: Rc<Ruled<ConnectRequired>>,
         stream: u32,
         worker: &mut Worker,
         record: &mut Record,

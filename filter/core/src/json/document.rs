@@ -4,6 +4,8 @@ use std::borrow::Cow;
 use std::fmt;
 use std::ops::Range;
 
+use portcullis_wire::policy::{Found, Json as Judgeable};
+
 use super::error::ReadError;
 use super::text::unescape;
 use super::{Limits, reader};
@@ -180,6 +182,27 @@ impl<'d, 'a> Value<'d, 'a> {
         let at = self.index.saturating_add(1);
         let end = if self.kind() == container { self.node.next } else { at };
         Inside { document: self.document, at, end }
+    }
+}
+
+/// For conditions on arguments.
+impl<'a> Judgeable<'a> for Value<'_, 'a> {
+    fn members(self) -> Option<impl Iterator<Item = (Cow<'a, str>, Self)>> {
+        self.is_object().then(|| Value::members(&self))
+    }
+
+    fn elements(self) -> Option<impl Iterator<Item = Self>> {
+        self.is_array().then(|| self.items())
+    }
+
+    fn scalar(self) -> Option<Found<'a>> {
+        match self.kind() {
+            Kind::Null => Some(Found::Null),
+            Kind::Bool => self.as_bool().map(Found::Bool),
+            Kind::Number => self.as_number_text().map(|text| Found::Number(Cow::Borrowed(text))),
+            Kind::String => self.as_str().map(Found::Text),
+            Kind::Array | Kind::Object => None,
+        }
     }
 }
 

@@ -1,34 +1,62 @@
 //! What the token-service says of a caller on a server: a lease, or that an account has to be connected first.
 
+use std::ops::Deref;
 use std::rc::Rc;
 
 use portcullis_wire::lease::{Caller, ConnectRequired, CredentialLimits, Lease, Rejected, WorkspaceRef};
-use portcullis_wire::policy::Policy;
+use portcullis_wire::policy::CompiledPolicy;
 use portcullis_wire::watch::Invalidation;
+
+use super::policies::Policies;
 
 /// A caller that may use a server. Both kinds are cached, judged by policy, and ended by invalidations alike; they
 /// differ in where the request goes.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Access {
     /// To the upstream.
-    Granted(Rc<Lease>),
+    Granted(Rc<Ruled<Lease>>),
     /// To the token-service, which answers in the upstream's place.
-    ConnectRequired(Rc<ConnectRequired>),
+    ConnectRequired(Rc<Ruled<ConnectRequired>>),
+}
+
+/// What the token-service said, and its policy in the form that is judged by; the policy of the reply itself is empty.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Ruled<T> {
+    reply: T,
+    policy: Rc<CompiledPolicy>,
+}
+
+impl<T> Deref for Ruled<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.reply
+    }
 }
 
 impl From<Lease> for Access {
     fn from(lease: Lease) -> Self {
-        Self::Granted(Rc::new(lease))
+        Self::granted(lease, &mut Policies::default())
     }
 }
 
 impl From<ConnectRequired> for Access {
     fn from(connect: ConnectRequired) -> Self {
-        Self::ConnectRequired(Rc::new(connect))
+        Self::connect_required(connect, &mut Policies::default())
     }
 }
 
 impl Access {
+    pub fn granted(mut lease: Lease, policies: &mut Policies) -> Self {
+        let policy = policies.compiled(std::mem::take(&mut lease.policy));
+        Self::Granted(Rc::new(Ruled { reply: lease, policy }))
+    }
+
+    pub fn connect_required(mut connect: ConnectRequired, policies: &mut Policies) -> Self {
+        let policy = policies.compiled(std::mem::take(&mut connect.policy));
+        Self::ConnectRequired(Rc::new(Ruled { reply: connect, policy }))
+    }
+
     pub fn caller(&self) -> &Caller {
         match self {
             Self::Granted(lease) => &lease.caller,
@@ -50,7 +78,7 @@ impl Access {
         }
     }
 
-    pub fn policy(&self) -> &Policy {
+    pub fn policy(&self) -> &Rc<CompiledPolicy> {
         match self {
             Self::Granted(lease) => &lease.policy,
             Self::ConnectRequired(connect) => &connect.policy,

@@ -1,6 +1,6 @@
 //! What a caller is told when policy takes away what it asked for: the same as if it did not exist.
 
-use portcullis_wire::policy::Kind;
+use portcullis_wire::policy::{ArgumentRule, Kind};
 use serde_json::json;
 
 use super::fault::{Fault, error_body};
@@ -30,6 +30,25 @@ pub fn denial(request: &Request, target: &Target) -> LocalReply {
     };
     let body = error_body(request.id.as_ref(), code, &message, data.as_ref());
     LocalReply::with_body(200, code, body, "policy_denied")
+}
+
+/// The answer to a call of a tool that the caller has, with an argument that policy does not take.
+///
+/// A result and no error: models are shown results, and this one can do better. It names the argument, which the caller
+/// knows, and not what it should be: that is the administrator's to tell.
+pub fn argument_denial(request: &Request, rule: &ArgumentRule) -> LocalReply {
+    let text = format!(
+        "The gateway did not send this call to the server: policy does not allow it with this value of the argument {}, \
+         or without it. Use another value, or ask an administrator of the gateway which ones are allowed.",
+        rule.argument
+    );
+    let mut result = json!({ "content": [{ "type": "text", "text": text }], "isError": true });
+    if request.era == Era::Modern {
+        result["resultType"] = "complete".into();
+    }
+    let id = request.id.as_ref().map(|id| format!(r#""id":{},"#, id.as_json())).unwrap_or_default();
+    let body = format!(r#"{{"jsonrpc":"2.0",{id}"result":{result}}}"#);
+    LocalReply::with_body(200, code::POLICY_DENIED, body.into_bytes(), "policy_denied")
 }
 
 /// The answer to a request whose whole method is denied: as if the server did not have it.

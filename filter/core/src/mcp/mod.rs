@@ -20,10 +20,10 @@ mod method;
 mod request;
 mod retry;
 mod targets;
-pub(crate) mod twins;
+mod twins;
 mod version;
 
-pub use denial::{denial, method_denial};
+pub use denial::{argument_denial, denial, method_denial};
 pub use fault::{Fault, error_body};
 pub use headers::McpHeaders;
 pub use list_kind::ListKind;

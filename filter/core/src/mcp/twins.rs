@@ -1,5 +1,7 @@
 //! Keys that some parsers take for a protocol key though they are spelt differently.
 
+use portcullis_wire::policy::same_but_for_case;
+
 use crate::json::Value;
 
 use super::fault::{Fault, quote};
@@ -63,42 +65,4 @@ pub(super) fn refuse(object: Value<'_, '_>, known: &[&str], place: &str) -> Resu
         }
     }
     Ok(())
-}
-
-/// Whether `key` folds to `known`, which is ASCII.
-pub(crate) fn same_but_for_case(key: &str, known: &str) -> bool {
-    key.chars().map(fold).eq(known.chars().map(fold))
-}
-
-/// ASCII letters in lower case, with the characters that fold to ASCII letters: the long s and the Kelvin sign in
-/// Unicode's simple folding, the Turkish i's in that of some other libraries.
-fn fold(character: char) -> char {
-    match character {
-        '\u{17F}' => 's',
-        '\u{212A}' => 'k',
-        '\u{130}' | '\u{131}' => 'i',
-        other => other.to_ascii_lowercase(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::same_but_for_case;
-
-    #[test]
-    fn twins() {
-        for (key, known) in [
-            ("Name", "name"),
-            ("PARAMS", "params"),
-            ("param\u{17F}", "params"),
-            ("ta\u{17F}\u{212A}ID", "taskId"),
-        ] {
-            assert!(same_but_for_case(key, known), "{key}");
-        }
-        for (key, known) in
-            [("names", "name"), ("nаme", "name"), ("", "name"), ("name ", "name"), ("na\u{301}me", "name")]
-        {
-            assert!(!same_but_for_case(key, known), "{key}");
-        }
-    }
 }

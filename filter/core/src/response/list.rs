@@ -8,12 +8,10 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::ops::Range;
 
-use portcullis_wire::policy::{Kind, Policy};
+use portcullis_wire::policy::{CompiledPolicy, Kind, same_but_for_case};
 
-use super::judge::NameJudge;
 use crate::json::{Document, Limits, Splice, Value};
 use crate::mcp::ListKind;
-use crate::mcp::twins::same_but_for_case;
 use crate::reply::code::RESPONSE_REJECTED;
 
 /// How much of a response is recorded when it is read: enough for root, result, array, entry and name.
@@ -45,7 +43,7 @@ pub enum Verdict {
 
 /// Judges a message of an upstream. `list` says which list it should be, if it answers a list request; lists are
 /// also recognised by their shape, because a resumed stream carries responses to requests made elsewhere.
-pub fn judge(document: &Document<'_>, policy: &Policy, list: Option<&ListContext>) -> Verdict {
+pub fn judge(document: &Document<'_>, policy: &CompiledPolicy, list: Option<&ListContext>) -> Verdict {
     let root = document.root();
     if !root.is_object() || ["result", "error", "method"].iter().any(|key| has_twin(&root, key)) {
         return Verdict::Reject;
@@ -70,7 +68,7 @@ pub fn rejection(request_id: Option<&str>) -> Vec<u8> {
         .into_bytes()
 }
 
-fn judge_call(root: &Value<'_, '_>, method: &Value<'_, '_>, policy: &Policy) -> Verdict {
+fn judge_call(root: &Value<'_, '_>, method: &Value<'_, '_>, policy: &CompiledPolicy) -> Verdict {
     if !method.is_str("notifications/resources/updated") {
         return Verdict::Keep;
     }
@@ -82,7 +80,7 @@ fn judge_call(root: &Value<'_, '_>, method: &Value<'_, '_>, policy: &Policy) -> 
 fn judge_result(
     document: &Document<'_>,
     result: &Value<'_, '_>,
-    policy: &Policy,
+    policy: &CompiledPolicy,
     list: Option<&ListContext>,
 ) -> Verdict {
     let mut splice = Splice::default();
@@ -92,7 +90,7 @@ fn judge_result(
         match result.get(kind.field()).filter(Value::is_array) {
             Some(_) if has_twin(result, kind.field()) => return Verdict::Reject,
             Some(entries) => {
-                filter_entries(&entries, kind, &NameJudge::new(policy, kind.policy_kind()), &mut splice);
+                filter_entries(&entries, kind, policy, &mut splice);
                 is_list = true;
             }
             None if expected => return Verdict::Reject,
@@ -112,7 +110,7 @@ fn has_twin(object: &Value<'_, '_>, key: &str) -> bool {
 
 /// Cuts out entries that are denied, have no string for an identity, or share it with another entry: of two tools of
 /// one name nobody can say which one a call reaches.
-fn filter_entries(entries: &Value<'_, '_>, kind: ListKind, judge: &NameJudge<'_>, splice: &mut Splice) {
+fn filter_entries(entries: &Value<'_, '_>, kind: ListKind, policy: &CompiledPolicy, splice: &mut Splice) {
     let entries: Vec<(Range<usize>, Option<Cow<'_, str>>)> =
         entries.items().map(|entry| (entry.span(), identity(&entry, kind.identity()))).collect();
     let mut uses: HashMap<&str, u32> = HashMap::with_capacity(entries.len());
@@ -123,7 +121,8 @@ fn filter_entries(entries: &Value<'_, '_>, kind: ListKind, judge: &NameJudge<'_>
         }
     }
     let is_kept = |name: &Option<Cow<'_, str>>| {
-        name.as_deref().is_some_and(|name| uses.get(name) == Some(&1) && judge.allows(name))
+        let is_allowed = |name: &str| policy.decide(kind.policy_kind(), name).is_allowed();
+        name.as_deref().is_some_and(|name| uses.get(name) == Some(&1) && is_allowed(name))
     };
     let kept = entries.iter().map(|(span, name)| (span.clone(), is_kept(name)));
     splice.cut(kept);

@@ -6,7 +6,6 @@
 
 mod event;
 pub mod headers;
-pub mod judge;
 pub mod list;
 pub mod mask;
 pub mod needles;

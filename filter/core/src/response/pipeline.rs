@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use portcullis_wire::policy::Policy;
+use portcullis_wire::policy::CompiledPolicy;
 use portcullis_wire::watch::PayloadPolicy;
 
 use super::headers::BodyPlan;
@@ -160,7 +160,7 @@ impl ResponsePipeline {
 
     /// Takes the next chunk. `end` comes with the last one, which may be empty; a body that is cut short never gets it,
     /// and then nothing that has to be read whole has been passed on.
-    pub fn push(&mut self, policy: &Policy, chunk: &[u8], end: bool) -> ResponseChunk {
+    pub fn push(&mut self, policy: &CompiledPolicy, chunk: &[u8], end: bool) -> ResponseChunk {
         let masked = self.mask.push(chunk, end);
         self.reader.observed.credential_echoed = self.mask.has_masked();
         let bytes = match &masked {
@@ -288,7 +288,7 @@ impl Reader {
     }
 
     /// Judges a complete JSON body; `None` if it may pass as it is.
-    fn read_whole(&mut self, policy: &Policy, body: &[u8]) -> Option<Vec<u8>> {
+    fn read_whole(&mut self, policy: &CompiledPolicy, body: &[u8]) -> Option<Vec<u8>> {
         if body.is_empty() {
             return None;
         }
@@ -305,7 +305,7 @@ impl Reader {
     }
 
     /// Judges the data of one event.
-    fn read_event(&mut self, policy: &Policy, data: &[u8]) -> EventEdit {
+    fn read_event(&mut self, policy: &CompiledPolicy, data: &[u8]) -> EventEdit {
         let Ok(document) = Document::read(data, &READ_LIMITS) else { return self.refuse_event(data) };
         let root = document.root();
         if let Some(denial) = self.reword(&root) {

@@ -56,8 +56,10 @@ impl Worker {
                 self.ask_again(pending);
                 return Vec::new();
             }
-            LeaseReply::Granted(lease) => Ok(Access::from(*lease)),
-            LeaseReply::ConnectRequired(connect) => Ok(Access::from(*connect)),
+            LeaseReply::Granted(lease) => Ok(Access::granted(*lease, &mut self.policies)),
+            LeaseReply::ConnectRequired(connect) => {
+                Ok(Access::connect_required(*connect, &mut self.policies))
+            }
             LeaseReply::Denied { reason, because, revision } => {
                 let denial = Denial { reason, because: because.map(Into::into), revision };
                 Err(self.on_denial(&pending, denial, now_ms))

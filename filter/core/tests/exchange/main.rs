@@ -7,6 +7,7 @@ mod judging;
 mod limits;
 mod opaque;
 mod renewing;
+mod rules;
 mod sessions;
 mod story;
 mod unconnected;

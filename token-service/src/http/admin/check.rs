@@ -4,6 +4,7 @@ use std::fmt;
 
 use portcullis_wire::names::Slug;
 
+use crate::domain::auth_draft::Fault;
 use crate::http::error::{ApiError, FieldProblem};
 
 const LONGEST_NAME: usize = 100;
@@ -17,6 +18,12 @@ impl Problems {
     pub fn add(&mut self, field: impl Into<String>, problem: impl fmt::Display, remedy: impl Into<String>) {
         let (field, problem, remedy) = (field.into(), problem.to_string(), remedy.into());
         self.0.push(FieldProblem { field, problem, remedy });
+    }
+
+    pub fn extend(&mut self, faults: Vec<Fault>) {
+        for Fault { field, problem, remedy } in faults {
+            self.add(field.to_string(), problem, remedy);
+        }
     }
 
     /// The value of `result`, or a fault of `field`.

@@ -9,10 +9,12 @@ use utoipa::ToSchema;
 
 use super::acting::Acting;
 use super::check::Problems;
-use super::policies::{Names, check_patterns};
+use super::policies::Names;
 use crate::domain::access::Operation;
+use crate::domain::auth_draft::Field;
 use crate::domain::ids::ServerId;
 use crate::domain::people::{KeyScope, KeySettings};
+use crate::domain::policy::faults;
 use crate::http::error::ApiError;
 
 const MOST_SERVERS: usize = 1_000;
@@ -102,8 +104,7 @@ impl LimitsBody {
             Change::Keep => {}
             Change::Clear => scope.tools = NameRules::default(),
             Change::Set(rules) => {
-                check_patterns(problems, "limits.tools.allow", rules.allow.as_deref().unwrap_or_default());
-                check_patterns(problems, "limits.tools.deny", &rules.deny);
+                problems.extend(faults::of_names(&Field::of(&["limits", "tools"]), &rules));
                 scope.tools = rules;
             }
         }

@@ -4,7 +4,6 @@ use axum::Json;
 use axum::extract::Path;
 use axum::http::StatusCode;
 use axum::response::Response;
-use portcullis_wire::policy::Pattern;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -12,7 +11,7 @@ use super::acting::Acting;
 use super::check::Problems;
 use super::commit::{IF_MATCH, IfMatch, Wait, shown};
 use crate::domain::access::Operation;
-use crate::domain::policy::{PolicyEntry, PolicyTarget, ServerRules};
+use crate::domain::policy::{PolicyEntry, PolicyTarget, ServerRules, faults};
 use crate::http::error::ApiError;
 use crate::http::read::{StrictJson, StrictQuery};
 
@@ -21,9 +20,6 @@ const TARGET: &str = "`organization`, `workspace:<id or slug>`, `member:<id>` or
 
 /// Rules may be long lists.
 const RULES_LIMIT: usize = 1024 * 1024;
-
-const MOST_PATTERNS: usize = 1_000;
-const LONGEST_PATTERN: usize = 1_024;
 
 /// What one level says about one server.
 #[derive(Debug, Serialize, ToSchema)]
@@ -56,6 +52,64 @@ pub(super) struct Rules {
     prompts: Option<Names>,
     /// Judged by URI; templates by their URI template.
     resources: Option<Names>,
+    /// Leaves only the tools that say that they read only (`readOnlyHint`).
+    read_only: Option<bool>,
+    /// What becomes of tools that are new, or were changed after they were approved; `allow` if absent.
+    new_tools: Option<NewTools>,
+    /// Tools, exact or with `*`, that are refused while filters cannot ask whether the caller still may.
+    sensitive: Option<Vec<String>>,
+    /// What the arguments of calls have to be. All rules that name a tool have to hold.
+    arguments: Option<Vec<ArgumentRule>>,
+}
+
+/// What becomes of tools that nobody has approved.
+#[derive(ToSchema)]
+#[schema(as = NewTools, rename_all = "snake_case")]
+#[expect(dead_code, reason = "only its description is used")]
+enum NewTools {
+    Allow,
+    /// Only if the tool says that it reads only.
+    AllowIfReadOnly,
+    Hold,
+}
+
+/// A condition on one argument. A call with a value of another type does not meet it.
+#[derive(ToSchema)]
+#[schema(as = ArgumentRule)]
+#[expect(dead_code, reason = "only its description is used")]
+struct ArgumentRule {
+    /// A name, or a glob.
+    tool: String,
+    /// A JSON pointer (RFC 6901) into the call's `arguments`, such as `/repo`.
+    argument: String,
+    /// Whether the argument may be left out; `false` if absent.
+    optional: Option<bool>,
+    is: Condition,
+}
+
+/// Exactly one of these.
+#[derive(ToSchema)]
+#[schema(as = Condition)]
+#[expect(dead_code, reason = "only its description is used")]
+struct Condition {
+    /// A text, a number, `true`, `false` or `null`; numbers by value, so that `1` and `1.0` are equal.
+    equals: Option<serde_json::Value>,
+    one_of: Option<Vec<serde_json::Value>>,
+    /// A text that begins so.
+    prefix: Option<String>,
+    /// A text that matches, `*` for any run of characters.
+    glob: Option<String>,
+    /// A number between these, both included.
+    range: Option<Range>,
+}
+
+/// At least one of these.
+#[derive(ToSchema)]
+#[schema(as = Range)]
+#[expect(dead_code, reason = "only its description is used")]
+struct Range {
+    min: Option<f64>,
+    max: Option<f64>,
 }
 
 /// Names, exact or with `*` for any run of characters.
@@ -163,23 +217,6 @@ impl Acting {
 
 fn check(rules: &ServerRules) -> Result<(), ApiError> {
     let mut problems = Problems::default();
-    for (field, names) in
-        [("tools", &rules.tools), ("prompts", &rules.prompts), ("resources", &rules.resources)]
-    {
-        check_patterns(&mut problems, &format!("{field}.allow"), names.allow.as_deref().unwrap_or_default());
-        check_patterns(&mut problems, &format!("{field}.deny"), &names.deny);
-    }
+    problems.extend(faults::of_rules(rules));
     problems.finish(Some(()))
-}
-
-pub(super) fn check_patterns(problems: &mut Problems, field: &str, patterns: &[Pattern]) {
-    if patterns.len() > MOST_PATTERNS {
-        problems.add(field, format!("has {} patterns", patterns.len()), "give at most 1000; use `*`");
-    }
-    for (index, Pattern(text)) in patterns.iter().enumerate() {
-        if text.is_empty() || text.len() > LONGEST_PATTERN || text.chars().any(char::is_control) {
-            let problem = "is empty, longer than 1024 bytes, or has a control character";
-            problems.add(format!("{field}[{index}]"), problem, "give a name, or a glob such as `create_*`");
-        }
-    }
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use portcullis_wire::lease::LeaseRequest;
+use portcullis_wire::policy::NewTools;
 use portcullis_wire::watch::{Algorithm, Invalidation, VerificationKey};
 use url::Url;
 
@@ -12,8 +13,8 @@ use super::fixtures::*;
 use crate::clock::Timestamp;
 use crate::domain::Revision;
 use crate::domain::issuer::{Issuer, TokenSource, WorkspaceMapping};
-use crate::domain::people::KeyOwner;
-use crate::domain::policy::PolicyTarget;
+use crate::domain::people::{KeyOwner, KeyScope, KeySettings};
+use crate::domain::policy::{PolicyTarget, ServerRules};
 use crate::store::connections::Catalogue;
 use crate::store::{Declaration, NewKey, Store, StoreError};
 
@@ -124,6 +125,31 @@ pub(in crate::store) async fn what_reads_only_is_told_when_it_changes(database: 
         assert_eq!(reading_tools(store.as_ref(), &request).await, known);
         let expected = if told { vec![Invalidation::Server(server.id.to_string())] } else { vec![] };
         assert_eq!(changes(store.as_ref(), before).await.invalidations, expected);
+    }
+}
+
+pub(in crate::store) async fn what_reads_only_is_told_where_a_policy_judges_by_it(database: &dyn Database) {
+    let store = database.open().await;
+    let Small { workspace, member, server } = small(store.as_ref()).await;
+    let key = new_key(1, &workspace, KeyOwner::Member(member.id.clone()));
+    let free = KeySettings { scope: KeyScope::default(), ..key.settings.clone() };
+    let made = store.create_key(&NewKey { settings: free, ..key }).await.expect("makes");
+    store
+        .save_catalogue(&server.id, &catalogue(1, &[("read", true), ("write", false)]))
+        .await
+        .expect("saves");
+    let request = request("server-1", key_proof(made.id.as_str()));
+    let reading = ServerRules { read_only: true, ..ServerRules::default() };
+    let careful = ServerRules { new_tools: NewTools::AllowIfReadOnly, ..ServerRules::default() };
+    let target = PolicyTarget::Member(member.id);
+    for (rules, known) in [
+        (denying("x"), vec![]),
+        (reading, vec!["read"]),
+        (ServerRules::default(), vec![]),
+        (careful, vec!["read"]),
+    ] {
+        store.set_policy(&target, &server.id, &rules, None).await.expect("sets");
+        assert_eq!(reading_tools(store.as_ref(), &request).await, known, "{rules:?}");
     }
 }
 

@@ -67,6 +67,7 @@ macro_rules! conformance_tests {
             failures_and_repetitions_are_not_audited, the_last_use_of_a_key_is_kept_without_a_commit,
             a_rotated_key_hands_on_its_policies, fetched_keys_stay_with_their_address,
             what_reads_only_is_told_when_it_changes,
+            what_reads_only_is_told_where_a_policy_judges_by_it,
             a_key_brings_its_facts, a_token_brings_its_facts, facts_leave_out_other_peoples_policies,
             connections_read_back_as_written, connecting_again_takes_the_next_generation,
             connecting_refers_to_what_there_is, consent_is_asked_for_and_tokens_stay,

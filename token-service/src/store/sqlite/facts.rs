@@ -137,7 +137,8 @@ async fn server(
     .await?;
     let provisioned: BTreeSet<WorkspaceId> = provisioned.into_iter().map(WorkspaceId::from).collect();
     let policies = policies::on_server(connection, &server.id, &workspaces, &members, key).await?;
-    let reading_tools = if reads_only(request, caller) {
+    let is_asked = policies.iter().any(|entry| entry.rules.needs_reading());
+    let reading_tools = if is_asked || reads_only(request, caller) {
         upstreams::catalogue(connection, &server.id).await?.unwrap_or_default().reading_tools()
     } else {
         Vec::new()

@@ -85,18 +85,22 @@ pub(super) async fn on_server(
     members: &[&str],
     key: Option<&str>,
 ) -> Result<Vec<PolicyEntry>> {
+    // One look-up for each target: a server may have entries of very many members.
     let rows: Vec<PolicyRow> = sqlx::query_as(
-        "SELECT * FROM policies
-         WHERE server_id = ?
-           AND ((workspace_id IS NULL AND member_id IS NULL AND key_id IS NULL)
-             OR workspace_id IN (SELECT value FROM json_each(?))
-             OR member_id IN (SELECT value FROM json_each(?))
-             OR key_id = ?)",
+        "WITH targets (workspace, member, key) AS (
+             SELECT '', '', ''
+             UNION ALL SELECT value, '', '' FROM json_each(?)
+             UNION ALL SELECT '', value, '' FROM json_each(?)
+             UNION ALL SELECT '', '', value FROM json_each(?)
+         )
+         SELECT policies.* FROM targets CROSS JOIN policies
+         ON server_id = ? AND coalesce(workspace_id, '') = workspace AND coalesce(member_id, '') = member
+           AND coalesce(key_id, '') = key",
     )
-    .bind(server.as_str())
     .bind(to_json(&workspaces))
     .bind(to_json(&members))
-    .bind(key)
+    .bind(to_json(&key.as_slice()))
+    .bind(server.as_str())
     .fetch_all(connection)
     .await?;
     rows.into_iter().map(PolicyRow::read).collect()

@@ -1,6 +1,8 @@
 //! Properties of policies: whatever they are, a level only takes away.
 
+use portcullis_wire::policy::{ArgumentRule, CompiledPolicy, NewTools};
 use proptest::prelude::*;
+use serde_json::json;
 
 use super::*;
 
@@ -14,37 +16,81 @@ fn my_targets() -> [PolicyTarget; 4] {
 }
 
 fn with_policies(policies: Vec<PolicyEntry>) -> LeaseFacts {
-    LeaseFacts { server: Some(server_facts(policies)), ..of_key(key_facts()) }
+    let reading_tools = vec!["a".to_owned(), "ab".to_owned()];
+    let server = ServerFacts { reading_tools, ..server_facts(policies) };
+    LeaseFacts { server: Some(server), ..of_key(key_facts()) }
 }
 
-/// What a caller may do, as a set that can be compared: `None` without a lease.
+/// The entries of the outermost `levels` levels.
+fn outermost(policies: &[PolicyEntry], levels: usize) -> Vec<PolicyEntry> {
+    let targets = &my_targets()[..levels];
+    policies.iter().filter(|entry| targets.contains(&entry.target)).cloned().collect()
+}
+
+/// What a caller may do, as a set that can be compared: `None` without a lease. Calls come with their arguments, and
+/// with whether the filters are sure.
 fn allowed(facts: &LeaseFacts) -> Option<BTreeSet<String>> {
     match resolve(&key_request(), facts, RESOURCE, NOW) {
         Resolution::Granted(grant) => {
-            let names = ["", "a", "b", "aa", "ab", "ba", "bb", "aba"].into_iter();
+            let policy = CompiledPolicy::from(grant.policy);
+            let names = || ["", "a", "b", "aa", "ab", "ba", "bb", "aba"].into_iter();
             let kinds = [Kind::Tool, Kind::Prompt, Kind::Resource];
-            let all = names.flat_map(|name| kinds.map(|kind| (kind, name)));
-            let kept = all.filter(|(kind, name)| grant.policy.decide(*kind, name).is_allowed());
-            Some(kept.map(|(kind, name)| format!("{} {name}", kind.as_str())).collect())
+            let all = names().flat_map(|name| kinds.map(|kind| (kind, name)));
+            let kept = all.filter(|(kind, name)| policy.decide(*kind, name).is_allowed());
+            let mut allowed: BTreeSet<String> =
+                kept.map(|(kind, name)| format!("{} {name}", kind.as_str())).collect();
+            let arguments = [json!({}), json!({"x": 1}), json!({"x": "a"}), json!({"x": "ab", "y": 3})];
+            let calls = names().flat_map(|name| arguments.iter().map(move |arguments| (name, arguments)));
+            for ((name, arguments), is_unverified) in calls.flat_map(|call| [(call, false), (call, true)]) {
+                if policy.decide_call(name, Some(arguments), is_unverified).is_allowed() {
+                    allowed.insert(format!("{name} {arguments} {is_unverified}"));
+                }
+            }
+            Some(allowed)
         }
         Resolution::Denied(_) => None,
         other => unreachable!("the member is there: {other:?}"),
     }
 }
 
+fn any_argument_rule() -> impl Strategy<Value = ArgumentRule> {
+    let is = prop_oneof![
+        Just(json!({"equals": 1})),
+        Just(json!({"prefix": "a"})),
+        Just(json!({"one_of": ["ab", 3]})),
+        Just(json!({"range": {"max": 2}})),
+    ];
+    ("[ab*]{1,3}", prop_oneof![Just("/x"), Just("/y")], any::<bool>(), is).prop_map(
+        |(tool, argument, optional, is)| ArgumentRule {
+            tool: Pattern(tool),
+            argument: argument.into(),
+            optional,
+            is: serde_json::from_value(is).expect("a condition"),
+        },
+    )
+}
+
 fn any_rules() -> impl Strategy<Value = ServerRules> {
+    let list = || proptest::collection::vec("[ab*]{0,3}".prop_map(Pattern), 0..3);
     let names = || {
-        let list = proptest::collection::vec("[ab*]{0,3}".prop_map(Pattern), 0..3);
-        (proptest::option::weighted(0.3, list.clone()), list)
-            .prop_map(|(allow, deny)| NameRules { allow, deny })
+        (proptest::option::weighted(0.3, list()), list()).prop_map(|(allow, deny)| NameRules { allow, deny })
     };
     let enabled = prop_oneof![4 => Just(None), 2 => Just(Some(true)), 1 => Just(Some(false))];
-    (enabled, names(), names(), names()).prop_map(|(enabled, tools, prompts, resources)| ServerRules {
-        enabled,
-        tools,
-        prompts,
-        resources,
-    })
+    let new_tools = prop_oneof![4 => Just(NewTools::Allow), 1 => Just(NewTools::AllowIfReadOnly), 1 => Just(NewTools::Hold)];
+    let tools = (proptest::bool::weighted(0.2), new_tools, list());
+    let arguments = proptest::collection::vec(any_argument_rule(), 0..2);
+    (enabled, names(), names(), names(), tools, arguments).prop_map(
+        |(enabled, tools, prompts, resources, (read_only, new_tools, sensitive), arguments)| ServerRules {
+            enabled,
+            tools,
+            prompts,
+            resources,
+            read_only,
+            new_tools,
+            sensitive,
+            arguments,
+        },
+    )
 }
 
 fn any_policies() -> impl Strategy<Value = Vec<PolicyEntry>> {
@@ -63,6 +109,28 @@ proptest! {
             (Some(all), Some(fewer)) => prop_assert!(all.is_subset(&fewer)),
             (Some(_), None) => prop_assert!(false, "a level has given the server back"),
             (None, _) => {}
+        }
+    }
+
+    #[test]
+    fn whatever_is_edited_each_level_has_at_most_what_those_above_leave(
+        policies in any_policies(),
+        at in 0_usize..4,
+        edited in any_rules(),
+    ) {
+        let mut changed = policies;
+        let target = my_targets()[at].clone();
+        changed.retain(|entry| entry.target != target);
+        changed.push(entry(target, edited));
+        let mut above = allowed(&with_policies(Vec::new()));
+        for levels in 1..=4 {
+            let here = allowed(&with_policies(outermost(&changed, levels)));
+            match (&above, &here) {
+                (Some(above), Some(here)) => prop_assert!(here.is_subset(above)),
+                (None, Some(_)) => prop_assert!(false, "a level has given the server back"),
+                (_, None) => {}
+            }
+            above = here;
         }
     }
 
@@ -105,5 +173,15 @@ proptest! {
             prop_assert!(levels.is_sorted());
             prop_assert_eq!(levels.len(), policies.len());
         }
+    }
+}
+
+#[test]
+fn a_lease_has_what_is_known_of_tools_only_where_a_level_judges_by_it() {
+    let reading = ServerRules { read_only: true, ..ServerRules::default() };
+    let careful = ServerRules { new_tools: NewTools::AllowIfReadOnly, ..ServerRules::default() };
+    for (rules, matters) in [(ServerRules::default(), false), (reading, true), (careful, true)] {
+        let grant = granted(&key_request(), &with_policies(vec![entry(PolicyTarget::Organization, rules)]));
+        assert_eq!((grant.reads_only, !grant.policy.known.reading.is_empty()), (matters, matters));
     }
 }
