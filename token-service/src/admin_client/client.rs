@@ -16,7 +16,7 @@ const MOST_PAGES: usize = 1_000;
 
 /// Why a command came to nothing.
 #[derive(Debug, thiserror::Error)]
-pub enum ClientError {
+pub(super) enum ClientError {
     #[error("there is no admin token: set PORTCULLIS_ADMIN_TOKEN, or name its file with --admin-token-file")]
     NoToken,
     #[error("the admin token's file {path} cannot be read: {error}")]
@@ -29,6 +29,8 @@ pub enum ClientError {
     Url(String),
     #[error("the target has the form {0}")]
     Target(&'static str),
+    #[error("the arguments are not JSON: give an object such as '{{\"id\": 1}}'")]
+    Arguments,
     #[error("no answer from {url}: {problem}; is the service running, and --admin-url right?")]
     Unreachable { url: String, problem: String },
     /// In the words of the service.

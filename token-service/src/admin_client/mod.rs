@@ -118,6 +118,9 @@ pub struct ExplainArguments {
     server: Option<String>,
     #[arg(long, requires = "server")]
     tool: Option<String>,
+    /// Of a call of the tool: a JSON object.
+    #[arg(long, requires = "tool", value_name = "JSON")]
+    arguments: Option<String>,
     #[arg(long, requires = "server", conflicts_with = "tool")]
     prompt: Option<String>,
     /// A URI.
@@ -256,6 +259,10 @@ impl ExplainArguments {
             ("resource", self.resource),
         ];
         question.extend(present(named));
+        if let Some(text) = self.arguments {
+            let arguments = serde_json::from_str(&text).map_err(|_| ClientError::Arguments)?;
+            question.insert("arguments".to_owned(), arguments);
+        }
         Ok(question.into())
     }
 }

@@ -8,7 +8,8 @@ mod words;
 use std::collections::BTreeMap;
 
 use portcullis_wire::lease::DenyReason;
-use portcullis_wire::policy::{Decision, Kind, LevelRules, Policy};
+use portcullis_wire::policy::{CompiledPolicy, Kind, Policy};
+use serde_json::Value;
 
 pub use self::words::{Basis, basis, says};
 use super::Revision;
@@ -20,6 +21,8 @@ use super::resolve::{Grant, Resolution};
 pub struct Asked {
     pub kind: Kind,
     pub name: String,
+    /// Of a call, if they are known.
+    pub arguments: Option<Value>,
 }
 
 /// One thing that was judged, in the order of deciding.
@@ -81,6 +84,12 @@ impl Explanation {
         self.judged.last().filter(|judged| judged.denies)
     }
 
+    /// Whether what is said of a tool would be another for some arguments.
+    pub fn depends_on_arguments(&self, asked: &Asked) -> bool {
+        let policy = self.grant.as_ref().filter(|_| asked.kind == Kind::Tool && asked.arguments.is_none());
+        policy.is_some_and(|grant| CompiledPolicy::from(grant.policy.clone()).judges_arguments(&asked.name))
+    }
+
     /// The revisions of the levels' policy entries.
     fn entries(&self) -> BTreeMap<String, Revision> {
         let entry =
@@ -96,10 +105,22 @@ impl Explanation {
             let revision = entries.remove(level.level.as_str());
             let alone = Policy { levels: vec![level.clone()], ..grant.policy.clone() };
             let decision = alone.decide(asked.kind, &asked.name);
-            let rule = rule_name(decision, asked.kind, level);
+            let passed = format!("{}/{}s", level.level.as_str(), asked.kind.as_str());
+            let rule = decision.rule_name(asked.kind).unwrap_or(passed);
             let denies = !decision.is_allowed();
             self.judged.push(Judged { rule, denies, revision });
             if denies {
+                self.reason = Some("policy_denied");
+                return;
+            }
+        }
+        if let (Kind::Tool, Some(arguments)) = (asked.kind, &asked.arguments) {
+            let policy = CompiledPolicy::from(grant.policy.clone());
+            let decision = policy.decide_call(&asked.name, Some(arguments), false);
+            if let Some(rule) = decision.rule_name(asked.kind) {
+                let level = rule.split_once('/').map_or("", |(level, _)| level);
+                let revision = self.entries().remove(level);
+                self.judged.push(Judged { rule, denies: true, revision });
                 self.reason = Some("policy_denied");
                 return;
             }
@@ -111,11 +132,6 @@ impl Explanation {
             self.reason = Some("insufficient_scope");
         }
     }
-}
-
-/// The same as in the filter's log.
-fn rule_name(decision: Decision<'_>, kind: Kind, level: &LevelRules) -> String {
-    decision.rule_name(kind).unwrap_or_else(|| format!("{}/{}s", level.level.as_str(), kind.as_str()))
 }
 
 /// As the filter says it in the response-code details.

@@ -2,7 +2,7 @@
 
 use portcullis_wire::lease::{CredentialKind, CredentialLimits, Terms};
 use portcullis_wire::names::Slug;
-use portcullis_wire::policy::{Level, NameRules, Pattern};
+use portcullis_wire::policy::{ArgumentRule, Condition, Decision, Level, LevelRules, NameRules, Pattern};
 use portcullis_wire::watch::PayloadPolicy;
 use proptest::prelude::*;
 
@@ -72,7 +72,8 @@ proptest! {
         let rules = rules.into_iter().zip(levels);
         let rules = rules.map(|((tools, prompts), level)| LevelRules { level, tools, prompts, ..LevelRules::default() });
         let grant = grant(rules.collect(), None);
-        let asked = Asked { kind: if prompt { Kind::Prompt } else { Kind::Tool }, name };
+        let kind = if prompt { Kind::Prompt } else { Kind::Tool };
+        let asked = Asked { kind, name, arguments: None };
         let explanation = explain(&grant, &asked);
         let decision = grant.policy.decide(asked.kind, &asked.name);
         prop_assert_eq!(explanation.is_allowed(), decision.is_allowed());
@@ -92,10 +93,29 @@ fn scopes_come_after_policy() {
     let deny = NameRules { allow: None, deny: vec![Pattern("delete_*".into())] };
     let level = LevelRules { level: Level::Member, tools: deny, ..LevelRules::default() };
     let grant = grant(vec![level], Some(vec!["search".into()]));
-    let asked = |kind, name: &str| Asked { kind, name: name.into() };
+    let asked = |kind, name: &str| Asked { kind, name: name.into(), arguments: None };
     assert!(explain(&grant, &asked(Kind::Tool, "search")).is_allowed());
     assert!(explain(&grant, &asked(Kind::Prompt, "anything")).is_allowed(), "scopes are about tools");
     assert_eq!(explain(&grant, &asked(Kind::Tool, "create")).reason, Some("insufficient_scope"));
     let denied = explain(&grant, &asked(Kind::Tool, "delete_all"));
     assert_eq!(denied.decisive().map(|judged| judged.rule.as_str()), Some("member/tools.deny:delete_*"));
+}
+
+#[test]
+fn arguments_are_judged_as_in_a_call() {
+    let rule = ArgumentRule {
+        tool: Pattern("create_*".into()),
+        argument: "/project".into(),
+        optional: false,
+        is: Condition::Prefix("PC".into()),
+    };
+    let level = LevelRules { level: Level::Workspace, arguments: vec![rule], ..LevelRules::default() };
+    let grant = grant(vec![level], None);
+    let asked = |arguments| Asked { kind: Kind::Tool, name: "create_issue".into(), arguments };
+    let unsaid = explain(&grant, &asked(None));
+    assert!(unsaid.is_allowed() && unsaid.depends_on_arguments(&asked(None)));
+    let good = asked(Some(serde_json::json!({"project": "PC-1"})));
+    assert!(explain(&grant, &good).is_allowed() && !unsaid.depends_on_arguments(&good));
+    let denied = explain(&grant, &asked(Some(serde_json::json!({"project": 1}))));
+    assert_eq!(denied.decisive().map(|judged| judged.rule.as_str()), Some("workspace/arguments:/project"));
 }

@@ -2,10 +2,8 @@
 
 use portcullis_wire::lease::{DenyReason, LeaseRequest};
 
-use super::{
-    Bearer, CallerFacts, LeaseFacts, Resolution, Standing, TokenFacts, Trail, by_identity, conclude,
-    issuer_of, member_of,
-};
+use super::token::{Bearer, by_identity, issuer_of, member_of};
+use super::{CallerFacts, LeaseFacts, Resolution, Standing, TokenFacts, Trail, conclude};
 use crate::domain::ids::MemberId;
 use crate::domain::people::Identity;
 

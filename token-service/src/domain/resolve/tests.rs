@@ -13,7 +13,7 @@ use portcullis_wire::watch::PayloadPolicy;
 
 use super::*;
 use crate::domain::Origin;
-use crate::domain::issuer::{IssuerSettings, TokenSource};
+use crate::domain::issuer::{IssuerSettings, TokenSource, WorkspaceMapping};
 use crate::domain::people::{KeyScope, KeySettings};
 use crate::domain::policy::ServerRules;
 use crate::domain::server::{OAuthSettings, ServerSettings};

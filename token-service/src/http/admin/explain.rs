@@ -5,6 +5,7 @@ use portcullis_wire::decision::{DeniedRequest, Who};
 use portcullis_wire::names::Slug;
 use portcullis_wire::policy::Kind;
 use serde::Deserialize;
+use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::acting::Acting;
@@ -12,7 +13,7 @@ use super::check::Problems;
 use super::explain_view::{Answer, DecidedThen, Holds};
 use crate::domain::Revision;
 use crate::domain::access::{Object, Operation};
-use crate::domain::explain::{Asked, Basis, Explanation, basis};
+use crate::domain::explain::{Asked, Basis, basis};
 use crate::domain::ids::ClientSessionId;
 use crate::domain::people::{Identity, KeyOwner};
 use crate::explain::Subject;
@@ -36,6 +37,9 @@ pub struct Question {
     pub prompt: Option<String>,
     /// A URI.
     pub resource: Option<String>,
+    /// Of a call of the tool.
+    #[schema(value_type = Option<Object>)]
+    pub arguments: Option<Value>,
 }
 
 /// Who would call: a member, a key or a client's sign-in by id, or somebody with a token of an issuer.
@@ -77,14 +81,25 @@ enum Checked {
 }
 
 fn checked(question: Question) -> Result<Checked, ApiError> {
-    let Question { decision, caller, server, tool, prompt, resource } = question;
+    let Question { decision, caller, server, tool, prompt, resource, arguments } = question;
     let mut problems = Problems::default();
     let named = [(Kind::Tool, tool), (Kind::Prompt, prompt), (Kind::Resource, resource)];
-    let mut named = named.into_iter().filter_map(|(kind, name)| Some(Asked { kind, name: name? }));
+    let mut named =
+        named.into_iter().filter_map(|(kind, name)| Some(Asked { kind, name: name?, arguments: None }));
     let asked = named.next();
     if named.next().is_some() {
         problems.add("tool", "is not the only name", "give one of `tool`, `prompt` and `resource`");
     }
+    let asked = match (asked, arguments) {
+        (asked, None) => asked,
+        (Some(asked), arguments @ Some(Value::Object(_))) if asked.kind == Kind::Tool => {
+            Some(Asked { arguments, ..asked })
+        }
+        (asked, Some(_)) => {
+            problems.add("arguments", "are not the object of a tool's call", "give `tool` and an object");
+            asked
+        }
+    };
     let checked = match (decision, caller, server) {
         (Some(text), None, None) if asked.is_none() => {
             let read = DeniedRequest::read(&text).ok_or("is no decision id");
@@ -160,12 +175,9 @@ impl Acting {
             Err(error) => return Err(error),
         };
         let explanation = self.explain(subject, &slug, asked, hidden).await?;
-        self.answer(&explanation).await
-    }
-
-    async fn answer(&self, explanation: &Explanation) -> Result<Answer, ApiError> {
-        let account = self.account(explanation).await?;
-        Ok(Answer::of(explanation, account))
+        let account = self.account(&explanation).await?;
+        let depends = asked.is_some_and(|asked| explanation.depends_on_arguments(asked));
+        Ok(Answer { depends_on_arguments: depends, ..Answer::of(&explanation, account) })
     }
 
     async fn explain_decision(&self, denied: &DeniedRequest) -> Result<Answer, ApiError> {
@@ -175,7 +187,8 @@ impl Acting {
         let (Some(subject), Some(server)) = (&subject, &denied.server) else {
             return Ok(Answer::of_the_past(then, Holds::Depends, self.store.current_revision().await?));
         };
-        let asked = denied.whole_target().map(|(kind, name)| Asked { kind, name: name.to_owned() });
+        let asked =
+            denied.whole_target().map(|(kind, name)| Asked { kind, name: name.to_owned(), arguments: None });
         let is_cut = denied.target.is_some() && asked.is_none();
         let now = match self.explain_now(subject, server, asked.as_ref()).await {
             // Its name is no slug, so there never was such a server.

@@ -39,6 +39,9 @@ pub struct Answer {
     /// where there is no access.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub account: Option<&'static str>,
+    /// It is allowed as far as can be said without the arguments of the call, by which a level judges too.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub depends_on_arguments: bool,
     /// The networks that the credential may be used from, if not from all; the caller's is not known here.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub sources: Vec<String>,
