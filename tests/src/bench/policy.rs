@@ -124,7 +124,12 @@ impl Gateway {
     fn judge(&mut self) -> bool {
         self.streams = self.streams.wrapping_add(1);
         let mut exchange = Exchange::new(self.streams);
-        let around = Surroundings { now_ms: NOW_MS, verifier: &NoSignatures, source: &|| None, shared: &NothingShared };
+        let around = Surroundings {
+            now_ms: NOW_MS,
+            verifier: &NoSignatures,
+            source: &|| None,
+            shared: &NothingShared,
+        };
         exchange.on_request_headers(&mut self.worker, self.headers.clone(), false, &around);
         let body = || Some(self.body.clone());
         let step = exchange.on_request_body(&mut self.worker, self.body.len(), true, &body, &around);
