@@ -58,7 +58,7 @@ pub struct ServerRules {
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub read_only: bool,
     /// What becomes of tools that nobody has approved.
-    #[serde(default, skip_serializing_if = "takes_nothing_away")]
+    #[serde(default, skip_serializing_if = "NewTools::is_allow")]
     pub new_tools: NewTools,
     /// Tools that are refused while nobody knows whether the caller still may.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -66,11 +66,6 @@ pub struct ServerRules {
     /// What the arguments of calls have to be.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub arguments: Vec<ArgumentRule>,
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it")]
-fn takes_nothing_away(new_tools: &NewTools) -> bool {
-    *new_tools == NewTools::Allow
 }
 
 impl ServerRules {

@@ -100,7 +100,8 @@ pub enum NewTools {
 }
 
 impl NewTools {
-    fn is_allow(&self) -> bool {
+    /// Whether nothing is taken away.
+    pub fn is_allow(&self) -> bool {
         *self == Self::Allow
     }
 }
