@@ -74,8 +74,8 @@ fn rules(at: &At<'_>) -> Option<ServerRules> {
         "sensitive",
         "arguments",
     ])?;
-    let enabled = optional(&fields, "enabled", At::boolean);
-    let names = |kind| optional(&fields, kind, name_rules).map(Option::unwrap_or_default);
+    let enabled = optional(&fields, "enabled", |at| at.boolean().map(Some));
+    let names = |kind| optional(&fields, kind, name_rules);
     let (tools, prompts, resources) = (names("tools"), names("prompts"), names("resources"));
     let read_only = optional(&fields, "read_only", At::boolean);
     let new_tools = optional(&fields, "new_tools", new_tools);
@@ -86,26 +86,27 @@ fn rules(at: &At<'_>) -> Option<ServerRules> {
         tools: tools?,
         prompts: prompts?,
         resources: resources?,
-        read_only: read_only?.unwrap_or_default(),
-        new_tools: new_tools?.unwrap_or_default(),
-        sensitive: sensitive?.unwrap_or_default(),
-        arguments: arguments?.unwrap_or_default(),
+        read_only: read_only?,
+        new_tools: new_tools?,
+        sensitive: sensitive?,
+        arguments: arguments?,
     })
 }
 
-/// `Some(None)` if the field is absent, `None` if it cannot be read.
-fn optional<'a, T>(
+/// The default if the field is absent, `None` if it cannot be read.
+fn optional<'a, T: Default>(
     fields: &Fields<'a>,
     name: &str,
     read: impl FnOnce(&At<'a>) -> Option<T>,
-) -> Option<Option<T>> {
-    fields.get(name).map_or(Some(None), |at| read(at).map(Some))
+) -> Option<T> {
+    fields.get(name).map_or_else(|| Some(T::default()), read)
 }
 
 fn name_rules(at: &At<'_>) -> Option<NameRules> {
     let fields = at.fields(&["allow", "deny"])?;
-    let (allow, deny) = (optional(&fields, "allow", patterns), optional(&fields, "deny", patterns));
-    Some(NameRules { allow: allow?, deny: deny?.unwrap_or_default() })
+    let allow = optional(&fields, "allow", |at| patterns(at).map(Some));
+    let deny = optional(&fields, "deny", patterns);
+    Some(NameRules { allow: allow?, deny: deny? })
 }
 
 pub(super) fn patterns(at: &At<'_>) -> Option<Vec<Pattern>> {
@@ -141,7 +142,7 @@ fn argument(at: &At<'_>) -> Option<ArgumentRule> {
     let rule = ArgumentRule {
         tool: Pattern(tool?.to_owned()),
         argument: argument?.to_owned(),
-        optional: may_be_missing?.unwrap_or_default(),
+        optional: may_be_missing?,
         is: is?,
     };
     report(at, faults::of_argument(&Field::default(), &rule));

@@ -100,6 +100,7 @@ pub enum NewTools {
 }
 
 impl NewTools {
+    /// Whether nothing is taken away.
     pub fn is_allow(&self) -> bool {
         *self == Self::Allow
     }

@@ -42,10 +42,11 @@ pub fn argument_denial(request: &Request, rule: &ArgumentRule) -> LocalReply {
          or without it. Use another value, or ask an administrator of the gateway which ones are allowed.",
         rule.argument
     );
-    let mut result = json!({ "content": [{ "type": "text", "text": text }], "isError": true });
-    if request.era == Era::Modern {
-        result["resultType"] = "complete".into();
-    }
+    let content = json!([{ "type": "text", "text": text }]);
+    let result = match request.era {
+        Era::Modern => json!({ "content": content, "isError": true, "resultType": "complete" }),
+        Era::Legacy => json!({ "content": content, "isError": true }),
+    };
     let id = request.id.as_ref().map(|id| format!(r#""id":{},"#, id.as_json())).unwrap_or_default();
     let body = format!(r#"{{"jsonrpc":"2.0",{id}"result":{result}}}"#);
     LocalReply::with_body(200, code::POLICY_DENIED, body.into_bytes(), "policy_denied")
