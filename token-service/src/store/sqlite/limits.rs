@@ -99,17 +99,17 @@ async fn of_target(connection: &mut SqliteConnection, target: &PolicyTarget) -> 
     rows.into_iter().map(LimitRow::read).collect()
 }
 
-/// Each part finds its rows by an index, however many limits others have.
+/// Each part finds its rows by an index, however many limits others have. The plus keeps it from being the one of servers.
 pub(super) const CONCERNING: &str = "
     SELECT * FROM limits
     WHERE coalesce(workspace_id, '') = '' AND coalesce(member_id, '') = '' AND coalesce(key_id, '') = ''
-      AND (server_id IS NULL OR server_id = ?1)
+      AND (+server_id IS NULL OR +server_id = ?1)
     UNION ALL SELECT * FROM limits
-    WHERE workspace_id IN (SELECT value FROM json_each(?2)) AND (server_id IS NULL OR server_id = ?1)
+    WHERE workspace_id IN (SELECT value FROM json_each(?2)) AND (+server_id IS NULL OR +server_id = ?1)
     UNION ALL SELECT * FROM limits
-    WHERE member_id IN (SELECT value FROM json_each(?3)) AND (server_id IS NULL OR server_id = ?1)
+    WHERE member_id IN (SELECT value FROM json_each(?3)) AND (+server_id IS NULL OR +server_id = ?1)
     UNION ALL SELECT * FROM limits
-    WHERE key_id = ?4 AND (server_id IS NULL OR server_id = ?1)";
+    WHERE key_id = ?4 AND (+server_id IS NULL OR +server_id = ?1)";
 
 /// The limits of the organization and of the targets given that concern a server.
 pub(super) async fn concerning(
