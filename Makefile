@@ -122,6 +122,12 @@ soak: wasm test-tools ## A million calls amid changes, every answer judged, for 
 	cargo build --workspace --bins
 	target/debug/soak
 
+# Native programs with optimization; what needs Envoy runs the filter as it is shipped.
+.PHONY: bench
+bench: wasm test-tools ## Costs and delays that are promised, measured; SHORT=1: whether it works
+	cargo build --profile service --workspace --bins
+	target/service/bench
+
 .PHONY: conformance
 conformance: wasm test-tools ## The MCP conformance suite, directly and through the gateway, side by side
 	cargo build --workspace --all-targets

@@ -7,6 +7,7 @@
 pub mod access_log;
 pub mod admin;
 pub mod artifacts;
+pub mod bench;
 pub mod browser;
 pub mod canaries;
 #[expect(
@@ -18,6 +19,7 @@ pub mod demo;
 pub mod envoy;
 pub mod everything;
 pub mod fetched;
+pub mod figures;
 pub mod http;
 pub mod idp;
 pub mod mcp;

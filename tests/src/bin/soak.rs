@@ -3,18 +3,15 @@
 //!
 //! Prints a table, and writes it to `target/soak/results.json`. Ends with an error if something does not hold.
 
-use std::collections::BTreeMap;
-use std::fs;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context as _, ensure};
-use portcullis_tests::artifacts::target_directory;
+use anyhow::Context as _;
+use portcullis_tests::figures::Figures;
 use portcullis_tests::soak::tally::Counts;
 use portcullis_tests::soak::usage::Usage;
 use portcullis_tests::soak::{Settings, Soak, seed};
-use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::time::{Instant, interval};
 
 const CALLS: u64 = 1_000_000;
@@ -27,17 +24,6 @@ const AT_ONCE: usize = 1_000;
 /// Memory and descriptors of the second half may be more than those of the first by this much, in percent: what
 /// grows with the number of calls is far beyond.
 const GROWTH: u64 = 20;
-
-/// One line of the table.
-#[derive(Debug, Serialize)]
-struct Figure {
-    value: Value,
-    unit: &'static str,
-    target: String,
-    holds: bool,
-}
-
-type Figures = BTreeMap<String, Figure>;
 
 /// What the processes used, and after how many calls.
 type Samples = Vec<(u64, [Usage; 2])>;
@@ -57,16 +43,16 @@ async fn main() -> anyhow::Result<()> {
     for violation in soak.tally.counts().violations {
         println!("VIOLATION {violation}\n");
     }
-    let mut figures = Figures::new();
+    let mut figures = Figures::default();
     answers(&mut figures, &soak.tally.counts(), made.min(calls), calls);
-    add(&mut figures, "calls_per_second", calls / seconds, "1/s", "none".into(), true);
+    figures.add("calls_per_second", calls / seconds, "1/s", "none".into(), true);
     let (value, holds) = match token_requests {
         Ok(count) => (json!(count), count == 1),
         Err(error) => (json!(format!("{error:#}")), false),
     };
-    add(&mut figures, "token_requests_for_1000_calls_at_expiry", value, "requests", "1".into(), holds);
+    figures.add("token_requests_for_1000_calls_at_expiry", value, "requests", "1".into(), holds);
     processes(&mut figures, &samples);
-    report(&figures)
+    figures.report("soak")
 }
 
 fn calls() -> anyhow::Result<u64> {
@@ -106,14 +92,13 @@ async fn run(soak: &Arc<Soak>, settings: Settings) -> (Counts, Samples) {
 }
 
 fn answers(figures: &mut Figures, counts: &Counts, made: u64, wanted: u64) {
-    add(figures, "calls", made, "calls", format!("≥ {wanted}"), made >= wanted);
+    figures.add("calls", made, "calls", format!("≥ {wanted}"), made >= wanted);
     let violations = counts.violations.len();
-    add(figures, "answers_that_may_not_be", violations, "answers", "0".into(), violations == 0);
+    figures.add("answers_that_may_not_be", violations, "answers", "0".into(), violations == 0);
     let served: u64 = counts.served.values().sum();
-    add(figures, "calls_served", served, "calls", "most".into(), served * 2 > made);
+    figures.add("calls_served", served, "calls", "most".into(), served * 2 > made);
     let most = made / 1_000;
-    add(
-        figures,
+    figures.add(
         "unavailable_without_reason",
         counts.slow,
         "answers",
@@ -121,10 +106,10 @@ fn answers(figures: &mut Figures, counts: &Counts, made: u64, wanted: u64) {
         counts.slow <= most,
     );
     for (reason, count) in &counts.unavailable {
-        add(figures, &format!("unavailable: {reason}"), *count, "answers", "none".into(), true);
+        figures.add(&format!("unavailable: {reason}"), *count, "answers", "none".into(), true);
     }
     for (name, count) in &counts.changes {
-        add(figures, &format!("change: {name}"), *count, "times", "≥ 1".into(), *count >= 1);
+        figures.add(&format!("change: {name}"), *count, "times", "≥ 1".into(), *count >= 1);
     }
 }
 
@@ -138,37 +123,10 @@ fn processes(figures: &mut Figures, samples: &Samples) {
                 "memory" => usage[index].mebibytes(),
                 _ => usage[index].descriptors,
             });
-            add(figures, &format!("{process}_{what}_start"), start, unit, "none".into(), true);
-            add(figures, &format!("{process}_{what}_middle"), half, unit, "none".into(), true);
+            figures.add(&format!("{process}_{what}_start"), start, unit, "none".into(), true);
+            figures.add(&format!("{process}_{what}_middle"), half, unit, "none".into(), true);
             let most = half + half * GROWTH / 100 + 8;
-            add(figures, &format!("{process}_{what}_end"), end, unit, format!("≤ {most}"), end <= most);
+            figures.add(&format!("{process}_{what}_end"), end, unit, format!("≤ {most}"), end <= most);
         }
     }
-}
-
-fn add(
-    figures: &mut Figures,
-    name: &str,
-    value: impl Into<Value>,
-    unit: &'static str,
-    target: String,
-    holds: bool,
-) {
-    figures.insert(name.to_owned(), Figure { value: value.into(), unit, target, holds });
-}
-
-fn report(figures: &Figures) -> anyhow::Result<()> {
-    for (name, figure) in figures {
-        let mark = if figure.holds { " " } else { "✗" };
-        println!("{mark} {name:<48} {:>12} {:<12} {}", figure.value, figure.unit, figure.target);
-    }
-    let directory = target_directory()?.join("soak");
-    fs::create_dir_all(&directory)?;
-    let path = directory.join("results.json");
-    fs::write(&path, serde_json::to_string_pretty(figures)?)?;
-    println!("written to {}", path.display());
-    let failed: Vec<&str> =
-        figures.iter().filter(|(_, figure)| !figure.holds).map(|(name, _)| name.as_str()).collect();
-    ensure!(failed.is_empty(), "does not hold: {}", failed.join(", "));
-    Ok(())
 }

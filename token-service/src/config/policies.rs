@@ -151,10 +151,6 @@ fn argument(at: &At<'_>) -> Option<ArgumentRule> {
 fn condition(at: &At<'_>) -> Option<Condition> {
     let remedy =
         "write one of equals: value, one_of: [values], prefix: text, glob: pattern, range: {min: 1, max: 9}";
-    if at.has_wide_number() {
-        at.report("a number is larger than 64 bits hold", "give a smaller one");
-        return None;
-    }
     serde_json::from_value(at.to_json()).map_err(|error| at.report(error, remedy)).ok()
 }
 

@@ -166,11 +166,6 @@ impl<'a> At<'a> {
         self.node.value.to_json()
     }
 
-    /// Whether there is an integer in it that JSON numbers here cannot hold.
-    pub(super) fn has_wide_number(&self) -> bool {
-        self.node.value.has_wide_number()
-    }
-
     fn below(&self, key: &str, node: &'a Node) -> At<'a> {
         let place = if self.place.is_empty() { key.to_owned() } else { format!("{}.{key}", self.place) };
         At { node, place, context: self.context }

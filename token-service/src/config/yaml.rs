@@ -78,16 +78,6 @@ fn problem(error: &serde_saphyr::Error) -> Problem {
 }
 
 impl Value {
-    /// Whether there is an integer of more than 64 bits in it.
-    pub(super) fn has_wide_number(&self) -> bool {
-        match self {
-            Self::Integer(value) => i64::try_from(*value).is_err() && u64::try_from(*value).is_err(),
-            Self::List(items) => items.iter().any(|item| item.value.has_wide_number()),
-            Self::Mapping(entries) => entries.iter().any(|(_, node)| node.value.has_wide_number()),
-            Self::Null | Self::Boolean(_) | Self::Float(_) | Self::Text(_) => false,
-        }
-    }
-
     pub(super) fn to_json(&self) -> serde_json::Value {
         match self {
             Self::Null => serde_json::Value::Null,

@@ -100,6 +100,7 @@ pub enum NewTools {
 }
 
 impl NewTools {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it")]
     fn is_allow(&self) -> bool {
         *self == Self::Allow
     }

@@ -1,3 +1,4 @@
 //! Who may use what.
 
 mod catalogue;
+mod rules;
