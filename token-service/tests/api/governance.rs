@@ -83,11 +83,12 @@ async fn an_explanation_says_what_a_lease_says() {
     let path = format!("/v1/keys/{id}");
     for (change, rule) in [
         (json!({"disabled": true}), Some("key/disabled")),
-        (json!({"disabled": false, "expires_at": "2026-11-23T09:00:00Z"}), Some("key/expired")),
+        (json!({"disabled": false, "expires_at": "2026-11-23T10:00:45Z"}), Some("key/expired")),
         (json!({"expires_at": null, "limits": {"servers": ["docs"]}}), Some("key/scope.servers")),
         (json!({"limits": {"servers": null}}), None),
     ] {
         assert_eq!(service.patch(&path, change).await.status, 200);
+        service.clock.advance(30_000);
         agree(&service, &key, "notes", rule).await;
     }
 }

@@ -49,7 +49,7 @@ pub struct MemberAccessBody {
 
 /// Shows which members a server is for, in the workspaces that the caller looks after.
 #[utoipa::path(
-    get, path = "/v1/servers/{server}/members", tag = "provisions",
+    get, path = "/v1/servers/{server}/members", tag = "admission",
     params(("server" = String, Path, description = "Id or slug")), responses((status = OK, body = AdmissionView))
 )]
 pub async fn list(app: Acting, Path(server): Path<String>) -> Result<Json<AdmissionView>, ApiError> {
@@ -71,7 +71,7 @@ pub async fn list(app: Acting, Path(server): Path<String>) -> Result<Json<Admiss
 
 /// Says whether a workspace has a server for all its members. What is said of single members stays.
 #[utoipa::path(
-    patch, path = "/v1/servers/{server}/workspaces/{workspace}", tag = "provisions",
+    patch, path = "/v1/servers/{server}/workspaces/{workspace}", tag = "admission",
     params(
         ("server" = String, Path, description = "Id or slug"),
         ("workspace" = String, Path, description = "Id or slug"), Wait
@@ -97,7 +97,7 @@ pub async fn change(
 
 /// Allows a server to a member, or denies it. Allowing says something only where members are chosen.
 #[utoipa::path(
-    put, path = "/v1/servers/{server}/members/{member}", tag = "provisions",
+    put, path = "/v1/servers/{server}/members/{member}", tag = "admission",
     params(("server" = String, Path, description = "Id or slug"), ("member" = String, Path), Wait),
     request_body = MemberAccessBody, responses((status = NO_CONTENT))
 )]
@@ -112,7 +112,7 @@ pub async fn set(
 
 /// Says nothing of a member any more: what the workspace has counts.
 #[utoipa::path(
-    delete, path = "/v1/servers/{server}/members/{member}", tag = "provisions",
+    delete, path = "/v1/servers/{server}/members/{member}", tag = "admission",
     params(("server" = String, Path, description = "Id or slug"), ("member" = String, Path), Wait),
     responses((status = NO_CONTENT))
 )]
