@@ -1,21 +1,21 @@
 //! How long it takes from an administrator's change until every worker of every Envoy refuses, and whether any of them
 //! serves after it should not. `src/bin/revocation.rs` (`make revocation`) runs it and prints the figures.
 
-use std::net::SocketAddr;
+mod worker;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use anyhow::{Context as _, ensure};
+use anyhow::ensure;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
+use self::worker::{Call, Pinned, pin_all};
 use crate::admin::Admin;
-use crate::envoy::Envoy;
 use crate::mcp::{Agent, Era};
 use crate::patience::within;
-use crate::raw::RawConnection;
 use crate::seed::GRACE;
 use crate::stack::{Builder, OPEN, Stack};
 
@@ -26,8 +26,6 @@ pub const WORKERS: u32 = 4;
 const LOAD_EVERY: Duration = Duration::from_millis(25);
 /// How often a probe is sent on each connection.
 const PROBE_EVERY: Duration = Duration::from_millis(2);
-/// Connections that are opened at most until one Envoy's workers all have one.
-const MOST_CONNECTIONS: usize = 200;
 
 /// The stack, and a connection to every worker.
 #[derive(Debug)]
@@ -36,13 +34,6 @@ pub struct Bench {
     workers: Vec<Pinned>,
     /// Made by the load.
     calls: Arc<AtomicU64>,
-}
-
-/// A connection that one worker has.
-#[derive(Debug)]
-struct Pinned {
-    connection: RawConnection,
-    request: Vec<u8>,
 }
 
 /// What one change showed.
@@ -70,12 +61,11 @@ impl Bench {
             ..Builder::default()
         };
         let stack = Stack::build(builder).await?;
-        let key = stack.seeded.key.text.clone();
-        let host = stack.gateway;
+        let call = Call { gateway: stack.gateway, key: stack.seeded.key.text.clone() };
         let mut workers = Vec::new();
         let others = stack.envoys.iter().map(|(address, envoy)| (*address, envoy));
         for (address, envoy) in std::iter::once((stack.gateway, &stack.envoy)).chain(others) {
-            workers.extend(pin_all(address, envoy, &request(host, &key)).await?);
+            workers.extend(pin_all(address, envoy, &call).await?);
         }
         Ok(Self { stack, workers, calls: Arc::default() })
     }
@@ -171,7 +161,7 @@ impl Bench {
     async fn all_serve(&mut self) -> anyhow::Result<()> {
         for worker in &mut self.workers {
             within("a worker that serves", async {
-                while !worker.probe().await?.is_served {
+                while !worker.is_served().await? {
                     tokio::time::sleep(PROBE_EVERY).await;
                 }
                 anyhow::Ok(())
@@ -179,19 +169,6 @@ impl Bench {
             .await?;
         }
         Ok(())
-    }
-}
-
-struct Answer {
-    is_served: bool,
-}
-
-impl Pinned {
-    async fn probe(&mut self) -> anyhow::Result<Answer> {
-        self.connection.send(&self.request).await;
-        let response = self.connection.response().await.context("a worker has hung up")?;
-        // A denial of a tool has the status 200 as well.
-        Ok(Answer { is_served: response.status == 200 && response.text().contains("\"result\"") })
     }
 }
 
@@ -206,8 +183,7 @@ async fn watch(mut worker: Pinned, begun: Instant, applied: Arc<AtomicBool>) -> 
     let (mut refused_after, mut served_late) = (None, 0);
     loop {
         let is_late = applied.load(Ordering::SeqCst);
-        let answer = worker.probe().await?;
-        if answer.is_served {
+        if worker.is_served().await? {
             served_late += usize::from(is_late);
             ensure!(served_late < 1_000, "a worker goes on serving");
             refused_after = None;
@@ -225,58 +201,12 @@ async fn watch(mut worker: Pinned, begun: Instant, applied: Arc<AtomicBool>) -> 
 async fn until_refused(mut worker: Pinned, begun: Instant) -> anyhow::Result<(Pinned, Duration)> {
     let mut served_until = Duration::ZERO;
     loop {
-        if !worker.probe().await?.is_served {
+        if !worker.is_served().await? {
             return Ok((worker, served_until));
         }
         served_until = begun.elapsed();
         tokio::time::sleep(PROBE_EVERY).await;
     }
-}
-
-/// Opens connections until every worker of one Envoy has one. Which one has the latest is told by the listener's figures
-/// of each worker.
-async fn pin_all(address: SocketAddr, envoy: &Envoy, request: &[u8]) -> anyhow::Result<Vec<Pinned>> {
-    let mut found: Vec<Option<Pinned>> = (0..WORKERS).map(|_| None).collect();
-    for _ in 0..MOST_CONNECTIONS {
-        let before = connections(envoy).await?;
-        let mut worker = Pinned { connection: RawConnection::open(address).await, request: request.to_vec() };
-        worker.probe().await?;
-        let after = connections(envoy).await?;
-        let fresh = before.iter().zip(&after).position(|(before, after)| after > before);
-        let place = found.get_mut(fresh.context("no worker has the connection")?);
-        place.context("a worker too many")?.get_or_insert(worker);
-        if found.iter().all(Option::is_some) {
-            return Ok(found.into_iter().flatten().collect());
-        }
-    }
-    anyhow::bail!("not every worker of {address} gets a connection")
-}
-
-/// How many connections each worker has taken so far.
-async fn connections(envoy: &Envoy) -> anyhow::Result<Vec<u64>> {
-    let mut counts = Vec::new();
-    for worker in 0..WORKERS {
-        counts.push(envoy.stat(&format!("worker_{worker}.downstream_cx_total")).await?);
-    }
-    Ok(counts)
-}
-
-/// A call as bytes, the same each time.
-fn request(host: SocketAddr, key: &str) -> Vec<u8> {
-    let meta = json!({
-        "io.modelcontextprotocol/protocolVersion": "2026-07-28",
-        "io.modelcontextprotocol/clientCapabilities": {},
-        "io.modelcontextprotocol/clientInfo": {"name": "probe", "version": "1"},
-    });
-    let params = json!({"name": "whoami", "arguments": {}, "_meta": meta});
-    let body = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}).to_string();
-    format!(
-        "POST /{OPEN}/mcp HTTP/1.1\r\nhost: {host}\r\nx-portcullis-api-key: {key}\r\ncontent-type: application/json\r\n\
-         accept: application/json, text/event-stream\r\nmcp-protocol-version: 2026-07-28\r\nmcp-method: tools/call\r\n\
-         mcp-name: whoami\r\ncontent-length: {length}\r\n\r\n{body}",
-        length = body.len(),
-    )
-    .into_bytes()
 }
 
 struct Change {

@@ -21,6 +21,7 @@ use crate::store::StoreError;
 use crate::store::connections::ConnectionFilter;
 
 /// Whose request it would be. The credential is taken as good, and what is known of it judged.
+#[expect(clippy::large_enum_variant, reason = "there is one at a time, and it does not live long")]
 #[derive(Clone, Debug)]
 pub enum Subject {
     Member(Member),

@@ -24,6 +24,7 @@ struct Arguments {
     command: Command,
 }
 
+#[expect(clippy::large_enum_variant, reason = "there is one, read at the start")]
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Runs the service until SIGTERM or SIGINT.

@@ -124,8 +124,8 @@ impl WatchHub {
     /// # Errors
     ///
     /// The filters that have not, when `timeout` is over or all of them have fallen silent; none if filters may be missing
-    /// that are not known yet. A filter that falls silent
-    /// meanwhile is an error and not ignored: it may be cut off and still serve what it has cached.
+    /// that are not known yet. A filter that falls silent meanwhile is an error and not ignored: it may be cut off and
+    /// still serve what it has cached.
     pub async fn applied(
         &self,
         revision: Revision,
@@ -252,14 +252,16 @@ mod tests {
     #[tokio::test]
     async fn after_a_restart_nobody_is_taken_for_gone_before_all_had_time_to_come_back() {
         let hub = WatchHub::after_restart(START, HOLD);
-        let clock = Fixed(START);
-        let too_soon = hub.applied(Revision(2), &clock, Duration::ZERO).await;
+        let too_soon = hub.applied(Revision(2), &Fixed(START), HOLD).await;
         assert_eq!(too_soon, Err(Vec::new()), "nobody is known, and somebody may be missing");
+        // Just before all have had their time.
+        let clock = Fixed(Timestamp(START.plus(HOLD).plus(LAPSE).0 - 20));
         let waiting = hub.applied(Revision(2), &clock, Duration::from_millis(50));
         // Comes back while it is waited for, and has not heard of the change.
-        let back = async { hub.acknowledge("a", Revision(1), START, HOLD) };
+        let back = async { hub.acknowledge("a", Revision(1), clock.now(), HOLD) };
         let (applied, ()) = tokio::join!(waiting, back);
         assert_eq!(applied, Err(vec!["a".to_owned()]));
+        let hub = WatchHub::after_restart(START, HOLD);
         let complete = Fixed(START.plus(HOLD).plus(LAPSE));
         assert_eq!(hub.applied(Revision(2), &complete, Duration::ZERO).await, Ok(0), "all had their time");
     }

@@ -1,17 +1,13 @@
 //! `make revocation`: 1,000 changes of mixed kinds under load, with a probe on every worker of three Envoys; then a
 //! token-service that stands still. `SHORT=1` makes 40 changes, `CHANGES` another number.
 //!
-//! Prints a table, and writes it to `target/soak/revocation.json`. Ends with an error if anything is served that may not be.
+//! Prints a table, and writes it to `target/revocation/results.json`. Ends with an error if anything is served that may not be.
 
-use std::collections::BTreeMap;
-use std::fs;
 use std::time::Duration;
 
-use anyhow::{Context as _, ensure};
-use portcullis_tests::artifacts::target_directory;
+use anyhow::Context as _;
+use portcullis_tests::figures::Figures;
 use portcullis_tests::revocation::{Bench, Measured};
-use serde::Serialize;
-use serde_json::{Value, json};
 
 const CHANGES: usize = 1_000;
 const SHORT_CHANGES: usize = 40;
@@ -21,24 +17,13 @@ const UNVERIFIED_MS: u64 = 3_000;
 /// What a probe and the machine take.
 const NOISE_MS: u64 = 250;
 
-/// One line of the table. Where the target is an aim, it holds whatever comes out.
-#[derive(Debug, Serialize)]
-struct Figure {
-    value: Value,
-    unit: &'static str,
-    target: String,
-    holds: bool,
-}
-
-type Figures = BTreeMap<String, Figure>;
-
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let changes = changes()?;
     let mut bench = Bench::start().await?;
     println!("{changes} changes, a probe on each of {} workers", bench.workers());
-    let mut figures = Figures::new();
-    add(&mut figures, "workers", json!(bench.workers()), "workers", "none".into(), true);
+    let mut figures = Figures::default();
+    figures.add("workers", bench.workers(), "workers", "none".into(), true);
     let load = bench.load();
     let mut all = Vec::new();
     for number in 0..changes {
@@ -54,16 +39,16 @@ async fn main() -> anyhow::Result<()> {
     }
     drop(load);
     delays(&mut figures, &all);
-    add(&mut figures, "other_calls", json!(bench.calls()), "calls", "none".into(), true);
+    figures.add("other_calls", bench.calls(), "calls", "none".into(), true);
     for (staleness, granted_ms) in [("strict", 0), ("2s", 2_000)] {
         let longest = bench.partition(staleness).await?;
         let bound = UNVERIFIED_MS + granted_ms;
         let name = format!("partition_served_for ({staleness})");
         let holds = longest <= Duration::from_millis(bound + NOISE_MS);
         let target = format!("≤ {bound} + {NOISE_MS} for the probe");
-        add(&mut figures, &name, json!(millis(longest)), "ms", target, holds);
+        figures.add(&name, millis(longest), "ms", target, holds);
     }
-    report(&figures)
+    figures.report("revocation")
 }
 
 fn changes() -> anyhow::Result<usize> {
@@ -75,9 +60,9 @@ fn changes() -> anyhow::Result<usize> {
 }
 
 fn delays(figures: &mut Figures, all: &[Measured]) {
-    add(figures, "changes", json!(all.len()), "changes", "none".into(), true);
+    figures.add("changes", all.len(), "changes", "none".into(), true);
     let misses: usize = all.iter().map(|one| one.misses).sum();
-    add(figures, "served_after_applied", json!(misses), "probes", "0".into(), misses == 0);
+    figures.add("served_after_applied", misses, "probes", "0".into(), misses == 0);
     let refused: Vec<Duration> = all.iter().map(|one| one.until_all_refuse).collect();
     let applied: Vec<Duration> = all.iter().map(|one| one.until_applied).collect();
     quantiles(figures, "refused_everywhere", refused, ["none", "aim 100", "aim 250"]);
@@ -86,7 +71,7 @@ fn delays(figures: &mut Figures, all: &[Measured]) {
         let of_kind = all.iter().filter(|one| one.kind == kind);
         let slowest = of_kind.map(|one| one.until_all_refuse).max().unwrap_or_default();
         let name = format!("refused_everywhere_max ({kind})");
-        add(figures, &name, json!(millis(slowest)), "ms", "none".into(), true);
+        figures.add(&name, millis(slowest), "ms", "none".into(), true);
     }
 }
 
@@ -95,31 +80,11 @@ fn quantiles(figures: &mut Figures, name: &str, mut all: Vec<Duration>, targets:
     for ((percent, what), target) in [(50, "p50"), (99, "p99"), (100, "max")].into_iter().zip(targets) {
         let rank = (all.len() * percent).div_ceil(100).max(1);
         let value = all.get(rank - 1).copied().unwrap_or_default();
-        add(figures, &format!("{name}_{what}"), json!(millis(value)), "ms", target.into(), true);
+        figures.add(&format!("{name}_{what}"), millis(value), "ms", target.into(), true);
     }
 }
 
 /// With one decimal.
 fn millis(duration: Duration) -> f64 {
     (duration.as_secs_f64() * 10_000.0).round() / 10.0
-}
-
-fn add(figures: &mut Figures, name: &str, value: Value, unit: &'static str, target: String, holds: bool) {
-    figures.insert(name.to_owned(), Figure { value, unit, target, holds });
-}
-
-fn report(figures: &Figures) -> anyhow::Result<()> {
-    for (name, figure) in figures {
-        let mark = if figure.holds { " " } else { "✗" };
-        println!("{mark} {name:<40} {:>12} {:<10} {}", figure.value, figure.unit, figure.target);
-    }
-    let directory = target_directory()?.join("soak");
-    fs::create_dir_all(&directory)?;
-    let path = directory.join("revocation.json");
-    fs::write(&path, serde_json::to_string_pretty(figures)?)?;
-    println!("written to {}", path.display());
-    let failed: Vec<&str> =
-        figures.iter().filter(|(_, figure)| !figure.holds).map(|(name, _)| name.as_str()).collect();
-    ensure!(failed.is_empty(), "does not hold: {}", failed.join(", "));
-    Ok(())
 }

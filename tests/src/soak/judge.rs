@@ -22,6 +22,8 @@ pub(super) enum Outcome {
     Unauthorized,
     /// 403: the key is for another workspace.
     Forbidden,
+    /// 403, or an event in its words: access went while the answer was under way.
+    Revoked,
     /// 404
     NoServer,
     /// 404: a legacy client has to start a new session.
@@ -38,6 +40,7 @@ impl Outcome {
         let answer = serde_json::from_str(&reply.body).unwrap_or(Value::Null);
         let said = answer["error"]["message"].as_str().unwrap_or_default();
         match reply.status {
+            200 | 403 if said.contains("taken away while it was under way") => Self::Revoked,
             200 => Self::result(&answer["result"]).unwrap_or_else(|| Self::Odd(format!("{reply:?}"))),
             401 => Self::Unauthorized,
             403 if said.contains("another workspace") => Self::Forbidden,
@@ -70,6 +73,7 @@ impl Outcome {
             Self::Again => "connected meanwhile",
             Self::Unauthorized => "unauthorized",
             Self::Forbidden => "other workspace",
+            Self::Revoked => "revoked under way",
             Self::NoServer => "no server",
             Self::SessionOver => "session over",
             Self::Unavailable(_) => "unavailable",
@@ -124,6 +128,11 @@ impl World {
         match outcome {
             Outcome::Unauthorized => valid.contains(&false),
             Outcome::Forbidden => made.foreign && valid.contains(&true),
+            // It was allowed first, and then it was not.
+            Outcome::Revoked => {
+                let goes = valid.contains(&false) || offered.contains(&false);
+                allowed && (goes || self.may_lack_account(made.seat, made.server, period))
+            }
             Outcome::NoServer => valid.contains(&true) && offered.contains(&false),
             Outcome::Served(testimony) => {
                 allowed && !made.stolen && testimony.nonce == made.nonce && self.is_theirs(made, testimony)

@@ -133,17 +133,13 @@ fn token(access: &Access) -> Result<SecretString, ClientError> {
 /// A problem document (RFC 9457) in lines.
 fn refusal(status: StatusCode, body: &Value) -> String {
     let Some(title) = body["title"].as_str() else { return format!("the answer was {status}") };
-    let mut text = title.to_owned();
-    if let Some(detail) = body["detail"].as_str() {
-        text.push_str(": ");
-        text.push_str(detail);
-    }
+    let detail = body["detail"].as_str();
+    let mut lines = vec![detail.map_or_else(|| title.to_owned(), |detail| format!("{title}: {detail}"))];
     for problem in body["problems"].as_array().into_iter().flatten() {
         let part = |name: &str| problem[name].as_str().unwrap_or_default().to_owned();
-        text.push_str(&format!("\n  {}: {}\n      {}", part("field"), part("problem"), part("remedy")));
+        lines.push(format!("  {}: {}\n      {}", part("field"), part("problem"), part("remedy")));
     }
-    for filter in body["waiting_for"].as_array().into_iter().flatten() {
-        text.push_str(&format!("\n  waiting for {}", filter.as_str().unwrap_or_default()));
-    }
-    text
+    let filters = body["waiting_for"].as_array().into_iter().flatten();
+    lines.extend(filters.map(|filter| format!("  waiting for {}", filter.as_str().unwrap_or_default())));
+    lines.join("\n")
 }

@@ -29,15 +29,15 @@ fn check_names_every_problem() {
     assert_eq!(output.status.code(), Some(1));
     let shown = String::from_utf8(output.stderr).expect("text");
     assert_snapshot!(shown.replace(path.to_str().expect("a path"), "portcullis.yaml"), @r#"
-    portcullis.yaml:12: workspaces[0].slug: "Core": a slug has 1 to 63 lower-case letters, digits and hyphens, and starts with a letter or digit
+    portcullis.yaml:13: workspaces[0].slug: "Core": a slug has 1 to 63 lower-case letters, digits and hyphens, and starts with a letter or digit
         choose a slug such as linear or team-2
-    portcullis.yaml:13: servres: unknown key
+    portcullis.yaml:14: servres: unknown key
         did you mean servers?
-    portcullis.yaml:14: servers[0]: `auth` is missing
+    portcullis.yaml:15: servers[0]: `auth` is missing
         add `auth`
-    portcullis.yaml:14: servers[0]: `url` is missing
+    portcullis.yaml:15: servers[0]: `url` is missing
         add `url`
-    portcullis.yaml:14: servers[0]: `workspaces` is missing
+    portcullis.yaml:15: servers[0]: `workspaces` is missing
         add `workspaces`
     5 problems
     "#);

@@ -79,15 +79,16 @@ fn tools_are_counted_by_pattern_and_apart() {
     let writes = Rate { tools: vec![Pattern("create_*".into())], ..rate("writes", 1, 60_000) };
     let each = Rate { by_tool: true, ..rate("each", 2, 60_000) };
     for (rates, tool, expected) in [
-        (&[writes.clone()][..], Some("create_issue"), 1),
-        (&[writes.clone()], Some("create_note"), 0),
-        (&[writes.clone()], Some("search"), 9),
-        (&[writes], None, 9),
-        (&[each.clone()], Some("search"), 2),
-        (&[each.clone()], Some("create_issue"), 2),
-        (&[each], None, 9),
+        (&writes, Some("create_issue"), 1),
+        (&writes, Some("create_note"), 0),
+        (&writes, Some("search"), 9),
+        (&writes, None, 9),
+        (&each, Some("search"), 2),
+        (&each, Some("create_issue"), 2),
+        (&each, None, 9),
     ] {
-        assert_eq!(admitted(rates, tool, &map, NOW, 9), expected, "{rates:?} {tool:?}");
+        let admitted = admitted(std::slice::from_ref(rates), tool, &map, NOW, 9);
+        assert_eq!(admitted, expected, "{rates:?} {tool:?}");
     }
 }
 

@@ -232,7 +232,7 @@ impl ResponsePipeline {
     /// a message has passed.
     pub fn end_with(&mut self, error: &[u8]) -> Option<Last> {
         let (bytes, is_complete) = match &self.body {
-            Body::Events(events) if !events.ended() => (event(events.terminator()?.to_vec(), error), false),
+            Body::Events(events) if !events.ended() => (event(events.terminator()?, error), false),
             Body::Whole(_) => (error.to_vec(), true),
             Body::Events(_) | Body::Through { .. } | Body::Refused => return None,
         };
@@ -378,11 +378,11 @@ impl Reader {
     fn end_stream(&mut self, before: ResponseChunk) -> ResponseChunk {
         self.observed.ended = true;
         let before = if let ResponseChunk::Replace(before) = before { before } else { Vec::new() };
-        ResponseChunk::Replace(event(before, &self.reject()))
+        ResponseChunk::Replace(event(&before, &self.reject()))
     }
 }
 
 /// `before`, and an event that carries `message`.
-fn event(before: Vec<u8>, message: &[u8]) -> Vec<u8> {
-    [&before, b"data: ".as_slice(), message, b"\n\n"].concat()
+fn event(before: &[u8], message: &[u8]) -> Vec<u8> {
+    [before, b"data: ", message, b"\n\n"].concat()
 }

@@ -58,6 +58,7 @@ fn who_guesses_too_often_is_not_asked_about_and_who_is_known_goes_on() {
     // From elsewhere nobody has guessed.
     gateway.source = Some("192.0.2.8:40000".into());
     assert_eq!(gateway.open_step(&call("search").with_key(90)), Step::Wait);
+    deny(&mut gateway);
     // And after a while there is room for one more.
     gateway.source = Some(HERE.into());
     wait(&mut gateway, 12);

@@ -93,8 +93,12 @@ pub async fn withdraw(
     app.deleted("approval", revision.map_err(|error| app.refusal(error))?, Wait { wait }).await
 }
 
-/// The digests by name, and where in the request each name is.
-fn read(approvals: Approvals) -> Result<(BTreeMap<String, Digest>, BTreeMap<String, usize>), ApiError> {
+/// By the names of tools.
+type Digests = BTreeMap<String, Digest>;
+type Places = BTreeMap<String, usize>;
+
+/// The digests, and where in the request each tool is.
+fn read(approvals: Approvals) -> Result<(Digests, Places), ApiError> {
     let mut problems = Problems::default();
     let (mut digests, mut places) = (BTreeMap::new(), BTreeMap::new());
     if !(1..=MOST_DEFINITIONS).contains(&approvals.tools.len()) {

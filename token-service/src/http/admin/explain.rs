@@ -75,6 +75,7 @@ pub async fn explain(
 }
 
 /// A question in which nothing is missing.
+#[expect(clippy::large_enum_variant, reason = "there is one at a time, and it does not live long")]
 enum Checked {
     Decision(Box<DeniedRequest>),
     Caller { caller: CallerBody, server: String, asked: Option<Asked> },
@@ -152,12 +153,11 @@ impl Acting {
             return Ok(Subject::Session(Box::new(session)));
         }
         let (issuer, subject) = (caller.issuer.unwrap_or_default(), caller.subject.unwrap_or_default());
-        let workspace = match caller.workspace {
-            Some(name) => Some(self.find_workspace(&name, manage).await?.slug),
-            None => {
-                self.may_in_organization(Operation::See)?;
-                None
-            }
+        let workspace = if let Some(name) = caller.workspace {
+            Some(self.find_workspace(&name, manage).await?.slug)
+        } else {
+            self.may_in_organization(Operation::See)?;
+            None
         };
         Ok(Subject::Bearer { identity: Identity { issuer, subject }, workspace })
     }

@@ -112,8 +112,8 @@ async fn a_corrupt_row_is_named_and_does_not_hide_others() {
     let database = InDirectory::new();
     let store = SqliteStore::open(&database.path()).await.expect("opens");
     for statement in [
-        "INSERT INTO workspaces VALUES ('good', 'good', 'Good', 'api', 1)",
-        "INSERT INTO workspaces VALUES ('bad', 'Not A Slug', 'Bad', 'api', 1)",
+        "INSERT INTO workspaces (id, slug, name, origin, revision) VALUES ('good', 'good', 'Good', 'api', 1)",
+        "INSERT INTO workspaces (id, slug, name, origin, revision) VALUES ('bad', 'Not A Slug', 'Bad', 'api', 1)",
     ] {
         sqlx::query(statement).execute(&store.writer).await.expect("writes");
     }
@@ -129,7 +129,7 @@ async fn a_corrupt_row_is_named_and_does_not_hide_others() {
 const FIRST_RELEASE: [&str; 13] = [
     "UPDATE revisions SET current = 7, pruned = 2",
     "INSERT INTO changes VALUES (7, 0, 'registry', '')",
-    "INSERT INTO workspaces VALUES ('wsp_1', 'core', 'Core', 'config', 1)",
+    "INSERT INTO workspaces (id, slug, name, origin, revision) VALUES ('wsp_1', 'core', 'Core', 'config', 1)",
     "INSERT INTO members VALUES ('mem_1', 'wsp_1', 'https://idp.example', 'ada', 'Ada', 0, 'api', 2)",
     "INSERT INTO api_keys VALUES ('key_1', 'd1', 'wsp_1', 'mem_1', 'Key', 9, 0, 5, 3, 6)",
     "INSERT INTO servers VALUES
