@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::{Context as _, ensure};
 use portcullis_token_service::clock::Timestamp;
-use portcullis_token_service::domain::resolve::{Resolution, resolve};
+use portcullis_token_service::domain::resolve::{LeaseFacts, Resolution, resolve};
 use portcullis_token_service::store::{SqliteStore, Store as _};
 use portcullis_wire::digest::Digest;
 use portcullis_wire::lease::{CallerProof, LeaseRequest};
@@ -77,9 +77,7 @@ impl Organization {
     async fn lease(&self, number: u32) -> anyhow::Result<()> {
         // A prime, so that all members have their turn in no order that a cache could like.
         let member = number.wrapping_mul(7_919) % self.size.members;
-        let proof = CallerProof::ApiKey { id: format!("key{member}"), digest: digest() };
-        let server = Slug::parse("server0").map_err(|error| anyhow::anyhow!("{error}"))?;
-        let request = LeaseRequest { server, workspace: None, proof, rejected: None, wait_ms: None };
+        let request = request(member)?;
         let facts = self.store.lease_facts(&request).await?;
         let Resolution::Granted(grant) =
             resolve(&request, &facts, "https://gateway.example/server0/mcp", Timestamp(1))
@@ -89,6 +87,20 @@ impl Organization {
         ensure!(grant.policy.levels.len() == 3, "organization, workspace and member have rules");
         Ok(())
     }
+}
+
+/// A request with the only member's key, what is known about it, and the key's digest.
+pub(super) async fn one_member() -> anyhow::Result<(LeaseRequest, LeaseFacts, Digest)> {
+    let organization = Organization::found(Size { members: 1, servers: 1, workspaces: 1 }).await?;
+    let request = request(0)?;
+    let facts = organization.store.lease_facts(&request).await?;
+    Ok((request, facts, digest()))
+}
+
+fn request(member: u32) -> anyhow::Result<LeaseRequest> {
+    let proof = CallerProof::ApiKey { id: format!("key{member}"), digest: digest() };
+    let server = Slug::parse("server0").map_err(|error| anyhow::anyhow!("{error}"))?;
+    Ok(LeaseRequest { server, workspace: None, proof, rejected: None, wait_ms: None })
 }
 
 fn digest() -> Digest {

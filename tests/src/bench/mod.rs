@@ -4,6 +4,7 @@
 //! `src/bin/bench.rs`. Targets are ratios within one run wherever that is possible: what a machine takes for something says
 //! little about another.
 
+pub mod guesses;
 pub mod leases;
 pub mod policy;
 

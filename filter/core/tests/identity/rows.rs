@@ -272,7 +272,7 @@ pub(super) const ROWS: [Row; 25] = [
     Row {
         id: "T24",
         input: "random credentials, many of them",
-        expected: "a bounded number of signatures and questions, 429 for an address that guesses; callers who are known go on",
+        expected: "a bounded number of signatures and questions, 429 for an address that guesses; callers who are known go on; how long a wrong key takes tells nothing of the right one (`make bench`)",
         never: "strangers push out what callers rely on",
         tests: &[
             "filter/core/tests/identity/life.rs::strangers_run_dry_and_known_callers_do_not",
