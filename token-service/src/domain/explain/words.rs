@@ -13,10 +13,9 @@ pub enum Basis {
 
 /// What a denial with this rule rests on.
 pub fn basis(rule: &str) -> Basis {
-    if rule.starts_with("rate") || rule.starts_with("concurrency") || rule.contains("/limits") {
-        return Basis::Moment;
-    }
-    if rule == "account/scopes" || rule.ends_with("/sensitive") || rule == "verification_busy" {
+    let of_the_moment =
+        ["server/concurrency", "too_many_unknown_credentials", "account/scopes", "verification_busy"];
+    if of_the_moment.contains(&rule) || rule.contains("/limits:") || rule.ends_with("/sensitive") {
         return Basis::Moment;
     }
     let of_the_request = [
@@ -114,6 +113,9 @@ fn fixed(rule: &str) -> Option<&'static str> {
         "server/credential" => {
             "The gateway holds no usable credential for the server. An administrator has to set it."
         }
+        "server/concurrency" => {
+            "As many requests as the server may have at once through one Envoy were under way. Try again, or give the server a higher `concurrency`."
+        }
         "account/scopes" => {
             "The server has asked for further permissions several times within the hour. Wait, or connect the account anew."
         }
@@ -161,6 +163,9 @@ fn refused(rule: &str) -> Option<&'static str> {
         "source_not_allowed" => {
             "The credential may not be used from this network address. Change the key's networks."
         }
+        "too_many_unknown_credentials" => {
+            "Too many unknown credentials came from the client's address, so new ones are not looked at for a while. See guesses_per_minute of the filter."
+        }
         "request_too_large" => "The body is larger than max_request_bytes of the filter.",
         "request_state_refused" => {
             "The requestState has expired, was changed, or belongs to another request. The client starts the call anew."
@@ -191,6 +196,9 @@ fn of_a_level(rule: &str) -> Option<String> {
         "sensitive" => {
             "The tool is refused while the gateway cannot tell whether its leases still hold.".to_owned()
         }
+        "limits" => format!(
+            "The {level}'s limit {detail} was used up. It refills by itself; GET /v1/limits/<target> shows it, and PUT changes it."
+        ),
         "arguments" => format!("The call's argument {detail} is not what it has to be. {change}"),
         _ => match what.split_once('.') {
             Some((kind, "deny")) => format!("The {level} denies {kind} that match {detail}. {change}"),
@@ -219,6 +227,9 @@ mod tests {
             ("no_credential", Basis::Request),
             ("invalid_json", Basis::Request),
             ("workspace/limits:writes", Basis::Moment),
+            ("server/concurrency", Basis::Moment),
+            ("too_many_unknown_credentials", Basis::Moment),
+            ("server/unknown", Basis::Registry),
         ] {
             assert_eq!(basis(rule), expected, "{rule}");
         }
@@ -229,6 +240,7 @@ mod tests {
         let text = says("workspace/tools.deny:delete_*");
         assert!(text.starts_with("The workspace denies tools that match delete_*."), "{text}");
         assert!(says("member/tools.allow").contains("none of them"));
+        assert!(says("workspace/limits:writes").starts_with("The workspace's limit writes was used up."));
         assert!(says("something_new").contains("something_new"));
     }
 }
