@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use anyhow::ensure;
+use anyhow::{Context as _, ensure};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use self::worker::{Call, Pinned, pin_all};
 use crate::admin::Admin;
 use crate::mcp::{Agent, Era};
-use crate::patience::within;
+use crate::patience::poll;
 use crate::seed::GRACE;
 use crate::stack::{Builder, OPEN, Stack};
 
@@ -160,13 +160,11 @@ impl Bench {
     /// Waits until every worker serves again.
     async fn all_serve(&mut self) -> anyhow::Result<()> {
         for worker in &mut self.workers {
-            within("a worker that serves", async {
-                while !worker.is_served().await? {
-                    tokio::time::sleep(PROBE_EVERY).await;
-                }
-                anyhow::Ok(())
-            })
-            .await?;
+            let served = poll(async || match worker.is_served().await {
+                Ok(is_served) => is_served.then_some(Ok(())),
+                Err(error) => Some(Err(error)),
+            });
+            served.await.context("a worker does not serve again")??;
         }
         Ok(())
     }

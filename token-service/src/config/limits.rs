@@ -4,44 +4,17 @@ use std::collections::BTreeSet;
 
 use super::policies::patterns;
 use super::reader::{At, Fields};
-use super::registry::{Names, identity};
+use super::registry::Names;
+use super::targets::Section;
 use super::{LimitConfig, PolicyTargetConfig};
 use crate::domain::limit::{Each, LimitName, LimitRule, MOST_LIMITS, MOST_PATTERNS, MOST_REQUESTS, Per};
 
+const SECTION: Section =
+    Section { name: "limits", field: "limits", twice: "there are two lists of limits for this member" };
+
 pub(super) fn read(sections: &Fields<'_>, names: &Names) -> Vec<LimitConfig> {
-    let levels = sections.get("limits").and_then(|at| at.fields(&["organization", "workspaces", "members"]));
-    let Some(levels) = levels else { return Vec::new() };
-    let mut limits = Vec::new();
-    if let Some(at) = levels.get("organization") {
-        limits.extend(of_target(at, &PolicyTargetConfig::Organization, names));
-    }
-    for (slug, at) in levels.get("workspaces").and_then(At::entries).unwrap_or_default() {
-        if let Some(slug) = names.find_workspace(&at, slug) {
-            limits.extend(of_target(&at, &PolicyTargetConfig::Workspace(slug), names));
-        }
-    }
-    let mut seen = BTreeSet::new();
-    for at in levels.items("members") {
-        limits.extend(member(&at, names, &mut seen));
-    }
-    limits
-}
-
-type MemberKey = (String, crate::domain::people::Identity);
-
-fn member(at: &At<'_>, names: &Names, seen: &mut BTreeSet<MemberKey>) -> Vec<LimitConfig> {
-    let Some(fields) = at.fields(&["workspace", "issuer", "subject", "limits"]) else { return Vec::new() };
-    let workspace = fields.require("workspace").and_then(|at| names.workspace(at));
-    let identity = identity(&fields);
-    let (Some(workspace), Some(identity)) = (workspace, identity) else { return Vec::new() };
-    if !names.has_member(&workspace, &identity) {
-        at.report("the workspace has no such member in this file", "declare the member under workspaces:");
-    }
-    if !seen.insert((workspace.to_string(), identity.clone())) {
-        at.report("there are two lists of limits for this member", "join them");
-    }
-    let target = PolicyTargetConfig::Member(workspace, identity);
-    fields.require("limits").map(|at| of_target(at, &target, names)).unwrap_or_default()
+    let of_target = |at: &At<'_>, target: &PolicyTargetConfig| of_target(at, target, names);
+    SECTION.read(sections, names, of_target, of_target)
 }
 
 fn of_target(at: &At<'_>, target: &PolicyTargetConfig, names: &Names) -> Vec<LimitConfig> {

@@ -17,6 +17,7 @@ mod registry;
 mod secret;
 mod service;
 mod sign_in;
+mod targets;
 mod yaml;
 
 use std::net::SocketAddr;

@@ -1,50 +1,21 @@
 //! Policies of the organization, of workspaces and of members.
 
-use std::collections::BTreeSet;
-
 use portcullis_wire::policy::{ArgumentRule, Condition, NameRules, NewTools, Pattern};
 
 use super::reader::{At, Fields};
-use super::registry::{Names, identity};
+use super::registry::Names;
+use super::targets::Section;
 use super::{PolicyConfig, PolicyTargetConfig};
 use crate::domain::auth_draft::{Fault, Field};
 use crate::domain::policy::{ServerRules, faults};
 
+const SECTION: Section =
+    Section { name: "policies", field: "servers", twice: "there are two policies for this member" };
+
 pub(super) fn read(sections: &Fields<'_>, names: &Names) -> Vec<PolicyConfig> {
-    let levels =
-        sections.get("policies").and_then(|at| at.fields(&["organization", "workspaces", "members"]));
-    let Some(levels) = levels else { return Vec::new() };
-    let mut policies = Vec::new();
-    if let Some(at) = levels.get("organization") {
-        policies.extend(servers(at, &PolicyTargetConfig::Organization, names));
-    }
-    for (slug, at) in levels.get("workspaces").and_then(At::entries).unwrap_or_default() {
-        if let Some(slug) = names.find_workspace(&at, slug) {
-            policies.extend(servers(&at, &PolicyTargetConfig::Workspace(slug), names));
-        }
-    }
-    let mut seen = BTreeSet::new();
-    for at in levels.items("members") {
-        policies.extend(member(&at, names, &mut seen));
-    }
-    policies
-}
-
-type MemberKey = (String, crate::domain::people::Identity);
-
-fn member(at: &At<'_>, names: &Names, seen: &mut BTreeSet<MemberKey>) -> Vec<PolicyConfig> {
-    let Some(fields) = at.fields(&["workspace", "issuer", "subject", "servers"]) else { return Vec::new() };
-    let workspace = fields.require("workspace").and_then(|at| names.workspace(at));
-    let identity = identity(&fields);
-    let (Some(workspace), Some(identity)) = (workspace, identity) else { return Vec::new() };
-    if !names.has_member(&workspace, &identity) {
-        at.report("the workspace has no such member in this file", "declare the member under workspaces:");
-    }
-    if !seen.insert((workspace.to_string(), identity.clone())) {
-        at.report("there are two policies for this member", "join them");
-    }
-    let target = PolicyTargetConfig::Member(workspace, identity);
-    fields.require("servers").map(|at| rules_by_server(at, &target, names)).unwrap_or_default()
+    let of_level = |at: &At<'_>, target: &PolicyTargetConfig| servers(at, target, names);
+    let of_member = |at: &At<'_>, target: &PolicyTargetConfig| rules_by_server(at, target, names);
+    SECTION.read(sections, names, of_level, of_member)
 }
 
 fn servers(at: &At<'_>, target: &PolicyTargetConfig, names: &Names) -> Vec<PolicyConfig> {

@@ -10,6 +10,7 @@ use portcullis_wire::digest::Digest;
 use portcullis_wire::lease::{Caller, Rate, Terms};
 use portcullis_wire::policy::Pattern;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::ids::{KeyId, MemberId, ServerId, WorkspaceId};
 use super::policy::PolicyTarget;
@@ -60,7 +61,7 @@ pub struct LimitRule {
 }
 
 /// What has a count of its own.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Each {
     /// The level's object, which is what is counted anyway.
@@ -91,7 +92,7 @@ impl Each {
     }
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Per {
     Second,

@@ -158,8 +158,6 @@ pub struct Grant {
     /// What the caller's own credential takes away besides.
     pub limits: CredentialLimits,
     pub terms: Terms,
-    /// Whether it matters which tools are known to read only, because of the credential or of a policy.
-    pub reads_only: bool,
     /// When the caller's own credential expires.
     pub not_after: Option<Timestamp>,
     pub revision: Revision,
@@ -324,7 +322,6 @@ fn finish(trail: &mut Trail, standing: Standing<'_>, facts: &LeaseFacts) -> Resu
                 member: known.member.cloned(),
                 workspace: known.workspace.reference(),
                 server: server.server.clone(),
-                reads_only: known.reads_only || policy.levels.iter().any(LevelRules::needs_reading),
                 policy,
                 terms: Terms { serve_stale_ms: serve_stale_ms(known.workspace), ..terms },
                 limits: limits(known.key, known.reads_only.then(|| server.reading_tools.clone())),

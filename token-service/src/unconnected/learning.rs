@@ -41,8 +41,7 @@ impl Service {
     /// have one credential for everybody something has to be known at once only where policy or the caller's credential
     /// judges by it.
     pub fn came_by(&self, grant: &Grant) {
-        let is_judged_by =
-            grant.reads_only || grant.limits.reading_tools.is_some() || judges_by_catalogue(&grant.policy);
+        let is_judged_by = grant.limits.reading_tools.is_some() || judges_by_catalogue(&grant.policy);
         let member = match (&grant.member, &grant.server.settings.auth) {
             (Some(member), ServerAuth::OAuth(_)) => {
                 self.unconnected.schedule.came_by(&grant.server.id, &member.id);
@@ -166,7 +165,6 @@ impl Service {
             policy: Policy::default(),
             limits: CredentialLimits::default(),
             terms: Terms::default(),
-            reads_only: false,
             not_after: None,
             revision: server.revision,
         }))
@@ -191,7 +189,6 @@ fn grant_of_everybody(server: &Server) -> Grant {
         policy: Policy::default(),
         limits: CredentialLimits::default(),
         terms: Terms::default(),
-        reads_only: false,
         not_after: None,
         revision: server.revision,
     }

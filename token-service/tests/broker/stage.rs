@@ -294,7 +294,6 @@ pub(crate) async fn member_grant(store: &dyn Store, server: &str, name: &str) ->
         policy: Policy::default(),
         limits: CredentialLimits::default(),
         terms: Terms::default(),
-        reads_only: false,
         not_after: None,
     }
 }

@@ -182,9 +182,10 @@ impl Forwarded {
         };
         let (needles, share) = (Arc::clone(&self.needles), worker.held().share());
         let payload = self.server.payload;
+        let is_stream = matches!(plan, BodyPlan::Sse);
         let pipeline = ResponsePipeline::with_bounds(plan, subject, needles, payload, bounds, share);
-        // What the token-service answers is what it knows already.
-        if self.is_from_service() {
+        // Notifications come in streams; and what the token-service answers is what it knows already.
+        if !is_stream || self.is_from_service() {
             return pipeline;
         }
         pipeline.heard_by(worker.news().listener(&self.server.id))

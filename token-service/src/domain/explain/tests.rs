@@ -46,7 +46,6 @@ fn grant(levels: Vec<LevelRules>, reading_tools: Option<Vec<String>>) -> Grant {
         policy: Policy { levels, ..Policy::default() },
         limits: CredentialLimits { sources: Vec::new(), reading_tools },
         terms: Terms::default(),
-        reads_only: false,
         not_after: None,
         revision: Revision(7),
     }

@@ -68,58 +68,14 @@ pub struct LimitBody {
     each: Option<EachBody>,
     /// 1 to 1000000.
     requests: u32,
-    per: PerBody,
+    per: Per,
 }
 
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(untagged, expecting = "`level`, `server`, `workspace`, `member`, `key`, `tool`, or a list of them")]
 pub enum EachBody {
-    One(EachWord),
-    Several(Vec<EachWord>),
-}
-
-#[derive(Clone, Copy, Debug, Deserialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum EachWord {
-    Level,
-    Server,
-    Workspace,
-    Member,
-    Key,
-    Tool,
-}
-
-#[derive(Clone, Copy, Debug, Deserialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum PerBody {
-    Second,
-    Minute,
-    Hour,
-    Day,
-}
-
-impl From<EachWord> for Each {
-    fn from(word: EachWord) -> Self {
-        match word {
-            EachWord::Level => Self::Level,
-            EachWord::Server => Self::Server,
-            EachWord::Workspace => Self::Workspace,
-            EachWord::Member => Self::Member,
-            EachWord::Key => Self::Key,
-            EachWord::Tool => Self::Tool,
-        }
-    }
-}
-
-impl From<PerBody> for Per {
-    fn from(body: PerBody) -> Self {
-        match body {
-            PerBody::Second => Self::Second,
-            PerBody::Minute => Self::Minute,
-            PerBody::Hour => Self::Hour,
-            PerBody::Day => Self::Day,
-        }
-    }
+    One(Each),
+    Several(BTreeSet<Each>),
 }
 
 impl From<Limit> for LimitView {
@@ -238,10 +194,10 @@ impl Acting {
         }
         let each: BTreeSet<Each> = match body.each {
             None => BTreeSet::new(),
-            Some(EachBody::One(word)) => BTreeSet::from([word.into()]),
-            Some(EachBody::Several(words)) => words.into_iter().map(Into::into).collect(),
+            Some(EachBody::One(word)) => BTreeSet::from([word]),
+            Some(EachBody::Several(words)) => words,
         };
-        let rule = LimitRule { tools, each, requests: body.requests, per: body.per.into() };
+        let rule = LimitRule { tools, each, requests: body.requests, per: body.per };
         problems.finish(name.map(|name| (name, rule)))
     }
 }

@@ -8,7 +8,7 @@ use sqlx::sqlite::SqliteConnection;
 
 use super::connection::Write;
 use super::convert::{RowName, changeable, constraint, revision, to_database, to_json};
-use super::policies::{columns, forget};
+use super::policies::{columns, forget, target};
 use super::{SqliteStore, writing};
 use crate::domain::ids::{KeyId, ServerId, WorkspaceId};
 use crate::domain::limit::{Limit, LimitName, LimitRule, LimitScope};
@@ -56,13 +56,7 @@ struct LimitRow {
 impl LimitRow {
     fn read(self) -> Result<Limit> {
         let row = RowName { table: "limits", row: &self.name };
-        let target = match (self.workspace_id, self.member_id, self.key_id) {
-            (None, None, None) => PolicyTarget::Organization,
-            (Some(id), None, None) => PolicyTarget::Workspace(id.into()),
-            (None, Some(id), None) => PolicyTarget::Member(id.into()),
-            (None, None, Some(id)) => PolicyTarget::Key(id.into()),
-            _ => return Err(row.corrupt("it has several targets")),
-        };
+        let target = target(&row, self.workspace_id, self.member_id, self.key_id)?;
         Ok(Limit {
             target,
             name: LimitName::parse(&self.name).map_err(|error| row.corrupt(error))?,

@@ -25,13 +25,7 @@ struct PolicyRow {
 impl PolicyRow {
     fn read(self) -> Result<PolicyEntry> {
         let row = RowName { table: "policies", row: &self.server_id };
-        let target = match (self.workspace_id, self.member_id, self.key_id) {
-            (None, None, None) => PolicyTarget::Organization,
-            (Some(id), None, None) => PolicyTarget::Workspace(id.into()),
-            (None, Some(id), None) => PolicyTarget::Member(id.into()),
-            (None, None, Some(id)) => PolicyTarget::Key(id.into()),
-            _ => return Err(row.corrupt("it has several targets")),
-        };
+        let target = target(&row, self.workspace_id, self.member_id, self.key_id)?;
         Ok(PolicyEntry {
             rules: row.json(&self.rules)?,
             origin: row.origin(&self.origin)?,
@@ -39,6 +33,22 @@ impl PolicyRow {
             target,
             server: self.server_id.into(),
         })
+    }
+}
+
+/// The target behind its three columns.
+pub(super) fn target(
+    row: &RowName<'_>,
+    workspace: Option<String>,
+    member: Option<String>,
+    key: Option<String>,
+) -> Result<PolicyTarget> {
+    match (workspace, member, key) {
+        (None, None, None) => Ok(PolicyTarget::Organization),
+        (Some(id), None, None) => Ok(PolicyTarget::Workspace(id.into())),
+        (None, Some(id), None) => Ok(PolicyTarget::Member(id.into())),
+        (None, None, Some(id)) => Ok(PolicyTarget::Key(id.into())),
+        _ => Err(row.corrupt("it has several targets")),
     }
 }
 

@@ -152,7 +152,7 @@ fn a_keys_scope_takes_away_on_every_server() {
     assert_eq!(denied(&key_request(), &with(elsewhere, &[])), DenyReason::UnknownServer);
     let here = KeyScope { servers: Some(BTreeSet::from(["server".into()])), ..KeyScope::default() };
     let grant = granted(&key_request(), &with(here, &["10.0.0.0/8", "2001:db8::/32"]));
-    assert_eq!((grant.policy.levels.len(), grant.reads_only), (0, false));
+    assert_eq!((grant.policy.levels.len(), judges_by_catalogue(&grant.policy)), (0, false));
     assert_eq!(grant.limits.sources, ["10.0.0.0/8", "2001:db8::/32"]);
 
     let scope = KeyScope {
@@ -161,7 +161,7 @@ fn a_keys_scope_takes_away_on_every_server() {
         read_only: true,
     };
     let grant = granted(&key_request(), &with(scope, &[]));
-    assert!(grant.reads_only && grant.limits.is_empty());
+    assert!(judges_by_catalogue(&grant.policy) && grant.limits.is_empty());
     let allows = |kind, name| grant.policy.decide(kind, name).is_allowed();
     assert!(allows(Kind::Tool, "read") && allows(Kind::Prompt, "any") && allows(Kind::Resource, "file:///x"));
     // A name is no glob, whatever it looks like.

@@ -182,6 +182,9 @@ fn a_lease_has_what_is_known_of_tools_only_where_a_level_judges_by_it() {
     let careful = ServerRules { new_tools: NewTools::AllowIfReadOnly, ..ServerRules::default() };
     for (rules, matters) in [(ServerRules::default(), false), (reading, true), (careful, true)] {
         let grant = granted(&key_request(), &with_policies(vec![entry(PolicyTarget::Organization, rules)]));
-        assert_eq!((grant.reads_only, !grant.policy.known.reading.is_empty()), (matters, matters));
+        assert_eq!(
+            (judges_by_catalogue(&grant.policy), !grant.policy.known.reading.is_empty()),
+            (matters, matters)
+        );
     }
 }
