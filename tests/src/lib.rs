@@ -16,6 +16,7 @@ pub mod canaries;
 )]
 pub mod conformance;
 pub mod demo;
+pub mod denials;
 pub mod envoy;
 pub mod everything;
 pub mod fetched;

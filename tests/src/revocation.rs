@@ -40,7 +40,9 @@ pub struct Bench {
 #[derive(Debug)]
 pub struct Measured {
     pub kind: &'static str,
-    /// From sending the change until the last worker had refused.
+    /// From sending the change until the last probe was sent that was still served.
+    pub served_until: Duration,
+    /// From sending the change until the last worker had answered with a refusal, for which it asks the token-service.
     pub until_all_refuse: Duration,
     /// From sending the change until it was answered: it is committed, and acknowledged by every filter.
     pub until_applied: Duration,
@@ -58,6 +60,7 @@ impl Bench {
             envoys: ENVOYS - 1,
             members: vec![GRACE],
             scripted: false,
+            explained: false,
             ..Builder::default()
         };
         let stack = Stack::build(builder).await?;
@@ -90,16 +93,17 @@ impl Bench {
         let done = taken.apply(&admin).await;
         let until_applied = begun.elapsed();
         applied.store(true, Ordering::SeqCst);
-        let (mut until_all_refuse, mut misses) = (Duration::ZERO, 0);
+        let (mut served_until, mut until_all_refuse, mut misses) = (Duration::ZERO, Duration::ZERO, 0);
         while let Some(probe) = probes.join_next().await {
-            let Watched { worker, refused_after, served_late } = probe??;
+            let Watched { worker, served_after, refused_after, served_late } = probe??;
+            served_until = served_until.max(served_after);
             until_all_refuse = until_all_refuse.max(refused_after);
             misses += served_late;
             self.workers.push(worker);
         }
         done?;
         given.apply(&admin).await?;
-        Ok(Measured { kind, until_all_refuse, until_applied, misses })
+        Ok(Measured { kind, served_until, until_all_refuse, until_applied, misses })
     }
 
     /// Lets the token-service stand still, and says how long any worker went on to serve.
@@ -172,23 +176,27 @@ impl Bench {
 
 struct Watched {
     worker: Pinned,
+    /// When the last probe was sent that was served.
+    served_after: Duration,
     refused_after: Duration,
     served_late: usize,
 }
 
 /// Probes until the worker has refused, and once after the change was answered.
 async fn watch(mut worker: Pinned, begun: Instant, applied: Arc<AtomicBool>) -> anyhow::Result<Watched> {
-    let (mut refused_after, mut served_late) = (None, 0);
+    let (mut served_after, mut refused_after, mut served_late) = (Duration::ZERO, None, 0);
     loop {
         let is_late = applied.load(Ordering::SeqCst);
+        let sent_after = begun.elapsed();
         if worker.is_served().await? {
+            served_after = sent_after;
             served_late += usize::from(is_late);
             ensure!(served_late < 1_000, "a worker goes on serving");
             refused_after = None;
         } else {
             let refused_after = *refused_after.get_or_insert_with(|| begun.elapsed());
             if is_late {
-                return Ok(Watched { worker, refused_after, served_late });
+                return Ok(Watched { worker, served_after, refused_after, served_late });
             }
         }
         tokio::time::sleep(PROBE_EVERY).await;

@@ -12,6 +12,7 @@ use tokio::net::TcpListener;
 
 use crate::admin::Admin;
 use crate::artifacts::Artifacts;
+use crate::denials::unexplained;
 use crate::envoy::{self, Envoy};
 use crate::mcp::{Agent, Era};
 use crate::patience::poll;
@@ -77,6 +78,8 @@ pub struct Builder {
     pub talkative: bool,
     /// Envoy's own rate limit service, asked behind the filter.
     pub rate_limit_service: Option<SocketAddr>,
+    /// Whether everything that was denied has to have an explanation when the stack ends.
+    pub explained: bool,
 }
 
 impl Default for Builder {
@@ -95,6 +98,7 @@ impl Default for Builder {
             oauth: json!({}),
             talkative: false,
             rate_limit_service: None,
+            explained: true,
         }
     }
 }
@@ -113,6 +117,7 @@ pub struct Stack {
     pub gateway: SocketAddr,
     /// Where everything is kept.
     pub directory: PathBuf,
+    explained: bool,
     _temporary: Option<TempDir>,
 }
 
@@ -165,6 +170,7 @@ impl Stack {
             servers,
             gateway,
             directory,
+            explained: builder.explained,
             _temporary: temporary,
         };
         stack.filter_ready().await?;
@@ -280,6 +286,11 @@ impl Drop for Stack {
     fn drop(&mut self) {
         if std::thread::panicking() {
             eprintln!("{}", self.logs());
+        } else if self.explained {
+            let others = self.envoys.iter().map(|(_, envoy)| &envoy.access_log);
+            let logs: Vec<_> = std::iter::once(&self.envoy.access_log).chain(others).collect();
+            let faults = unexplained(&logs, self.admin());
+            assert!(faults.is_empty(), "denied without a true explanation:\n{}", faults.join("\n"));
         }
     }
 }

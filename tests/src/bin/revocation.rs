@@ -63,8 +63,10 @@ fn delays(figures: &mut Figures, all: &[Measured]) {
     figures.add("changes", all.len(), "changes", "none".into(), true);
     let misses: usize = all.iter().map(|one| one.misses).sum();
     figures.add("served_after_applied", misses, "probes", "0".into(), misses == 0);
+    let served: Vec<Duration> = all.iter().map(|one| one.served_until).collect();
     let refused: Vec<Duration> = all.iter().map(|one| one.until_all_refuse).collect();
     let applied: Vec<Duration> = all.iter().map(|one| one.until_applied).collect();
+    quantiles(figures, "served_until", served, ["none", "aim 100", "aim 250"]);
     quantiles(figures, "refused_everywhere", refused, ["none", "aim 100", "aim 250"]);
     quantiles(figures, "applied_answered", applied, ["none"; 3]);
     for kind in ["member", "key", "provision", "tool"] {

@@ -14,7 +14,7 @@ use portcullis_tests::mcp::MODERN;
 use portcullis_tests::seed::{ISSUER, SUBJECT};
 use portcullis_tests::stack::{Builder, Ports, Stack};
 use serde::Serialize;
-use serde_json::json;
+use serde_json::{Map, json};
 use tokio::signal::unix::{SignalKind, signal};
 
 /// `ready.json`: what a script needs to use the running system.
@@ -78,6 +78,8 @@ async fn run() -> anyhow::Result<()> {
         servers: demo.servers(),
         // So that a client with the URL alone can sign in: on plain http it has no document to be known by.
         oauth: json!({"dynamic_registration": true}),
+        sections: Map::from_iter([("catalogue".to_owned(), json!({"every": "15m"}))]),
+        explained: false,
         ..Builder::default()
     };
     let mut stack = Stack::build(builder).await?;

@@ -98,6 +98,7 @@ impl World {
             scripted: false,
             servers: upstreams.servers(),
             members: CORE.to_vec(),
+            explained: false,
             ..Builder::default()
         };
         let stack = Stack::build(builder).await?;

@@ -68,7 +68,11 @@ impl Client {
         path: &str,
         body: Option<Value>,
     ) -> Result<Value, ClientError> {
-        let wait = if self.wait { "?wait=applied" } else { "" };
+        let wait = match (self.wait && method != Method::GET, path.contains('?')) {
+            (false, _) => "",
+            (true, false) => "?wait=applied",
+            (true, true) => "&wait=applied",
+        };
         let url = format!("{}{path}{wait}", self.base);
         let unreachable = |error: reqwest::Error| ClientError::Unreachable {
             url: self.base.clone(),
@@ -93,7 +97,10 @@ impl Client {
             let mut page = self.send(Method::GET, &format!("{path}{next}"), None).await?;
             all.append(page[name].as_array_mut().unwrap_or(&mut Vec::new()));
             match page["next"].as_str() {
-                Some(after) => next = format!("?after={}", super::part(after)),
+                Some(after) => {
+                    let mark = if path.contains('?') { '&' } else { '?' };
+                    next = format!("{mark}after={}", super::part(after));
+                }
                 None => break,
             }
         }

@@ -5,6 +5,7 @@
 
 mod client;
 mod show;
+mod tools;
 
 use std::io::{self, Write as _};
 use std::path::PathBuf;
@@ -15,6 +16,7 @@ use reqwest::Method;
 use serde_json::{Map, Value, json};
 
 use self::client::{Client, ClientError};
+use self::tools::Tools;
 
 /// Where the service is, and who asks. A token is never an argument: arguments are seen by everybody on the machine.
 #[derive(Debug, Args)]
@@ -44,15 +46,19 @@ pub struct Change {
 pub enum AdminCommand {
     /// Says why something is allowed or denied: now for a caller, or of a denied request by its decision id.
     Explain(ExplainArguments),
-    /// Gives a workspace a server.
+    /// Gives a workspace a server, or says whether workspaces to come get it.
     Provision {
         /// Id or slug.
         server: String,
         /// Id or slug.
-        workspace: String,
+        #[arg(required_unless_present = "new_workspaces")]
+        workspace: Option<String>,
         /// For all members of the workspace, or for chosen ones only.
-        #[arg(long)]
+        #[arg(long, requires = "workspace")]
         members: Option<MembersArgument>,
+        /// Whether workspaces that are made from now on get the server. Those that there are stay as they are.
+        #[arg(long, value_name = "ON_OR_OFF")]
+        new_workspaces: Option<Switch>,
         #[command(flatten)]
         change: Change,
     },
@@ -75,6 +81,9 @@ pub enum AdminCommand {
         #[command(flatten)]
         change: Change,
     },
+    /// Lists the tools of a server, shows what has changed, and approves them.
+    #[command(subcommand)]
+    Tools(Tools),
     /// Switches a member, a key or a server off at once, and on again.
     #[command(subcommand)]
     Quarantine(Quarantine),
@@ -162,6 +171,12 @@ pub enum MembersArgument {
     Chosen,
 }
 
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Switch {
+    On,
+    Off,
+}
+
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub enum AccessArgument {
     Allow,
@@ -196,31 +211,28 @@ impl AdminCommand {
     async fn ask(self) -> Result<String, ClientError> {
         match self {
             Self::Explain(arguments) => arguments.ask().await,
-            Self::Provision { server, workspace, members, change } => {
-                let path = format!("/v1/servers/{}/workspaces/{}", part(&server), part(&workspace));
-                let client = change.client()?;
-                client.send(Method::PUT, &path, None).await?;
-                if let Some(members) = members {
-                    let members = if matches!(members, MembersArgument::All) { "all" } else { "chosen" };
-                    client.send(Method::PATCH, &path, Some(json!({"members": members}))).await?;
-                }
-                Ok(format!("{workspace} has {server}\n"))
+            Self::Provision { server, workspace, members, new_workspaces, change } => {
+                provision(&server, workspace.as_deref(), members, new_workspaces, &change).await
             }
             Self::Unprovision { server, workspace, change } => {
                 let path = format!("/v1/servers/{}/workspaces/{}", part(&server), part(&workspace));
                 change.client()?.send(Method::DELETE, &path, None).await?;
-                Ok(format!("{workspace} does not have {server}\n"))
+                let text = format!("{workspace} does not have {server}\n");
+                let done = json!({"server": server, "workspace": workspace, "provisioned": false});
+                Ok(change.said(&done, text))
             }
             Self::Admit { server, member, access, change } => {
                 let path = format!("/v1/servers/{}/members/{}", part(&server), part(&member));
-                let (method, body) = match access {
-                    AccessArgument::Allow => (Method::PUT, Some(json!({"access": "allow"}))),
-                    AccessArgument::Deny => (Method::PUT, Some(json!({"access": "deny"}))),
-                    AccessArgument::Default => (Method::DELETE, None),
+                let (method, body, word) = match access {
+                    AccessArgument::Allow => (Method::PUT, Some(json!({"access": "allow"})), "allow"),
+                    AccessArgument::Deny => (Method::PUT, Some(json!({"access": "deny"})), "deny"),
+                    AccessArgument::Default => (Method::DELETE, None, "default"),
                 };
                 change.client()?.send(method, &path, body).await?;
-                Ok(format!("{server} for {member}: {access:?}\n").to_lowercase())
+                let done = json!({"server": server, "member": member, "access": word});
+                Ok(change.said(&done, format!("{server} for {member}: {word}\n")))
             }
+            Self::Tools(tools) => tools.ask().await,
             Self::Quarantine(quarantine) => quarantine.ask().await,
             Self::Revoke { target, change } => revoke(&target, &change).await,
             Self::List { what, workspace, access } => list(what, workspace.as_deref(), &access).await,
@@ -280,11 +292,13 @@ impl Quarantine {
             Self::On { target, reason, change } => {
                 let body = Some(json!({"reason": reason}));
                 change.client()?.send(Method::PUT, &path(&target), body).await?;
-                Ok(format!("{target} is in quarantine\n"))
+                let done = json!({"target": target, "quarantined": true, "reason": reason});
+                Ok(change.said(&done, format!("{target} is in quarantine\n")))
             }
             Self::Off { target, change } => {
                 change.client()?.send(Method::DELETE, &path(&target), None).await?;
-                Ok(format!("{target} is not in quarantine\n"))
+                let done = json!({"target": target, "quarantined": false});
+                Ok(change.said(&done, format!("{target} is not in quarantine\n")))
             }
             Self::List { access } => {
                 let answer = Client::new(&access, false)?.send(Method::GET, "/v1/quarantines", None).await?;
@@ -299,6 +313,43 @@ impl Change {
     fn client(&self) -> Result<Client, ClientError> {
         Client::new(&self.access, self.wait)
     }
+
+    /// What is printed of a change that is carried out, for programs or for people.
+    fn said(&self, done: &Value, text: String) -> String {
+        if self.access.json { show::json(done) } else { text }
+    }
+}
+
+async fn provision(
+    server: &str,
+    workspace: Option<&str>,
+    members: Option<MembersArgument>,
+    new_workspaces: Option<Switch>,
+    change: &Change,
+) -> Result<String, ClientError> {
+    let client = change.client()?;
+    let path = format!("/v1/servers/{}", part(server));
+    let mut done = json!({"server": server});
+    let mut text = String::new();
+    if let Some(switch) = new_workspaces {
+        let is_on = switch == Switch::On;
+        client.send(Method::PATCH, &path, Some(json!({"provision_new_workspaces": is_on}))).await?;
+        done["provision_new_workspaces"] = is_on.into();
+        text.push_str(&format!("workspaces to come {} {server}\n", if is_on { "get" } else { "do not get" }));
+    }
+    if let Some(workspace) = workspace {
+        let path = format!("{path}/workspaces/{}", part(workspace));
+        client.send(Method::PUT, &path, None).await?;
+        done["workspace"] = workspace.into();
+        done["provisioned"] = true.into();
+        if let Some(members) = members {
+            let members = if matches!(members, MembersArgument::All) { "all" } else { "chosen" };
+            client.send(Method::PATCH, &path, Some(json!({"members": members}))).await?;
+            done["members"] = members.into();
+        }
+        text.push_str(&format!("{workspace} has {server}\n"));
+    }
+    Ok(change.said(&done, text))
 }
 
 async fn revoke(target: &str, change: &Change) -> Result<String, ClientError> {
@@ -312,7 +363,8 @@ async fn revoke(target: &str, change: &Change) -> Result<String, ClientError> {
         _ => return Err(ClientError::Target("member:<id>, key:<id>, session:<id> or connection:<id>")),
     };
     client.send(method, &path, body).await?;
-    Ok(format!("{target} is revoked\n"))
+    let done = json!({"target": target, "revoked": true});
+    Ok(change.said(&done, format!("{target} is revoked\n")))
 }
 
 async fn list(what: What, workspace: Option<&str>, access: &Access) -> Result<String, ClientError> {

@@ -61,9 +61,14 @@ pub trait CatalogueStore: Send + Sync {
     /// All servers, and when the catalogue of each was learnt, if it was.
     async fn catalogue_ages(&self) -> Result<Vec<(ServerId, Option<Timestamp>)>>;
 
-    /// An active member with an active connection to the server, in a workspace that has it: `preferred` if it is one,
-    /// otherwise the one whose connection has the newest tokens.
-    async fn learner(&self, server: &ServerId, preferred: Option<&MemberId>) -> Result<Option<MemberId>>;
+    /// Active members with an active connection to the server, in workspaces that have it, at most `limit`: `preferred`
+    /// first if it is one, then by the age of their connections' tokens, newest first.
+    async fn learners(
+        &self,
+        server: &ServerId,
+        preferred: Option<&MemberId>,
+        limit: u32,
+    ) -> Result<Vec<MemberId>>;
 }
 
 /// Which entries are meant.

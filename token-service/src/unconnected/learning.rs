@@ -13,6 +13,7 @@ use crate::domain::ids::{MemberId, ServerId};
 use crate::domain::people::Member;
 use crate::domain::resolve::{Grant, judges_by_catalogue};
 use crate::domain::server::{Server, ServerAuth};
+use crate::explain::Subject;
 use crate::http::error::error_chain;
 use crate::jobs::pause;
 use crate::state::Service;
@@ -26,6 +27,9 @@ const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 
 /// How long learning may take altogether.
 const PATIENCE: Duration = Duration::from_mins(2);
+
+/// How many members are looked at for one who may learn.
+const MOST_LEARNERS: u32 = 20;
 
 impl Service {
     /// To be called when a member has connected: what the server shows this member is what those see who have yet to
@@ -75,10 +79,12 @@ impl Service {
         let ages = self.store.catalogue_ages().await?;
         for id in self.unconnected.schedule.take_due(&ages, every, now) {
             let Some(server) = self.store.server(&id).await? else { continue };
+            if server.quarantined {
+                continue;
+            }
             let member = match server.settings.auth {
                 ServerAuth::OAuth(_) => {
-                    let last = self.unconnected.schedule.last_member(&id);
-                    let Some(member) = self.store.learner(&id, last.as_ref()).await? else { continue };
+                    let Some(member) = self.learner(&server).await? else { continue };
                     Some(member)
                 }
                 _ => None,
@@ -86,6 +92,19 @@ impl Service {
             self.unconnected.want(&id, Wanted { member, anyway: true }, now);
         }
         Ok(())
+    }
+
+    /// A member whose account may be used to learn the server's lists for all: one who could ask for them.
+    async fn learner(&self, server: &Server) -> Result<Option<MemberId>, StoreError> {
+        let last = self.unconnected.schedule.last_member(&server.id);
+        for id in self.store.learners(&server.id, last.as_ref(), MOST_LEARNERS).await? {
+            let Some(member) = self.store.member(&id).await? else { continue };
+            let explanation = self.explain(&Subject::Member(member), &server.slug, None, false).await?;
+            if explanation.is_allowed() {
+                return Ok(Some(id));
+            }
+        }
+        Ok(None)
     }
 
     /// To be called when a server has told somebody that its lists changed.

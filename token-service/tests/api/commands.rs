@@ -1,7 +1,10 @@
 //! The administrators' commands: the program itself, against a running service.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::process::{Command, Output};
 
+use portcullis_token_service::clock::Clock as _;
+use portcullis_token_service::store::connections::Catalogue;
 use serde_json::{Value, json};
 
 use crate::harness::{Service, key_of, key_proof};
@@ -70,6 +73,78 @@ async fn servers_are_provisioned_and_members_admitted() {
     assert_eq!(because(&service, &key).await, "provision/member");
     let error = refused(&service, "provision nothing core").await;
     assert_eq!(error, "portcullis: There is no such thing: no server under this path\n");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_workspace_is_given_a_server_once_and_others_do_not_notice() {
+    let (service, key, _) = start().await;
+    service.post("/v1/workspaces", json!({"slug": "sales"})).await;
+    let (sales, _) = service.service_key("sales").await;
+    assert_eq!(because(&service, &sales).await, "provision/workspace");
+    for _ in 0..2 {
+        assert_eq!(done(&service, "provision notes sales").await, "sales has notes\n");
+        let revision = service.revision().await;
+        done(&service, "provision notes sales").await;
+        assert_eq!(service.revision().await, revision, "twice is once");
+        assert_eq!(because(&service, &sales).await, Value::Null);
+        let text = done(&service, "unprovision notes sales --json").await;
+        let answer: Value = serde_json::from_str(&text).expect("JSON");
+        assert_eq!(answer, json!({"server": "notes", "workspace": "sales", "provisioned": false}));
+        assert_eq!(because(&service, &sales).await, "provision/workspace");
+        assert_eq!(because(&service, &key).await, Value::Null);
+    }
+    let text = done(&service, "provision notes --new-workspaces on").await;
+    assert_eq!(text, "workspaces to come get notes\n");
+    assert_eq!(because(&service, &sales).await, "provision/workspace", "it is about those to come");
+    service.post("/v1/workspaces", json!({"slug": "support"})).await;
+    done(&service, "provision notes --new-workspaces off").await;
+    service.post("/v1/workspaces", json!({"slug": "legal"})).await;
+    let (support, _) = service.service_key("support").await;
+    let (legal, _) = service.service_key("legal").await;
+    assert_eq!(because(&service, &support).await, Value::Null);
+    assert_eq!(because(&service, &legal).await, "provision/workspace");
+}
+
+async fn learn(service: &Service, description: &str) {
+    let tools = json!({"tools": [
+        {"name": "search", "description": description},
+        {"name": "mail@home", "description": "An odd name."},
+    ]});
+    let results = BTreeMap::from([("tools/list".to_owned(), tools.to_string())]);
+    service.clock.advance(1_000);
+    let catalogue = Catalogue { learnt_at: service.clock.now(), results, cut: BTreeSet::new() };
+    let id = service.server_id("notes").await;
+    service.store().save_catalogue(&id.as_str().into(), &catalogue).await.expect("saves");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn tools_are_looked_at_and_approved() {
+    let (service, ..) = start().await;
+    learn(&service, "Searches.").await;
+    let listed = done(&service, "tools list notes").await;
+    let names: Vec<&str> = listed.lines().filter_map(|line| line.split_whitespace().next()).collect();
+    assert_eq!(names, ["mail@home", "search"], "{listed}");
+    assert_eq!(done(&service, "tools list notes --state approved").await, "");
+    let shown = done(&service, "tools show notes search").await;
+    assert!(shown.starts_with("search  new  ") && shown.contains("Searches."), "{shown}");
+    let digest = shown.split_whitespace().nth(2).expect("a digest").to_owned();
+
+    // What was looked at is another by now, so it is not approved.
+    learn(&service, "Searches, and sends mail.").await;
+    let error = refused(&service, &format!("tools approve notes search@{digest}")).await;
+    assert!(error.contains("search"), "{error}");
+    let text = done(&service, "tools approve notes search mail@home --wait").await;
+    assert_eq!(text, "search of notes is approved\nmail@home of notes is approved\n");
+    assert_eq!(done(&service, "tools approve notes --all").await, "nothing is new or changed\n");
+    learn(&service, "Searches, and deletes.").await;
+    let shown = done(&service, "tools show notes search").await;
+    assert!(shown.starts_with("search  changed  "), "{shown}");
+    assert!(shown.contains("-") && shown.contains("+") && shown.contains("and deletes."), "{shown}");
+    let text = done(&service, "tools approve notes --all --json").await;
+    let answer: Value = serde_json::from_str(&text).expect("JSON");
+    assert_eq!(answer["approved"].as_array().map(Vec::len), Some(1), "{answer}");
+    done(&service, "tools withdraw notes search").await;
+    assert!(done(&service, "tools list notes --state new").await.starts_with("search "));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

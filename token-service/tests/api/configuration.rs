@@ -46,6 +46,50 @@ async fn a_changed_file_is_applied_while_the_service_runs() {
     assert_eq!(lease["credential_headers"][0]["value"], CANARY, "sealed anew for the new origin");
 }
 
+/// Exactly those of the file have it; with `all`, also a workspace that the file gets later.
+#[tokio::test]
+async fn the_file_says_which_workspaces_have_a_server() {
+    let file = |workspaces: &str, have: &str| {
+        format!(
+            "workspaces: [{workspaces}]\nservers:\n  - {{slug: docs, url: 'https://docs.example/mcp', \
+             auth: {{type: none}}, workspaces: {have}}}\n"
+        )
+    };
+    let (two, three) = ("{slug: core}, {slug: sales}", "{slug: core}, {slug: sales}, {slug: support}");
+    let service = Service::start(&file(two, "[core]")).await;
+    let mut keys = vec![service.service_key("core").await.0, service.service_key("sales").await.0];
+    let mut expected = vec![true, false];
+    for (workspaces, have, who) in [
+        (two, "[sales]", vec![false, true]),
+        (two, "[core, sales]", vec![true, true]),
+        (three, "[core]", vec![true, false, false]),
+        (three, "all", vec![true, true, true]),
+    ] {
+        assert_eq!(who_has(&service, &keys).await, expected);
+        let revision = service.revision().await;
+        service.directory().configure(&file(workspaces, have));
+        service.watch("vm-1", revision).await;
+        if keys.len() < who.len() {
+            keys.push(service.service_key("support").await.0);
+        }
+        expected = who;
+    }
+    assert_eq!(who_has(&service, &keys).await, expected);
+    let revision = service.revision().await;
+    service.directory().configure(&file(&format!("{three}, {{slug: legal}}"), "all"));
+    service.watch("vm-1", revision).await;
+    keys.push(service.service_key("legal").await.0);
+    assert_eq!(who_has(&service, &keys).await, [true; 4], "a new workspace has it without being named");
+}
+
+async fn who_has(service: &Service, keys: &[String]) -> Vec<bool> {
+    let mut who = Vec::new();
+    for key in keys {
+        who.push(service.lease_with_key("docs", key).await.body["result"] == "granted");
+    }
+    who
+}
+
 #[tokio::test]
 async fn a_broken_file_changes_nothing_and_is_complained_about() {
     let service = Service::start(BEFORE).await;

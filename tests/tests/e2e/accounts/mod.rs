@@ -124,7 +124,7 @@ pub(super) async fn sign_in(person: &Person, url: &str, member: &str) -> Page {
 }
 
 /// Agrees on the consent page; at the provider somebody agrees without being asked.
-async fn agree(person: &Person, consent: &Page) -> Page {
+pub(super) async fn agree(person: &Person, consent: &Page) -> Page {
     assert_eq!(consent.status, 200, "{}", consent.text());
     let connected = person.press(consent, "Continue to").await.expect("a way on");
     assert_eq!(connected.status, 200, "{}", connected.text());

@@ -2,10 +2,12 @@
 
 mod catalogue;
 mod explain;
+mod explain_credentials;
 mod limits;
 mod provisioning;
 mod rate_limit_service;
 mod restart;
 mod revocation;
+mod revoked_sign_ins;
 mod rules;
 mod staleness;

@@ -31,14 +31,18 @@ const SUITE: &str = "suite";
 
 /// A gateway with a server of each kind: fixed headers, an account of each member, the gateway's own client. It knows a
 /// company's identity provider, and clients may register themselves.
-struct Setting {
-    stack: Stack,
+pub(super) struct Setting {
+    pub(super) stack: Stack,
     demo: Demo,
     idp: IdentityProvider,
 }
 
 impl Setting {
     async fn start() -> Self {
+        Self::with_workers(1).await
+    }
+
+    pub(super) async fn with_workers(concurrency: u32) -> Self {
         let demo = Demo::start().await.unwrap_or_else(|error| panic!("no servers: {error:#}"));
         demo.provider.approve_as(Some(ADA_THERE));
         let idp = IdentityProvider::default();
@@ -49,6 +53,7 @@ impl Setting {
             issuers: idp.issuers(),
             oauth: json!({"dynamic_registration": true, "clients": [suite]}),
             scripted: false,
+            concurrency,
             ..Builder::default()
         };
         let stack = Stack::build(builder).await.unwrap_or_else(|error| panic!("no stack: {error:#}"));
@@ -65,7 +70,7 @@ impl Setting {
     }
 
     /// A client that signs Ada in by hand.
-    async fn tokens(&self, slug: &str, scope: &str) -> (OAuthClient, Tokens) {
+    pub(super) async fn tokens(&self, slug: &str, scope: &str) -> (OAuthClient, Tokens) {
         let client = OAuthClient::register(&self.public_url()).await.expect("a registration");
         let resource = self.stack.url(slug);
         let person = Person::new();
@@ -77,7 +82,7 @@ impl Setting {
         (client, tokens)
     }
 
-    fn agent_with(&self, slug: &str, credential: &str, era: Era) -> Agent {
+    pub(super) fn agent_with(&self, slug: &str, credential: &str, era: Era) -> Agent {
         Agent::new(self.stack.url(slug), Some(credential), era)
     }
 }

@@ -1,5 +1,9 @@
 //! What rules mean, for people, and what to do about them.
 
+mod refusal;
+
+use self::refusal::refusal;
+
 /// What a decision rests on, and so what it takes to say whether it still holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Basis {
@@ -36,11 +40,13 @@ pub fn basis(rule: &str) -> Basis {
 
 /// One sentence on what the rule says, and what to do next.
 pub fn says(rule: &str) -> String {
-    if let Some(text) = fixed(rule).or_else(|| refused(rule)) {
+    if let Some(text) = fixed(rule).or_else(|| refusal(rule)) {
         return text.to_owned();
     }
     of_a_level(rule).unwrap_or_else(|| {
-        format!("The gateway refused the request itself ({rule}); the answer in the log says what is wrong with it.")
+        format!(
+            "The gateway refused the request for a reason that this version does not know ({rule}). Filter and token-service are of different versions; look the reason up in the version of the filter."
+        )
     })
 }
 
@@ -126,59 +132,6 @@ fn fixed(rule: &str) -> Option<&'static str> {
     })
 }
 
-/// What the filter refuses without a lease, or whatever the lease.
-fn refused(rule: &str) -> Option<&'static str> {
-    Some(match rule {
-        "no_credential" => {
-            "The request had no credential. Send Authorization: Bearer with an API key or a token."
-        }
-        "unsupported_scheme" | "several_credentials" | "malformed_credential" | "credential_too_long" => {
-            "The request had no single well-formed credential. Send one Authorization header with the scheme Bearer."
-        }
-        "misspelt_api_key" => "The API key is misspelt or cut off. Copy it again, whole.",
-        "not_a_token"
-        | "bad_token_header"
-        | "bad_token_claims"
-        | "token_algorithm_not_allowed"
-        | "wrong_token_type"
-        | "bound_token" => "The credential is no access token that this gateway takes.",
-        "unknown_issuer" => "The issuer of the token is not declared. Add it to the configuration.",
-        "unknown_token_key" | "bad_token_signature" => {
-            "The token is not signed by a key of its issuer that is known here. The client gets a new token."
-        }
-        "wrong_audience" => {
-            "The token is for another audience than this server. The client asks for one for this URL."
-        }
-        "credential_expired" => "The token has expired. The client gets a new one.",
-        "token_not_yet_valid" => "The token is not valid yet. Check the clock of its issuer.",
-        "unknown_server" => {
-            "The path names no MCP server. It has the form /<server>/mcp or /<workspace>/<server>/mcp."
-        }
-        "host_not_allowed" => {
-            "The request was for another host than the gateway's. See allowed_hosts of the filter."
-        }
-        "origin_not_allowed" => {
-            "Pages of this origin may not call the gateway. See allowed_origins of the filter."
-        }
-        "source_not_allowed" => {
-            "The credential may not be used from this network address. Change the key's networks."
-        }
-        "too_many_unknown_credentials" => {
-            "Too many unknown credentials came from the client's address, so new ones are not looked at for a while. See guesses_per_minute of the filter."
-        }
-        "request_too_large" => "The body is larger than max_request_bytes of the filter.",
-        "request_state_refused" => {
-            "The requestState has expired, was changed, or belongs to another request. The client starts the call anew."
-        }
-        "unknown_session" => {
-            "The MCP session is over, or is another caller's. The client initializes a new one."
-        }
-        "method_not_found" => "MCP has no such method in this version.",
-        "unsupported_protocol_version" => "The gateway does not speak this version of MCP.",
-        _ => return None,
-    })
-}
-
 /// `workspace/tools.deny:delete_*` and its like.
 fn of_a_level(rule: &str) -> Option<String> {
     let (level, rest) = rule.split_once('/')?;
@@ -205,7 +158,7 @@ fn of_a_level(rule: &str) -> Option<String> {
             Some((kind, "allow")) => {
                 format!("The {level} allows certain {kind} only, and this is none of them. {change}")
             }
-            _ => format!("The {level}'s policy on {what}."),
+            _ => return None,
         },
     })
 }

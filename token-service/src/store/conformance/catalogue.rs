@@ -16,6 +16,7 @@ use crate::domain::catalogue::{EntryKind, LARGEST_DEFINITION, MOST_DEFINITIONS, 
 use crate::domain::ids::ServerId;
 use crate::domain::people::KeyOwner;
 use crate::domain::policy::{PolicyTarget, ServerRules};
+use crate::domain::quarantine::QuarantineTarget;
 use crate::store::catalogue::{
     ApprovalOutcome, CatalogueEntry, EntryFilter, FORGOTTEN_AFTER, MOST_ENTRIES, Unapprovable,
 };
@@ -310,7 +311,8 @@ pub(in crate::store) async fn a_member_who_may_learns_for_all(database: &dyn Dat
     let server = &small.server.id;
     let learner = async |preferred: Option<&str>| {
         let preferred = preferred.map(Into::into);
-        store.learner(server, preferred.as_ref()).await.expect("reads").map(|id| id.to_string())
+        let found = store.learners(server, preferred.as_ref(), 1).await.expect("reads");
+        found.into_iter().next().map(|id| id.to_string())
     };
     assert_eq!(learner(None).await, None);
     let older = connected(store.as_ref(), &small).await;
@@ -324,6 +326,16 @@ pub(in crate::store) async fn a_member_who_may_learns_for_all(database: &dyn Dat
     assert_eq!(learner(None).await, Some(second_id.clone()));
     assert_eq!(learner(Some(&first)).await, Some(first.clone()));
     assert_eq!(learner(Some("nobody")).await, Some(second_id.clone()));
+    let all = store.learners(server, None, 10).await.expect("reads");
+    assert_eq!(all, [second.id.clone(), small.member.id.clone()]);
+    let switched_off = QuarantineTarget::Member(second.id.clone());
+    store
+        .on_behalf_of(Actor::AdminToken, Timestamp(77))
+        .set_quarantine(&switched_off, "stolen", true)
+        .await
+        .expect("sets");
+    assert_eq!(learner(Some(&second_id)).await, Some(first.clone()), "who is in quarantine learns nothing");
+    store.on_behalf_of(Actor::AdminToken, Timestamp(77)).lift_quarantine(&switched_off).await.expect("lifts");
     store.disconnect(&newer.id).await.expect("disconnects");
     assert_eq!(learner(Some(&second_id)).await, Some(first.clone()));
     let change = MemberChange { name: small.member.name.clone(), role: small.member.role, disabled: true };

@@ -63,22 +63,29 @@ impl CatalogueStore for SqliteStore {
         Ok(rows.into_iter().map(|(id, at)| (id.into(), at.map(timestamp))).collect())
     }
 
-    async fn learner(&self, server: &ServerId, preferred: Option<&MemberId>) -> Result<Option<MemberId>> {
-        let member: Option<String> = sqlx::query_scalar(
+    async fn learners(
+        &self,
+        server: &ServerId,
+        preferred: Option<&MemberId>,
+        limit: u32,
+    ) -> Result<Vec<MemberId>> {
+        let members: Vec<String> = sqlx::query_scalar(
             "SELECT members.id FROM connections
              JOIN members ON members.id = connections.member_id
              JOIN provisions ON provisions.workspace_id = members.workspace_id
                  AND provisions.server_id = connections.server_id
              WHERE connections.server_id = ? AND connections.state = 'active'
                  AND members.disabled = 0 AND members.lapsed = 0
+                 AND NOT EXISTS (SELECT 1 FROM quarantines WHERE quarantines.member_id = members.id)
              ORDER BY members.id = ? DESC, max(connections.connected_at, connections.refreshed_at) DESC, members.id
-             LIMIT 1",
+             LIMIT ?",
         )
         .bind(server.as_str())
         .bind(preferred.map_or("", MemberId::as_str))
-        .fetch_optional(&mut *self.read().await?)
+        .bind(limit)
+        .fetch_all(&mut *self.read().await?)
         .await?;
-        Ok(member.map(Into::into))
+        Ok(members.into_iter().map(Into::into).collect())
     }
 }
 
