@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
+use clap_complete::Shell;
 use portcullis_token_service::admin_client::AdminCommand;
 use portcullis_token_service::app::App;
 use portcullis_token_service::apply::ConfigSource;
@@ -50,6 +51,9 @@ enum Command {
     },
     #[command(flatten)]
     Admin(AdminCommand),
+    /// Prints a script with which a shell completes these commands, such as for ~/.bashrc: source <(portcullis
+    /// completions bash).
+    Completions { shell: Shell },
     /// Prints the version.
     Version,
 }
@@ -61,6 +65,10 @@ async fn main() -> ExitCode {
         Command::Check { config } => return check(config),
         Command::CheckServer { url, config } => check_url(&url, config).await,
         Command::Admin(command) => return Box::pin(command.run()).await,
+        Command::Completions { shell } => {
+            clap_complete::generate(shell, &mut Arguments::command(), "portcullis", &mut io::stdout());
+            Ok(())
+        }
         Command::Version => {
             writeln!(io::stdout(), "portcullis {}", env!("CARGO_PKG_VERSION")).map_err(Into::into)
         }
@@ -130,4 +138,14 @@ async fn check_url(url: &str, config: Option<PathBuf>) -> Outcome {
 fn source(path: PathBuf) -> ConfigSource {
     let environment = Box::new(|name: &str| std::env::var(name).ok());
     ConfigSource { path, environment }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Arguments::command().debug_assert();
+    }
 }

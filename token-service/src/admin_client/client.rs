@@ -31,6 +31,18 @@ pub(super) enum ClientError {
     Target(&'static str),
     #[error("the arguments are not JSON: give an object such as '{{\"id\": 1}}'")]
     Arguments,
+    #[error("{path} cannot be read: {error}")]
+    File { path: String, error: std::io::Error },
+    #[error("{0} holds no JSON object")]
+    Body(String),
+    #[error(
+        "a secret is given as @<file> or env:<variable>, because everybody on the machine sees arguments; a header as <name>=@<file>"
+    )]
+    Secret,
+    #[error("the variable {0} is not set, or is no text")]
+    Variable(String),
+    #[error("no rule is given, and a policy without one takes nothing away: give rules, or delete it")]
+    NoRules,
     #[error("no answer from {url}: {problem}; is the service running, and --admin-url right?")]
     Unreachable { url: String, problem: String },
     /// In the words of the service.

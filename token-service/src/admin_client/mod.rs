@@ -1,22 +1,34 @@
 //! The administrators' commands: each is a request or two to the admin API of a running service, and shows what it says.
 //!
-//! They are commands of the program itself and not of a group, because they are what people type: `portcullis explain …`.
-//! What they may do is decided by the service, for whoever's token they carry.
+//! Objects have a command each (`portcullis server add …`); what people do in a hurry has one of its own
+//! (`portcullis quarantine on …`). What they may do is decided by the service, for whoever's token they carry.
 
+mod administrators;
+mod api;
+mod body;
 mod client;
+mod connections;
+mod explain;
+mod keys;
+mod limits;
+mod members;
+mod policies;
+mod provisioning;
+mod quarantine;
+mod servers;
 mod show;
 mod tools;
+mod workspaces;
 
 use std::io::{self, Write as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Args, Subcommand, ValueEnum};
+use clap::{Args, Subcommand};
 use reqwest::Method;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use self::client::{Client, ClientError};
-use self::tools::Tools;
 
 /// Where the service is, and who asks. A token is never an argument: arguments are seen by everybody on the machine.
 #[derive(Debug, Args)]
@@ -34,6 +46,8 @@ pub struct Access {
 
 /// For changes.
 #[derive(Debug, Args)]
+// Commands are named `change` too, and groups and commands share one name space.
+#[group(skip)]
 pub struct Change {
     #[command(flatten)]
     access: Access,
@@ -45,48 +59,43 @@ pub struct Change {
 #[derive(Debug, Subcommand)]
 pub enum AdminCommand {
     /// Says why something is allowed or denied: now for a caller, or of a denied request by its decision id.
-    Explain(ExplainArguments),
+    Explain(explain::ExplainArguments),
+    /// The registry: lists servers, shows, adds, changes and deletes one.
+    #[command(subcommand)]
+    Server(servers::Servers),
+    /// Lists workspaces, shows, adds, changes and deletes one.
+    #[command(subcommand)]
+    Workspace(workspaces::Workspaces),
+    /// Lists the members of a workspace, shows, adds, changes and deletes one.
+    #[command(subcommand)]
+    Member(members::Members),
+    /// Lists the API keys of a workspace, makes one, replaces, changes and deletes one.
+    #[command(subcommand)]
+    Key(keys::Keys),
+    /// Shows what a level takes away, and sets it.
+    #[command(subcommand)]
+    Policy(policies::Policies),
+    /// Shows how much a level may do in what time, and sets it.
+    #[command(subcommand)]
+    Limit(limits::Limits),
+    /// Lists the accounts that members have connected, and ends connections.
+    #[command(subcommand)]
+    Connection(connections::Connections),
+    /// Lists the administrators of the organization, adds, changes and deletes one.
+    #[command(subcommand)]
+    Administrator(administrators::Administrators),
     /// Gives a workspace a server, or says whether workspaces to come get it.
-    Provision {
-        /// Id or slug.
-        server: String,
-        /// Id or slug.
-        #[arg(required_unless_present = "new_workspaces")]
-        workspace: Option<String>,
-        /// For all members of the workspace, or for chosen ones only.
-        #[arg(long, requires = "workspace")]
-        members: Option<MembersArgument>,
-        /// Whether workspaces that are made from now on get the server. Those that there are stay as they are.
-        #[arg(long, value_name = "ON_OR_OFF")]
-        new_workspaces: Option<Switch>,
-        #[command(flatten)]
-        change: Change,
-    },
+    Provision(provisioning::Provision),
     /// Takes a server away from a workspace.
-    Unprovision {
-        /// Id or slug.
-        server: String,
-        /// Id or slug.
-        workspace: String,
-        #[command(flatten)]
-        change: Change,
-    },
+    Unprovision(provisioning::Unprovision),
     /// Allows a server to a member, denies it, or leaves it to what the workspace has.
-    Admit {
-        /// Id or slug.
-        server: String,
-        /// The member's id.
-        member: String,
-        access: AccessArgument,
-        #[command(flatten)]
-        change: Change,
-    },
+    Admit(provisioning::Admit),
     /// Lists the tools of a server, shows what has changed, and approves them.
     #[command(subcommand)]
-    Tools(Tools),
+    Tools(tools::Tools),
     /// Switches a member, a key or a server off at once, and on again.
     #[command(subcommand)]
-    Quarantine(Quarantine),
+    Quarantine(quarantine::Quarantine),
     /// Ends what somebody has: disables a member or a key, signs a client out, disconnects an account.
     Revoke {
         /// `member:<id>`, `key:<id>`, `session:<id>` or `connection:<id>`.
@@ -94,108 +103,21 @@ pub enum AdminCommand {
         #[command(flatten)]
         change: Change,
     },
-    /// Lists servers, workspaces, or the members or keys of a workspace.
-    List {
-        what: What,
-        /// Id or slug; for members and keys.
-        #[arg(long, required_if_eq_any([("what", "members"), ("what", "keys")]))]
-        workspace: Option<String>,
+    /// Lists who changed what, the newest first.
+    Audit(api::Audit),
+    /// Shows the state of the service, and which filters watch it.
+    Status {
         #[command(flatten)]
         access: Access,
     },
-}
-
-#[derive(Debug, Args)]
-pub struct ExplainArguments {
-    /// The field `decision_id` of a denied request in the access log.
-    #[arg(conflicts_with_all = ["caller", "issuer", "server"], required_unless_present = "server")]
-    decision: Option<String>,
-    /// `member:<id>`, `key:<id>` or `session:<id>`.
-    #[arg(long, conflicts_with = "issuer")]
-    caller: Option<String>,
-    /// Somebody with a token of this issuer …
-    #[arg(long, requires = "subject")]
-    issuer: Option<String>,
-    /// … of this subject …
-    #[arg(long, requires = "issuer")]
-    subject: Option<String>,
-    /// … for this workspace.
-    #[arg(long, requires = "issuer")]
-    workspace: Option<String>,
-    /// Id or slug.
-    #[arg(long)]
-    server: Option<String>,
-    #[arg(long, requires = "server")]
-    tool: Option<String>,
-    /// Of a call of the tool: a JSON object.
-    #[arg(long, requires = "tool", value_name = "JSON")]
-    arguments: Option<String>,
-    #[arg(long, requires = "server", conflicts_with = "tool")]
-    prompt: Option<String>,
-    /// A URI.
-    #[arg(long, requires = "server", conflicts_with_all = ["tool", "prompt"])]
-    resource: Option<String>,
-    #[command(flatten)]
-    access: Access,
-}
-
-#[derive(Debug, Subcommand)]
-pub enum Quarantine {
-    /// Switches off.
-    On {
-        /// `member:<id>`, `key:<id>` or `server:<id or slug>`.
-        target: String,
-        /// For whoever will lift it.
-        #[arg(long)]
-        reason: String,
-        #[command(flatten)]
-        change: Change,
-    },
-    /// Switches on again.
-    Off {
-        /// `member:<id>`, `key:<id>` or `server:<id or slug>`.
-        target: String,
-        #[command(flatten)]
-        change: Change,
-    },
-    /// Lists what is switched off.
-    List {
-        #[command(flatten)]
-        access: Access,
-    },
-}
-
-#[derive(Clone, Copy, Debug, ValueEnum)]
-pub enum MembersArgument {
-    All,
-    Chosen,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Switch {
-    On,
-    Off,
-}
-
-#[derive(Clone, Copy, Debug, ValueEnum)]
-pub enum AccessArgument {
-    Allow,
-    Deny,
-    Default,
-}
-
-#[derive(Clone, Copy, Debug, ValueEnum)]
-pub enum What {
-    Servers,
-    Workspaces,
-    Members,
-    Keys,
+    /// Sends one request to the admin API, whose operations stand in /openapi.json, and prints the answer.
+    Api(api::Request),
 }
 
 impl AdminCommand {
     /// Asks, and shows the answer; ends with 1 if the service refuses.
     pub async fn run(self) -> ExitCode {
-        match self.ask().await {
+        match Box::pin(self.ask()).await {
             Ok(text) => {
                 // Nothing is left to do if standard output is closed.
                 let _ = write!(io::stdout(), "{text}");
@@ -211,101 +133,42 @@ impl AdminCommand {
     async fn ask(self) -> Result<String, ClientError> {
         match self {
             Self::Explain(arguments) => arguments.ask().await,
-            Self::Provision { server, workspace, members, new_workspaces, change } => {
-                provision(&server, workspace.as_deref(), members, new_workspaces, &change).await
-            }
-            Self::Unprovision { server, workspace, change } => {
-                let path = format!("/v1/servers/{}/workspaces/{}", part(&server), part(&workspace));
-                change.client()?.send(Method::DELETE, &path, None).await?;
-                let text = format!("{workspace} does not have {server}\n");
-                let done = json!({"server": server, "workspace": workspace, "provisioned": false});
-                Ok(change.said(&done, text))
-            }
-            Self::Admit { server, member, access, change } => {
-                let path = format!("/v1/servers/{}/members/{}", part(&server), part(&member));
-                let (method, body, word) = match access {
-                    AccessArgument::Allow => (Method::PUT, Some(json!({"access": "allow"})), "allow"),
-                    AccessArgument::Deny => (Method::PUT, Some(json!({"access": "deny"})), "deny"),
-                    AccessArgument::Default => (Method::DELETE, None, "default"),
-                };
-                change.client()?.send(method, &path, body).await?;
-                let done = json!({"server": server, "member": member, "access": word});
-                Ok(change.said(&done, format!("{server} for {member}: {word}\n")))
-            }
+            Self::Server(servers) => servers.ask().await,
+            Self::Workspace(workspaces) => workspaces.ask().await,
+            Self::Member(members) => members.ask().await,
+            Self::Key(keys) => keys.ask().await,
+            Self::Policy(policies) => policies.ask().await,
+            Self::Limit(limits) => limits.ask().await,
+            Self::Connection(connections) => connections.ask().await,
+            Self::Administrator(administrators) => administrators.ask().await,
+            Self::Provision(provision) => provision.ask().await,
+            Self::Unprovision(unprovision) => unprovision.ask().await,
+            Self::Admit(admit) => admit.ask().await,
             Self::Tools(tools) => tools.ask().await,
             Self::Quarantine(quarantine) => quarantine.ask().await,
             Self::Revoke { target, change } => revoke(&target, &change).await,
-            Self::List { what, workspace, access } => list(what, workspace.as_deref(), &access).await,
+            Self::Audit(audit) => audit.ask().await,
+            Self::Status { access } => access.show("/v1/status").await,
+            Self::Api(request) => request.ask().await,
         }
     }
 }
 
-impl ExplainArguments {
-    async fn ask(self) -> Result<String, ClientError> {
-        let json = self.access.json;
-        let client = Client::new(&self.access, false)?;
-        let answer = client.send(Method::POST, "/v1/explain", Some(self.question()?)).await?;
-        Ok(if json { show::json(&answer) } else { show::explanation(&answer) })
+impl Access {
+    fn client(&self) -> Result<Client, ClientError> {
+        Client::new(self, false)
     }
 
-    fn question(self) -> Result<Value, ClientError> {
-        if let Some(decision) = self.decision {
-            return Ok(json!({"decision": decision}));
-        }
-        let mut caller = Map::new();
-        match self.caller.as_deref().map(|caller| caller.split_once(':')) {
-            Some(Some((kind @ ("member" | "key" | "session"), id))) => {
-                caller.insert(kind.to_owned(), id.into());
-            }
-            Some(_) => return Err(ClientError::Target("member:<id>, key:<id> or session:<id>")),
-            None => {}
-        }
-        let named = [("issuer", self.issuer), ("subject", self.subject), ("workspace", self.workspace)];
-        caller.extend(present(named));
-        let mut question = Map::new();
-        question.insert("caller".to_owned(), caller.into());
-        let named = [
-            ("server", self.server),
-            ("tool", self.tool),
-            ("prompt", self.prompt),
-            ("resource", self.resource),
-        ];
-        question.extend(present(named));
-        if let Some(text) = self.arguments {
-            let arguments = serde_json::from_str(&text).map_err(|_| ClientError::Arguments)?;
-            question.insert("arguments".to_owned(), arguments);
-        }
-        Ok(question.into())
+    /// An object, field by field.
+    async fn show(&self, path: &str) -> Result<String, ClientError> {
+        let answer = self.client()?.send(Method::GET, path, None).await?;
+        Ok(if self.json { show::json(&answer) } else { show::object(&answer) })
     }
-}
 
-/// Those that are given.
-fn present<const N: usize>(fields: [(&str, Option<String>); N]) -> impl Iterator<Item = (String, Value)> {
-    let owned = fields.map(|(name, value)| (name.to_owned(), value));
-    owned.into_iter().filter_map(|(name, value)| Some((name, value?.into())))
-}
-
-impl Quarantine {
-    async fn ask(self) -> Result<String, ClientError> {
-        let path = |target: &str| format!("/v1/quarantines/{}", part(target));
-        match self {
-            Self::On { target, reason, change } => {
-                let body = Some(json!({"reason": reason}));
-                change.client()?.send(Method::PUT, &path(&target), body).await?;
-                let done = json!({"target": target, "quarantined": true, "reason": reason});
-                Ok(change.said(&done, format!("{target} is in quarantine\n")))
-            }
-            Self::Off { target, change } => {
-                change.client()?.send(Method::DELETE, &path(&target), None).await?;
-                let done = json!({"target": target, "quarantined": false});
-                Ok(change.said(&done, format!("{target} is not in quarantine\n")))
-            }
-            Self::List { access } => {
-                let answer = Client::new(&access, false)?.send(Method::GET, "/v1/quarantines", None).await?;
-                let columns = ["target", "since", "reason"];
-                Ok(show::list(&answer, "quarantines", &columns, access.json))
-            }
-        }
+    /// A list with all its pages, in columns.
+    async fn list(&self, path: &str, name: &str, columns: &[&str]) -> Result<String, ClientError> {
+        let answer = self.client()?.pages(path, name).await?;
+        Ok(show::list(&answer, name, columns, self.json))
     }
 }
 
@@ -318,38 +181,24 @@ impl Change {
     fn said(&self, done: &Value, text: String) -> String {
         if self.access.json { show::json(done) } else { text }
     }
-}
 
-async fn provision(
-    server: &str,
-    workspace: Option<&str>,
-    members: Option<MembersArgument>,
-    new_workspaces: Option<Switch>,
-    change: &Change,
-) -> Result<String, ClientError> {
-    let client = change.client()?;
-    let path = format!("/v1/servers/{}", part(server));
-    let mut done = json!({"server": server});
-    let mut text = String::new();
-    if let Some(switch) = new_workspaces {
-        let is_on = switch == Switch::On;
-        client.send(Method::PATCH, &path, Some(json!({"provision_new_workspaces": is_on}))).await?;
-        done["provision_new_workspaces"] = is_on.into();
-        text.push_str(&format!("workspaces to come {} {server}\n", if is_on { "get" } else { "do not get" }));
+    /// Changes an object and says so, to programs by what the service answers.
+    async fn make(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<Value>,
+        text: impl FnOnce(&Value) -> String,
+    ) -> Result<String, ClientError> {
+        let answer = self.client()?.send(method, path, body).await?;
+        let text = text(&answer);
+        Ok(self.said(&answer, text))
     }
-    if let Some(workspace) = workspace {
-        let path = format!("{path}/workspaces/{}", part(workspace));
-        client.send(Method::PUT, &path, None).await?;
-        done["workspace"] = workspace.into();
-        done["provisioned"] = true.into();
-        if let Some(members) = members {
-            let members = if matches!(members, MembersArgument::All) { "all" } else { "chosen" };
-            client.send(Method::PATCH, &path, Some(json!({"members": members}))).await?;
-            done["members"] = members.into();
-        }
-        text.push_str(&format!("{workspace} has {server}\n"));
+
+    async fn delete(&self, path: &str, what: &str) -> Result<String, ClientError> {
+        self.client()?.send(Method::DELETE, path, None).await?;
+        Ok(self.said(&json!({"deleted": what}), format!("{what} is deleted\n")))
     }
-    Ok(change.said(&done, text))
 }
 
 async fn revoke(target: &str, change: &Change) -> Result<String, ClientError> {
@@ -367,20 +216,7 @@ async fn revoke(target: &str, change: &Change) -> Result<String, ClientError> {
     Ok(change.said(&done, format!("{target} is revoked\n")))
 }
 
-async fn list(what: What, workspace: Option<&str>, access: &Access) -> Result<String, ClientError> {
-    let client = Client::new(access, false)?;
-    let in_workspace = |list: &str| format!("/v1/workspaces/{}/{list}", part(workspace.unwrap_or_default()));
-    let (path, name, columns): (_, _, &[&str]) = match what {
-        What::Servers => ("/v1/servers".to_owned(), "servers", &["slug", "id", "name"]),
-        What::Workspaces => ("/v1/workspaces".to_owned(), "workspaces", &["slug", "id", "name"]),
-        What::Members => (in_workspace("members"), "members", &["id", "name", "role", "disabled", "subject"]),
-        What::Keys => (in_workspace("keys"), "keys", &["id", "name", "member", "disabled", "expires_at"]),
-    };
-    let answer = client.pages(&path, name).await?;
-    Ok(show::list(&answer, name, columns, access.json))
-}
-
-/// As one part of a path.
+/// A part of a path or query, percent-encoded.
 fn part(text: &str) -> String {
     url::form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>().replace('+', "%20")
 }

@@ -31,6 +31,13 @@ pub(super) fn list(answer: &Value, name: &str, columns: &[&str], as_json: bool) 
     text
 }
 
+/// One line a field.
+pub(super) fn object(answer: &Value) -> String {
+    let fields = answer.as_object().into_iter().flatten();
+    let width = fields.clone().map(|(name, _)| name.len()).max().unwrap_or(0);
+    fields.map(|(name, value)| format!("{name:<width$}  {}\n", cell(value))).collect()
+}
+
 fn cell(value: &Value) -> String {
     match value {
         Value::Null => "-".to_owned(),

@@ -23,7 +23,7 @@ async fn start() -> (Service, String, String) {
     (service, key, member)
 }
 
-async fn run(service: &Service, arguments: &str) -> (Option<i32>, String, String) {
+pub(crate) async fn run(service: &Service, arguments: &str) -> (Option<i32>, String, String) {
     let arguments: Vec<String> = arguments.split(' ').map(str::to_owned).collect();
     let (url, token) = (service.addresses.admin.clone(), service.token().to_owned());
     let ask = move || {
@@ -41,13 +41,13 @@ fn read(output: Output) -> (Option<i32>, String, String) {
 }
 
 /// What a command that is carried out prints.
-async fn done(service: &Service, arguments: &str) -> String {
+pub(crate) async fn done(service: &Service, arguments: &str) -> String {
     let (code, output, error) = run(service, arguments).await;
     assert_eq!((code, error.as_str()), (Some(0), ""), "{arguments}: {output}");
     output
 }
 
-async fn refused(service: &Service, arguments: &str) -> String {
+pub(crate) async fn refused(service: &Service, arguments: &str) -> String {
     let (code, output, error) = run(service, arguments).await;
     assert_eq!((code, output.as_str()), (Some(1), ""), "{arguments}: {error}");
     error
@@ -193,14 +193,14 @@ async fn an_explanation_is_printed_for_people_and_for_programs() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn lists_and_who_may_ask() {
     let (service, _, member) = start().await;
-    let servers = done(&service, "list servers").await;
+    let servers = done(&service, "server list").await;
     assert!(servers.starts_with("notes  srv_"), "{servers}");
-    let members = done(&service, "list members --workspace core").await;
+    let members = done(&service, "member list core").await;
     assert!(members.starts_with(&member) && members.contains("Ada"), "{members}");
-    assert!(done(&service, "list keys --workspace core --json").await.contains("\"keys\""));
-    let error = refused(&service, "list servers --admin-url http://gateway.example").await;
+    assert!(done(&service, "key list core --json").await.contains("\"keys\""));
+    let error = refused(&service, "server list --admin-url http://gateway.example").await;
     assert!(error.contains("in the clear"), "{error}");
     let wrong = service.directory().write("wrong-token", "x");
-    let error = refused(&service, &format!("list servers --admin-token-file {}", wrong.display())).await;
+    let error = refused(&service, &format!("server list --admin-token-file {}", wrong.display())).await;
     assert!(error.contains("admin token is missing or wrong"), "{error}");
 }

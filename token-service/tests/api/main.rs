@@ -13,6 +13,7 @@ mod callback;
 mod catalogue;
 mod command_line;
 mod commands;
+mod commands_setup;
 mod company;
 mod configuration;
 mod connect_link;
