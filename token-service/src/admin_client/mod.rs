@@ -4,6 +4,7 @@
 //! What they may do is decided by the service, for whoever's token they carry.
 
 mod client;
+mod records;
 mod show;
 
 use std::io::{self, Write as _};
@@ -15,6 +16,7 @@ use reqwest::Method;
 use serde_json::{Map, Value, json};
 
 use self::client::{Client, ClientError};
+use self::records::RecordsArguments;
 
 /// Where the service is, and who asks. A token is never an argument: arguments are seen by everybody on the machine.
 #[derive(Debug, Args)]
@@ -85,6 +87,8 @@ pub enum AdminCommand {
         #[command(flatten)]
         change: Change,
     },
+    /// Searches records of requests, downloads or follows them.
+    Records(Box<RecordsArguments>),
     /// Lists servers, workspaces, or the members or keys of a workspace.
     List {
         what: What,
@@ -223,6 +227,7 @@ impl AdminCommand {
             }
             Self::Quarantine(quarantine) => quarantine.ask().await,
             Self::Revoke { target, change } => revoke(&target, &change).await,
+            Self::Records(arguments) => arguments.ask().await,
             Self::List { what, workspace, access } => list(what, workspace.as_deref(), &access).await,
         }
     }
