@@ -138,9 +138,11 @@ pub fn render(shipped: &str, settings: &Settings, wasm: &Path) -> anyhow::Result
     set(&mut configuration, "/public_url", json!(settings.public_url))?;
     *text = json!(configuration.to_string());
 
-    for (cluster, listener) in
-        [("token_service", settings.token_service), ("token_service_public", settings.pages)]
-    {
+    for (cluster, listener) in [
+        ("token_service", settings.token_service),
+        ("token_service_records", settings.token_service),
+        ("token_service_public", settings.pages),
+    ] {
         let cluster = named(&mut root, "/static_resources/clusters", cluster)?;
         let endpoint = "/load_assignment/endpoints/0/lb_endpoints/0/endpoint/address";
         set(cluster, endpoint, address(listener))?;
@@ -218,7 +220,7 @@ mod tests {
         let two = render(&shipped, &settings(2000), Path::new("/b.wasm")).expect("renders");
         assert_eq!(one.lines().count(), two.lines().count());
         let differing = one.lines().zip(two.lines()).filter(|(one, two)| one != two).count();
-        // Four ports, the access log, the module, the plugin configuration.
-        assert_eq!(differing, 7, "{one}");
+        // Four ports, one of them twice, the access log, the module, the plugin configuration.
+        assert_eq!(differing, 8, "{one}");
     }
 }

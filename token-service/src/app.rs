@@ -26,6 +26,8 @@ use crate::http::listen::{ListenError, Listener};
 use crate::identity_provider::{IdentityProviders, follow_keys};
 use crate::jobs::{self, Follower};
 use crate::key_use::{KeyUse, SessionUse};
+use crate::record_store::SqliteRecordStore;
+use crate::records::Records;
 use crate::shutdown::Shutdown;
 use crate::state::{Service, Settings, Shared};
 use crate::store::{SqliteStore, Store, StoreError};
@@ -41,6 +43,9 @@ const RENEWALS: Duration = Duration::from_secs(15);
 
 /// How long `?wait=applied` waits: longer than a filter takes to lapse.
 const APPLIED_TIMEOUT: Duration = Duration::from_secs(6);
+
+/// The database of request records is named after the registry's, `portcullis.records.db` beside `portcullis.db`.
+const RECORDS_EXTENSION: &str = "records.db";
 
 /// A service that listens already and is ready to serve.
 pub struct App {
@@ -68,6 +73,10 @@ pub enum StartError {
     Apply(#[source] ApplyError),
     #[error("the store cannot be opened")]
     Store(#[from] StoreError),
+    #[error(
+        "the request records at {path} cannot be opened: move the file away to begin anew, or set records.enabled"
+    )]
+    Records { path: PathBuf, source: StoreError },
     #[error("the secrets cannot be opened")]
     Vault(#[from] VaultError),
     #[error("no way out to upstream servers: {0}")]
@@ -141,6 +150,7 @@ impl App {
                 jobs::renew_connections(&shared),
                 jobs::sweep_browsers(&shared),
                 jobs::keep_signing_keys(&shared),
+                jobs::prune_records(&shared),
             )
         };
         let (served, _) = tokio::join!(drained(&mut listeners, &shutdown), jobs);
@@ -230,6 +240,15 @@ async fn open(
     };
     // What the service before could not commit is newer than what is in the database.
     broker.settle_unsaved().await;
+    let records = match config.service.records {
+        Some(keep) => {
+            let path = path.with_extension(RECORDS_EXTENSION);
+            let opened = SqliteRecordStore::open(&path).await;
+            let store = opened.map_err(|source| StartError::Records { path, source })?;
+            Some(Records::new(Arc::new(store), keep))
+        }
+        None => None,
+    };
     Ok(Arc::new(Service {
         store,
         vault,
@@ -247,6 +266,7 @@ async fn open(
         unconnected: Work::default(),
         company: config.service.company_sign_in.clone().map(Company::new),
         client_documents: ClientDocuments::default(),
+        records,
         settings,
     }))
 }

@@ -25,6 +25,9 @@ const SWEEP_INTERVAL: Duration = Duration::from_mins(10);
 /// How late a signing key is made or forgotten at most.
 const SIGNING_KEY_INTERVAL: Duration = Duration::from_mins(1);
 
+/// How late a record of a request is deleted at most that may not stay.
+const PRUNE_RECORDS_INTERVAL: Duration = Duration::from_secs(10);
+
 /// How often old changes are forgotten, and how many are kept: a filter that is further behind starts over.
 const PRUNE_INTERVAL: Duration = Duration::from_hours(1);
 const KEPT_CHANGES: u64 = 100_000;
@@ -81,6 +84,14 @@ pub(crate) async fn sweep_browsers(service: &Service) {
 pub(crate) async fn keep_signing_keys(service: &Service) {
     while pause(service, SIGNING_KEY_INTERVAL).await {
         report(service.keep_signing_keys().await);
+    }
+}
+
+/// Deletes records of requests that may not stay.
+pub(crate) async fn prune_records(service: &Service) {
+    let Some(records) = &service.records else { return };
+    while pause(service, PRUNE_RECORDS_INTERVAL).await {
+        report(records.prune(service.clock.now()).await);
     }
 }
 

@@ -20,6 +20,7 @@
 //! - [`state`]: all of these together, as handlers share them.
 //! - [`lease`], [`explain`]: deciding on a lease, and saying why.
 //! - [`unconnected`]: MCP answers for members who have yet to connect an account.
+//! - [`record_store`], [`records`]: records of requests: what keeps them, and the way in and out.
 //! - [`quarantine`]: connections whose server has moved to another origin.
 //! - [`apply`]: making the store say what `portcullis.yaml` says, at start and whenever the file changes.
 //! - [`http`]: the three listeners.
@@ -50,6 +51,8 @@ pub mod lease;
 pub mod oauth;
 pub mod presets;
 pub mod quarantine;
+pub mod record_store;
+pub mod records;
 pub mod shutdown;
 pub mod state;
 pub mod store;

@@ -12,6 +12,7 @@ use crate::egress::EgressClient;
 use crate::http::error::ApiError;
 use crate::identity_provider::IdentityProviders;
 use crate::key_use::{KeyUse, SessionUse};
+use crate::records::Records;
 use crate::shutdown::Shutdown;
 use crate::store::{Store, StoreError};
 use crate::unconnected::Work;
@@ -40,6 +41,8 @@ pub struct Service {
     /// Where people sign in, if it is at the company's provider.
     pub company: Option<Company>,
     pub client_documents: ClientDocuments,
+    /// Where records of requests are kept here.
+    pub records: Option<Records>,
     pub settings: Settings,
 }
 

@@ -7,6 +7,7 @@
 pub mod guesses;
 pub mod leases;
 pub mod policy;
+pub mod records;
 
 use std::time::Duration;
 
@@ -21,6 +22,11 @@ pub struct Extent {
 }
 
 impl Extent {
+    /// Whether it is only about whether it works.
+    pub fn is_short(self) -> bool {
+        self.rounds < 100
+    }
+
     pub fn of_environment() -> Self {
         if std::env::var("SHORT").is_ok_and(|short| short == "1") {
             Self { rounds: 15, per_round: 200, members: 20_000 }

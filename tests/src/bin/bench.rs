@@ -2,7 +2,7 @@
 //!
 //! Prints a table, and writes it to `target/bench/results.json`. Ends with an error if something does not hold.
 
-use portcullis_tests::bench::{Extent, guesses, leases, policy};
+use portcullis_tests::bench::{Extent, guesses, leases, policy, records};
 use portcullis_tests::figures::Figures;
 
 #[tokio::main]
@@ -12,5 +12,6 @@ async fn main() -> anyhow::Result<()> {
     policy::measure(&mut figures, extent)?;
     leases::measure(&mut figures, extent).await?;
     guesses::measure(&mut figures, extent).await?;
+    records::measure(&mut figures, extent).await?;
     figures.report("bench")
 }

@@ -169,6 +169,7 @@ fn print_guide(stack: &Stack, directory: &Path) {
     }
     println!("\nAll addresses:    {}", directory.join("ready.json").display());
     println!("What was called:  tail -f {}", stack.envoy.access_log.path().display());
+    println!("Searchable:       {}/v1/records (portcullis records)", stack.admin().url());
     println!("The admin API:    {}/openapi.json", stack.admin().url());
     println!("The admin side:   {}/sign-in (Ada Lovelace is an owner)", stack.admin().url());
     let (Some(server), key) = (stack.servers.first(), &stack.seeded.key.text) else { return };

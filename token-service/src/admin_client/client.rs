@@ -86,19 +86,35 @@ impl Client {
             (true, true) => "&wait=applied",
         };
         let url = format!("{}{path}{wait}", self.base);
+        let (status, text) = self.ask(method, &url, body).await?;
+        let body = serde_json::from_str(&text).unwrap_or(Value::Null);
+        if status.is_success() { Ok(body) } else { Err(ClientError::Refused(refusal(status, &body))) }
+    }
+
+    /// The text of the answer, whatever it is.
+    pub(super) async fn text(&self, path: &str) -> Result<String, ClientError> {
+        let (status, text) = self.ask(Method::GET, &format!("{}{path}", self.base), None).await?;
+        let body = || serde_json::from_str(&text).unwrap_or(Value::Null);
+        if status.is_success() { Ok(text) } else { Err(ClientError::Refused(refusal(status, &body()))) }
+    }
+
+    async fn ask(
+        &self,
+        method: Method,
+        url: &str,
+        body: Option<Value>,
+    ) -> Result<(StatusCode, String), ClientError> {
         let unreachable = |error: reqwest::Error| ClientError::Unreachable {
             url: self.base.clone(),
             problem: crate::http::error::error_chain(&error.without_url()),
         };
-        let mut request = self.http.request(method, &url).bearer_auth(self.token.expose_secret());
+        let mut request = self.http.request(method, url).bearer_auth(self.token.expose_secret());
         if let Some(body) = body {
             request = request.json(&body);
         }
         let answer = request.send().await.map_err(unreachable)?;
         let status = answer.status();
-        let text = answer.text().await.map_err(unreachable)?;
-        let body = serde_json::from_str(&text).unwrap_or(Value::Null);
-        if status.is_success() { Ok(body) } else { Err(ClientError::Refused(refusal(status, &body))) }
+        Ok((status, answer.text().await.map_err(unreachable)?))
     }
 
     /// A list with all its pages.

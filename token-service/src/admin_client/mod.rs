@@ -15,6 +15,7 @@ mod members;
 mod policies;
 mod provisioning;
 mod quarantine;
+mod records;
 mod servers;
 mod show;
 mod tools;
@@ -103,6 +104,8 @@ pub enum AdminCommand {
         #[command(flatten)]
         change: Change,
     },
+    /// Searches records of requests, downloads or follows them.
+    Records(Box<records::RecordsArguments>),
     /// Lists who changed what, the newest first.
     Audit(api::Audit),
     /// Shows the state of the service, and which filters watch it.
@@ -147,6 +150,7 @@ impl AdminCommand {
             Self::Tools(tools) => tools.ask().await,
             Self::Quarantine(quarantine) => quarantine.ask().await,
             Self::Revoke { target, change } => revoke(&target, &change).await,
+            Self::Records(arguments) => arguments.ask().await,
             Self::Audit(audit) => audit.ask().await,
             Self::Status { access } => access.show("/v1/status").await,
             Self::Api(request) => request.ask().await,

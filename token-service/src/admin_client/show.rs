@@ -41,9 +41,33 @@ pub(super) fn object(answer: &Value) -> String {
 fn cell(value: &Value) -> String {
     match value {
         Value::Null => "-".to_owned(),
-        Value::String(text) => text.clone(),
+        Value::String(text) => plain(text),
         other => other.to_string(),
     }
+}
+
+/// One line: when, what became of it, where, what, who, how long, and by what rule if it was not let through.
+pub(super) fn record(record: &Value) -> String {
+    let text = |name: &str| plain(record[name].as_str().unwrap_or("-"));
+    let what = match record["name"].as_str() {
+        Some(name) => format!("{} {}", text("method"), plain(name)),
+        None => text("method"),
+    };
+    let status = record["status"].as_u64().unwrap_or(0);
+    let latency = record["latency_ms"].as_u64().unwrap_or(0);
+    let who =
+        record["caller_name"].as_str().or(record["caller"].as_str()).map_or_else(|| "-".to_owned(), plain);
+    let rule = record["rule"].as_str().map(|rule| format!("  {}", plain(rule))).unwrap_or_default();
+    let (at, outcome, server) = (text("at"), text("outcome"), text("server"));
+    format!("{at}  {outcome:<8} {status:>3} {latency:>6} ms  {server}  {what}  {who}{rule}\n")
+}
+
+/// Callers choose some of what is shown, and terminals obey some of what they show.
+fn plain(text: &str) -> String {
+    let harmless =
+        |letter: char| !letter.is_control() && crate::text::presentable(&letter.to_string()).is_some();
+    let shown = |letter: char| if letter == ' ' || harmless(letter) { letter } else { '\u{fffd}' };
+    text.chars().map(shown).collect()
 }
 
 /// The decision first, then what it rests on.
@@ -93,6 +117,18 @@ mod tests {
     fn lists_are_in_columns() {
         let answer = json!({"servers": [{"slug": "a", "name": "First"}, {"slug": "longer", "name": null}]});
         assert_eq!(list(&answer, "servers", &["slug", "name"], false), "a       First\nlonger  -\n");
+    }
+
+    #[test]
+    fn a_record_is_one_harmless_line() {
+        let shown = record(&json!({
+            "at": "2026-11-23T10:00:00Z", "outcome": "denied", "status": 200, "latency_ms": 3, "server": "linear",
+            "method": "tools/call", "name": "x\r\n\u{1b}[2J\u{2028}\u{202e}y", "caller": "mem_1", "rule": "workspace/tools.deny:x",
+        }));
+        let shown: Vec<&str> = shown.split_inclusive('\n').collect();
+        let expected = "2026-11-23T10:00:00Z  denied   200      3 ms  linear  \
+                        tools/call x\u{fffd}\u{fffd}\u{fffd}[2J\u{fffd}\u{fffd}y  mem_1  workspace/tools.deny:x\n";
+        assert_eq!(shown, [expected]);
     }
 
     #[test]

@@ -13,6 +13,7 @@ mod oauth;
 mod policies;
 mod problems;
 mod reader;
+mod records;
 mod registry;
 mod secret;
 mod service;
@@ -44,6 +45,7 @@ use crate::domain::sign_in::MappingRule;
 use crate::domain::staleness::Staleness;
 use crate::domain::url::ServerUrl;
 use crate::egress::EgressPolicy;
+use crate::records::retention::Keep;
 
 /// The whole of `portcullis.yaml`. Paths are resolved against the directory it is in.
 #[derive(Clone, Debug)]
@@ -83,6 +85,8 @@ pub struct ServiceConfig {
     pub authorization: AuthorizationSettings,
     /// How often what servers have is learnt anew; `None`: only when there is a reason.
     pub catalogue_every: Option<Duration>,
+    /// Which records of requests are kept; `None`: none.
+    pub records: Option<Keep>,
 }
 
 /// The company's OpenID Connect provider, and what its groups mean here.
@@ -275,7 +279,7 @@ impl Config {
     }
 }
 
-const SECTIONS: [&str; 21] = [
+const SECTIONS: [&str; 22] = [
     "public_url",
     "listeners",
     "store",
@@ -288,6 +292,7 @@ const SECTIONS: [&str; 21] = [
     "watch_hold",
     "connect_wait",
     "catalogue",
+    "records",
     "egress",
     "sign_in",
     "administrators",

@@ -4,7 +4,7 @@
 //! from one. Whoever stands too low is refused: openly where the object can be seen, and otherwise as if there were no
 //! such object, so that nobody learns what there is elsewhere.
 
-use super::ids::WorkspaceId;
+use super::ids::{MemberId, WorkspaceId};
 use super::people::{Identity, Member, MemberRole, OrganizationRole};
 
 /// Who asks.
@@ -90,7 +90,35 @@ pub fn authorize(principal: &Principal, operation: Operation, object: Object<'_>
     }
 }
 
+/// Whose requests somebody may see the records of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Visibility {
+    Everything,
+    /// These, which have no record in common.
+    Of(Vec<Part>),
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// Of everybody in it, service keys included.
+    Workspace(WorkspaceId),
+    /// The member's own.
+    Member(MemberId),
+}
+
 impl Principal {
+    /// Whose requests it may see the records of: everybody's, those of the workspaces that it manages, its own.
+    pub fn visible_records(&self) -> Visibility {
+        if self.administers() {
+            return Visibility::Everything;
+        }
+        let part = |member: &Member| match member.role {
+            MemberRole::Manager => Part::Workspace(member.workspace.clone()),
+            MemberRole::Member => Part::Member(member.id.clone()),
+        };
+        Visibility::Of(self.active().map(part).collect())
+    }
+
     /// Whether it looks after the organization as a whole.
     pub fn administers(&self) -> bool {
         match self {

@@ -50,6 +50,8 @@ pub enum ApiError {
     OwnedByConfig { what: &'static str, file: String },
     /// The change is committed as `revision`, but not every connected filter has acknowledged it.
     NotApplied { revision: Revision, waiting_for: Vec<String> },
+    /// As many of these as there may be are under way.
+    Busy { what: &'static str },
     /// The database cannot be used now.
     Unavailable,
     /// Our fault.
@@ -127,6 +129,7 @@ impl ApiError {
             Self::Conflict { .. } | Self::OwnedByConfig { .. } => StatusCode::CONFLICT,
             Self::Stale | Self::StaleParts(_) => StatusCode::PRECONDITION_FAILED,
             Self::NotApplied { .. } => StatusCode::GATEWAY_TIMEOUT,
+            Self::Busy { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
             Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
@@ -148,6 +151,7 @@ impl ApiError {
             Self::OwnedByConfig { .. } => "owned-by-configuration",
             Self::Stale | Self::StaleParts(_) => "stale",
             Self::NotApplied { .. } => "not-applied",
+            Self::Busy { .. } => "busy",
             Self::Unavailable => "unavailable",
             Self::Internal(_) => "internal",
         }
@@ -169,6 +173,7 @@ impl ApiError {
             Self::OwnedByConfig { .. } => "The configuration file owns this",
             Self::Stale | Self::StaleParts(_) => "It has changed in the meantime",
             Self::NotApplied { .. } => "Committed, but not yet applied by every filter",
+            Self::Busy { .. } => "Too much at once",
             Self::Unavailable => "The database cannot be used now",
             Self::Internal(_) => "Something went wrong on our side",
         }
@@ -219,6 +224,7 @@ impl ApiError {
             ),
             Self::StaleParts(_) => "nothing was done; see `problems`".to_owned(),
             Self::Stale => "read it again, look at what changed, and repeat the change".to_owned(),
+            Self::Busy { what } => format!("too many {what} are under way; try again in a moment"),
             Self::Unavailable => "try again; the log of the token-service says more".to_owned(),
             Self::Internal(_) => "the log of the token-service says more".to_owned(),
         }

@@ -2,7 +2,7 @@
 //!
 //! Three listeners for three audiences, so that none can reach what is meant for another:
 //!
-//! - *internal*, for filters: leases, the watch, and what unconnected members are answered. Every reply carries the marker header.
+//! - *internal*, for filters and their Envoys: leases, the watch, what unconnected members are answered, records. Every reply carries the marker header.
 //! - *admin*, for administrators and their programs: the admin API, behind a session or the admin token, and the pages
 //!   for signing in there.
 //! - *public*, through Envoy for anybody: the pages for connecting accounts, see [`mod@public`].
@@ -16,6 +16,7 @@ pub mod listen;
 pub mod lists_changed;
 pub mod public;
 pub mod read;
+pub mod records;
 mod request_log;
 pub mod sessions;
 pub mod states;
@@ -40,8 +41,9 @@ use utoipa_axum::routes;
 
 use self::admin::{
     administrators, admissions, approvals, audit, catalogue, connections, description, explain, issuers,
-    keys, limits, me, members, oauth_clients, policies, presets, provisions, quarantines, servers,
-    sessions as client_sessions, signing_keys, start, status, workspaces,
+    keys, limits, me, members, oauth_clients, policies, presets, provisions, quarantines,
+    records as request_records, servers, sessions as client_sessions, signing_keys, start, status,
+    workspaces,
 };
 use self::error::ApiError;
 use self::public::realm::Realm;
@@ -57,6 +59,7 @@ pub fn internal(shared: Shared) -> Router {
         .route(STATES_PATH, post(states::open))
         .route(SESSIONS_PATH, post(sessions::open))
         .route(UNCONNECTED_PATH, post(unconnected::post).get(unconnected::get).delete(unconnected::delete))
+        .route(records::EXPORT_PATH, post(records::export))
         .route("/livez", get(health::live))
         .route("/readyz", get(health::ready))
         .with_state(shared);
@@ -127,6 +130,11 @@ fn admin_api(shared: &Shared) -> OpenApiRouter<Shared> {
         .routes(routes!(quarantines::list))
         .routes(routes!(quarantines::show, quarantines::set, quarantines::lift))
         .routes(routes!(explain::explain))
+        .routes(routes!(request_records::list))
+        .routes(routes!(request_records::download))
+        .routes(routes!(request_records::tail))
+        .routes(routes!(request_records::summary))
+        .routes(routes!(request_records::show))
         .routes(routes!(status::show))
         .route_layer(from_fn_with_state(Arc::clone(shared), auth::authenticate));
     open.merge(behind_the_door)

@@ -105,7 +105,7 @@ fn server_config(files: &InternalTls) -> io::Result<ServerConfig> {
         .with_client_cert_verifier(verifier)
         .with_single_cert(certificates(&files.certificate)?, key)
         .map_err(io::Error::other)?;
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     Ok(config)
 }
 

@@ -30,6 +30,7 @@ mod lifecycle;
 mod limits;
 mod mutual_tls;
 mod provider;
+mod records;
 mod reply;
 mod secrets;
 mod sign_in;

@@ -104,6 +104,7 @@ impl Exchange {
         around: &Surroundings<'_>,
     ) -> Step {
         self.record.begin(around.now_ms);
+        self.record.user_agent(&headers);
         let source = worker.config().allowed.judge(&headers);
         self.cors = Cors::of(source);
         let source = source.map(|_| ());

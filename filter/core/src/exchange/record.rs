@@ -8,6 +8,10 @@ use portcullis_wire::policy::{Decision, Kind};
 
 use crate::leases::{Access, Denial};
 use crate::reply::LocalReply;
+use crate::step::Headers;
+
+/// In bytes.
+const LONGEST_USER_AGENT: usize = 256;
 
 /// The fields that the filter knows; Envoy adds times, bytes, status and addresses.
 #[derive(Debug, Default)]
@@ -41,6 +45,15 @@ impl Record {
         self.denied.at_ms = now_ms;
     }
 
+    /// What the client calls itself. Taken from here and not from the header by Envoy, whose OTLP would have the bytes as they
+    /// are: a receiver refuses a batch in which a text is not UTF-8, and with it the records of others.
+    pub(super) fn user_agent(&mut self, headers: &Headers) {
+        let found = headers.iter().find(|(name, _)| name == b"user-agent");
+        let value = found.map(|(_, value)| value.as_slice()).unwrap_or_default();
+        let start = value.get(..LONGEST_USER_AGENT).unwrap_or(value);
+        self.set("user_agent", String::from_utf8_lossy(start));
+    }
+
     /// The path names this workspace; whose the caller is, a lease will say.
     pub(super) fn asked_for(&mut self, workspace: Option<&Slug>) {
         self.denied.workspace = workspace.map(Slug::to_string);
@@ -59,6 +72,7 @@ impl Record {
         self.set("session_id", caller.session_id.as_deref().unwrap_or_default());
         self.set("client_id", caller.client_id.as_deref().unwrap_or_default());
         self.set("workspace", access.workspace().slug.as_str());
+        self.set("workspace_id", access.workspace().id.as_str());
         self.set("revision", access.revision().to_string());
     }
 
@@ -163,6 +177,18 @@ mod tests {
     use portcullis_wire::policy::{Level, Pattern, Rule};
 
     use super::*;
+
+    #[test]
+    fn a_user_agent_is_text_whatever_was_sent() {
+        let said = |value: &[u8]| {
+            let mut record = Record::default();
+            record.user_agent(&vec![(b"user-agent".to_vec(), value.to_vec())]);
+            record.take()
+        };
+        assert_eq!(said(b"a\xffb"), [("user_agent", "a\u{fffd}b".to_owned())]);
+        assert_eq!(said(&[b'x'; 300]), [("user_agent", "x".repeat(256))]);
+        assert_eq!(said(b""), []);
+    }
 
     #[test]
     fn names_the_level_and_the_rule() {

@@ -28,7 +28,7 @@ struct Rightful {
     why: &'static str,
 }
 
-const RIGHTFUL: [Rightful; 15] = [
+const RIGHTFUL: [Rightful; 19] = [
     Rightful { canary: "admin token", place: "file admin-token", why: "there it is kept" },
     Rightful { canary: "root key", place: "file root-key", why: "there it is kept" },
     Rightful { canary: "ticket", place: "answer to", why: "the link is for the agent to show" },
@@ -56,16 +56,22 @@ const RIGHTFUL: [Rightful; 15] = [
         place: "file access.jsonl",
         why: "the same, and payload is full",
     },
+    // The same record, as the token-service keeps and shows it.
+    Rightful { canary: "request state", place: "file portcullis.records.db", why: "payload is full" },
+    Rightful { canary: "request state", place: "admin API /v1/records", why: "payload is full" },
+    Rightful { canary: "the server's state", place: "file portcullis.records.db", why: "payload is full" },
+    Rightful { canary: "the server's state", place: "admin API /v1/records", why: "payload is full" },
 ];
 
 /// What shows that a place was really looked at, and at its most talkative.
-const SIGNS: [(&str, &str); 14] = [
+const SIGNS: [(&str, &str); 15] = [
     ("file portcullis.db", "SQLite format 3"),
     ("file portcullis.db-wal", "parrot"),
     ("file token-service.log", "\"level\":\"TRACE\""),
     ("file envoy.log", "[trace][wasm]"),
     ("file access.jsonl", "\"server\":\"parrot\""),
     ("file access.jsonl", "****"),
+    ("file portcullis.records.db", "parrot"),
     ("Envoy /config_dump", "portcullis"),
     ("Envoy /stats", "wasm"),
     ("Envoy /stats/prometheus", "envoy_"),

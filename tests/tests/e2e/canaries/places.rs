@@ -86,6 +86,10 @@ async fn admin_paths(stack: &Stack) -> Vec<String> {
     let administrators = administrators["administrators"].as_array().expect("a list").iter();
     let administrators: Vec<String> =
         administrators.map(|one| one["id"].as_str().expect("an id").to_owned()).collect();
+    let records = admin.get("/v1/records?limit=1000").await.expect("records");
+    let records = records["records"].as_array().expect("a list").iter();
+    let records: Vec<String> =
+        records.map(|record| record["id"].as_str().expect("an id").to_owned()).collect();
     let seeded = &stack.seeded;
     let members: Vec<String> =
         [&seeded.member].into_iter().chain(seeded.others.iter().map(|other| &other.id)).cloned().collect();
@@ -96,6 +100,7 @@ async fn admin_paths(stack: &Stack) -> Vec<String> {
         "key" => vec![seeded.key.id.clone()],
         "connection" => connections.clone(),
         "administrator" => administrators.clone(),
+        "record" => records.clone(),
         "target" => vec!["organization".to_owned(), format!("workspace:{}", seeded.workspace)],
         other => panic!("what is {other}?"),
     };

@@ -33,6 +33,7 @@ pub mod policies;
 pub mod presets;
 pub mod provisions;
 pub mod quarantines;
+pub mod records;
 mod server_body;
 pub mod servers;
 pub mod sessions;

@@ -232,7 +232,7 @@ pub(super) async fn current_revision(connection: &mut SqliteConnection) -> Resul
 }
 
 /// SQLite gives its other files the mode of this one.
-fn create_private(path: &Path) -> Result<()> {
+pub(crate) fn create_private(path: &Path) -> Result<()> {
     use std::os::unix::fs::OpenOptionsExt as _;
     let opened = std::fs::OpenOptions::new().append(true).create(true).mode(0o600).open(path);
     let unavailable = |error| StoreError::Unavailable { problem: format!("{}: {error}", path.display()) };

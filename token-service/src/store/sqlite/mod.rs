@@ -50,6 +50,7 @@ use tokio::sync::watch;
 use url::Url;
 
 use self::audit::Attribution;
+pub(crate) use self::connection::create_private;
 use super::{
     Actor, AuditEntry, DataKeyRow, Declaration, MemberChange, NewKey, NewMember, NewServer, NewWorkspace,
     RegistrySnapshot, Result, Since, Store, WorkspaceChange,

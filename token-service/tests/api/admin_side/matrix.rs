@@ -87,6 +87,11 @@ fn organization(ids: &BTreeMap<&'static str, String>) -> Vec<Row> {
         row("DELETE /v1/me/session", "u-......."),
         row("GET /v1/status", ADMINS),
         row("GET /v1/audit", ADMINS),
+        // Everybody finds what they may see; see `records_are_found_by_whoever_may_see_them`.
+        row("GET /v1/records", ANYBODY),
+        row("GET /v1/records/download", ANYBODY),
+        row("GET /v1/records/summary", ANYBODY),
+        row("GET /v1/records/tail", ANYBODY).at("/v1/records/tail?wait=0"),
         row("GET /v1/issuers", ADMINS),
         row("GET /v1/presets", ADMINS),
         row("GET /v1/oauth-clients", ADMINS),
@@ -155,6 +160,7 @@ fn own(ids: &BTreeMap<&'static str, String>) -> Vec<Row> {
         row("GET /v1/members/{member}/connections", MANAGERS_AND_ONESELF),
         row("GET /v1/members/{member}/sessions", MANAGERS_AND_ONESELF),
         row("DELETE /v1/sessions/{session}", MANAGERS_AND_ONESELF),
+        row("GET /v1/records/{record}", MANAGERS_AND_ONESELF),
         row("GET /v1/keys/{key}", MANAGERS_AND_ONESELF),
         row("PATCH /v1/keys/{key}", MANAGERS_AND_ONESELF).with(json!({"name": "New"})),
         row("DELETE /v1/keys/{key}", MANAGERS_AND_ONESELF),
@@ -356,5 +362,32 @@ async fn members_see_their_own_keys_only() {
     for (role, count) in [(Role::Oneself, 1), (Role::Fellow, 0), (Role::ManagerHere, 2), (Role::Admin, 2)] {
         let keys = world.ask(role, Method::GET, path, None).await.body;
         assert_eq!(keys["keys"].as_array().map(Vec::len), Some(count), "{role:?}: {keys}");
+    }
+}
+
+#[tokio::test]
+async fn records_are_found_by_whoever_may_see_them() {
+    let world = World::start().await;
+    for (role, count) in [
+        (Role::AdminToken, 1),
+        (Role::Admin, 1),
+        (Role::ManagerHere, 1),
+        (Role::Oneself, 1),
+        (Role::Fellow, 0),
+        (Role::ManagerElsewhere, 0),
+        (Role::MemberElsewhere, 0),
+    ] {
+        let ask = async |path: String| world.ask(role, Method::GET, &path, None).await;
+        let list = ask("/v1/records".into()).await.body;
+        assert_eq!(list["records"].as_array().map(Vec::len), Some(count), "{role:?}: {list}");
+        // Nor does a filter tell that there is something.
+        let filtered = ask(format!("/v1/records?caller={}", world.ids["member"])).await.body;
+        assert_eq!(filtered["records"].as_array().map(Vec::len), Some(count), "{role:?}: {filtered}");
+        let news = ask("/v1/records/tail?after=0&wait=0".into()).await.body;
+        assert_eq!(news["records"].as_array().map(Vec::len), Some(count), "{role:?}: {news}");
+        let lines = ask("/v1/records/download".into()).await.text;
+        assert_eq!(lines.lines().count(), count, "{role:?}: {lines}");
+        let summary = ask("/v1/records/summary".into()).await.body;
+        assert_eq!(summary["total"]["requests"], json!(count), "{role:?}: {summary}");
     }
 }

@@ -10,6 +10,7 @@ use portcullis_token_service::domain::connection::{Binding, ConnectionOwner, Sea
 use portcullis_token_service::domain::oauth_client::DynamicClient;
 use portcullis_token_service::domain::resource::ResourcePath;
 use portcullis_token_service::domain::server::Sealed;
+use portcullis_token_service::record_store::{Fields, NewRecord, RecordId};
 use portcullis_token_service::store::connections::{Catalogue, NewConnection};
 use portcullis_wire::digest::Digest;
 use portcullis_wire::names::Slug;
@@ -157,6 +158,7 @@ impl World {
         for target in targets(&ids) {
             service.put(&format!("/v1/policies/{target}/linear"), json!({})).await;
         }
+        ids.insert("record", record(&service, &ids["workspace"], &ids["member"]).await);
         ids.insert("tool_digest", learn(&service, &ids["server"]).await);
         let mut people = BTreeMap::new();
         for role in ROLES {
@@ -217,6 +219,22 @@ async fn learn(service: &Service, server: &str) -> String {
     let approved = service.post(&format!("/v1/servers/{server}/approvals"), approvals).await;
     assert!(approved.status.is_success(), "{}", approved.text);
     search.as_str().expect("a digest").to_owned()
+}
+
+/// A request of this member.
+async fn record(service: &Service, workspace: &str, member: &str) -> String {
+    let shared = service.shared();
+    let records = shared.records.as_ref().expect("records are kept");
+    let fields = Fields {
+        workspace_id: Some(workspace.to_owned()),
+        caller: Some(member.to_owned()),
+        decision: Some("allow".to_owned()),
+        status: Some(200),
+        ..Fields::default()
+    };
+    let record = NewRecord { started_us: service.clock.now().as_millis() * 1_000, uid: [1; 16], fields };
+    records.store.append(std::slice::from_ref(&record)).await.expect("appends");
+    RecordId::of(record.started_us, &record.uid).to_string()
 }
 
 /// A client that has registered itself, and its sign-in as this member.

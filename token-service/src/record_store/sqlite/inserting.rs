@@ -1,0 +1,150 @@
+//! Appending: many rows a statement, and no row twice.
+
+use std::collections::BTreeSet;
+
+use sqlx::QueryBuilder;
+use sqlx::sqlite::{Sqlite, SqliteConnection};
+
+use super::rows::{from_database, record_id, to_database};
+use crate::record_store::fields::{NUMBERS, PAYLOADS, TEXTS};
+use crate::record_store::query::class_of;
+use crate::record_store::{Appended, Arrival, NewRecord, Outcome, RecordId, Result, latency};
+
+/// How many rows a statement inserts: a few sizes, so that few statements are prepared.
+const SIZES: [usize; 3] = [64, 8, 1];
+
+/// How many slots are tried.
+const MOST_TRIES: usize = 64;
+
+struct Row<'a> {
+    id: RecordId,
+    arrival: u64,
+    record: &'a NewRecord,
+}
+
+/// What became of them, and the newest arrival.
+pub(super) async fn append(
+    connection: &mut SqliteConnection,
+    records: &[NewRecord],
+) -> Result<(Appended, Arrival)> {
+    let first: i64 =
+        sqlx::query_scalar("SELECT arrival FROM record_progress").fetch_one(&mut *connection).await?;
+    let first = from_database(first) + 1;
+    let rows: Vec<Row<'_>> = records
+        .iter()
+        .zip(first..)
+        .map(|(record, arrival)| Row { id: RecordId::of(record.started_us, &record.uid), arrival, record })
+        .collect();
+    let (mut appended, mut kept) = (Appended::default(), Vec::new());
+    for rows in in_sizes(rows) {
+        let mut new = insert(connection, &rows).await?;
+        for mut row in rows {
+            // Of two rows with one id the first is the one that was inserted.
+            if new.remove(&row.id) {
+                kept.push(row);
+                continue;
+            }
+            match place(connection, &row).await? {
+                Place::Free(id) => {
+                    row.id = id;
+                    let row = [row];
+                    insert(connection, &row).await?;
+                    kept.extend(row);
+                }
+                Place::Known => appended.duplicates += 1,
+                Place::None => appended.lost += 1,
+            }
+        }
+    }
+    appended.kept = kept.len() as u64;
+    kept.retain(|row| row.record.fields.payloads().iter().any(Option::is_some));
+    for rows in in_sizes(kept) {
+        insert_payloads(connection, &rows).await?;
+    }
+    let newest = Arrival(first - 1 + records.len() as u64);
+    sqlx::query("UPDATE record_progress SET arrival = ?, kept = kept + ?")
+        .bind(to_database(newest.0))
+        .bind(to_database(appended.kept))
+        .execute(connection)
+        .await?;
+    Ok((appended, newest))
+}
+
+/// In chunks of [`SIZES`].
+fn in_sizes(mut rows: Vec<Row<'_>>) -> impl Iterator<Item = Vec<Row<'_>>> {
+    std::iter::from_fn(move || {
+        let size = SIZES.into_iter().find(|size| *size <= rows.len())?;
+        let rest = rows.split_off(size);
+        Some(std::mem::replace(&mut rows, rest))
+    })
+}
+
+/// The ids that were free.
+async fn insert(connection: &mut SqliteConnection, rows: &[Row<'_>]) -> Result<BTreeSet<RecordId>> {
+    let mut builder = QueryBuilder::<Sqlite>::new(
+        "INSERT INTO records (id, arrival, uid, outcome, status_class, latency_bucket",
+    );
+    for name in TEXTS.iter().chain(NUMBERS) {
+        builder.push(", ").push(name);
+    }
+    builder.push(") ");
+    builder.push_values(rows, |mut values, row| {
+        let fields = &row.record.fields;
+        values
+            .push_bind(to_database(row.id.0))
+            .push_bind(to_database(row.arrival))
+            .push_bind(row.record.uid.to_vec())
+            .push_bind(Outcome::of(fields).as_str())
+            .push_bind(i64::from(class_of(fields.status)))
+            .push_bind(i64::from(latency::bucket(fields.latency_ms.unwrap_or(0))));
+        for text in fields.texts() {
+            values.push_bind(text);
+        }
+        for number in fields.numbers() {
+            values.push_bind(number.map(to_database));
+        }
+    });
+    builder.push(" ON CONFLICT (id) DO NOTHING RETURNING id");
+    let ids: Vec<i64> = builder.build_query_scalar().fetch_all(connection).await?;
+    Ok(ids.into_iter().map(record_id).collect())
+}
+
+async fn insert_payloads(connection: &mut SqliteConnection, rows: &[Row<'_>]) -> Result<()> {
+    let mut builder = QueryBuilder::<Sqlite>::new("INSERT INTO record_payloads (id");
+    for name in PAYLOADS {
+        builder.push(", ").push(name);
+    }
+    builder.push(") ");
+    builder.push_values(rows, |mut values, row| {
+        values.push_bind(to_database(row.id.0));
+        for payload in row.record.fields.payloads() {
+            values.push_bind(payload);
+        }
+    });
+    builder.build().execute(connection).await?;
+    Ok(())
+}
+
+enum Place {
+    Free(RecordId),
+    /// The record is there.
+    Known,
+    None,
+}
+
+/// Where a record may go whose first slot is taken.
+async fn place(connection: &mut SqliteConnection, row: &Row<'_>) -> Result<Place> {
+    let mut id = row.id;
+    for _ in 0..MOST_TRIES {
+        let taken: Option<Vec<u8>> = sqlx::query_scalar("SELECT uid FROM records WHERE id = ?")
+            .bind(to_database(id.0))
+            .fetch_optional(&mut *connection)
+            .await?;
+        match taken {
+            None => return Ok(Place::Free(id)),
+            Some(uid) if uid == row.record.uid => return Ok(Place::Known),
+            Some(_) => id = id.next_slot(),
+        }
+    }
+    Ok(Place::None)
+}
