@@ -28,6 +28,7 @@ mod leases;
 mod lifecycle;
 mod limits;
 mod mutual_tls;
+mod payloads;
 mod provider;
 mod reply;
 mod secrets;
