@@ -69,6 +69,9 @@ const FLAGS: [(u32, Ended); 18] = [
 /// What Envoy says of a response that is the upstream's.
 const VIA_UPSTREAM: &str = "via_upstream";
 
+/// In Envoy's words for a time limit. Not all of them set a flag.
+const TIMEOUT: &str = "timeout";
+
 impl Ended {
     pub(super) fn as_str(self) -> &'static str {
         match self {
@@ -96,6 +99,7 @@ impl Ended {
             Some(ended) if ended != Self::Cancelled => ended,
             _ if host.details.is_empty() || host.details.starts_with("portcullis_") => self,
             _ if host.details == VIA_UPSTREAM => self,
+            _ if host.details.contains(TIMEOUT) => Self::Timeout,
             _ => Self::Refused,
         }
     }
@@ -107,7 +111,7 @@ impl Ended {
             ended
         } else if details.starts_with("portcullis_") || details.starts_with("wasm") {
             Self::Failed
-        } else if details.contains("timeout") {
+        } else if details.contains(TIMEOUT) {
             Self::Timeout
         } else if details.starts_with("downstream") || details.contains("remote_reset") || details.is_empty()
         {
@@ -165,6 +169,7 @@ mod tests {
             (Ended::Complete, 0, "rbac_access_denied", Ended::Refused),
             (Ended::Rejected, 0, "portcullis_upstream_failed", Ended::Rejected),
             (Ended::Rejected, 1 << 6, "portcullis_upstream_failed", Ended::UpstreamReset),
+            (Ended::Complete, 0, "max_duration_timeout", Ended::Timeout),
             (Ended::Complete, 0, "", Ended::Complete),
         ] {
             assert_eq!(was.of_error(&host(flags, details)), ended, "{flags} {details}");

@@ -72,10 +72,13 @@ impl<T> Told<T> {
 
     /// Once.
     fn give(&mut self, fields: impl FnOnce(&T)) {
-        if let Self::Fresh(told) = std::mem::take(self) {
-            fields(&told);
-            *self = Self::Given(told);
-        }
+        *self = match std::mem::take(self) {
+            Self::Fresh(told) => {
+                fields(&told);
+                Self::Given(told)
+            }
+            told => told,
+        };
     }
 }
 
