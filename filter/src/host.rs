@@ -240,10 +240,24 @@ pub(crate) fn send_local_reply(reply: &LocalReply) -> HostResult<()> {
 
 /// The client's address and port, as Envoy's settings find it: the same as in the access log.
 pub(crate) fn source_address() -> HostResult<String> {
-    let path = b"source\0address";
+    String::from_utf8(property(b"source\0address")?).map_err(|_| Status::Malformed)
+}
+
+/// Envoy's flags for how the stream ended, one bit each.
+pub(crate) fn response_flags() -> HostResult<u64> {
+    let bytes = property(b"response\0flags")?;
+    bytes.try_into().map(u64::from_le_bytes).map_err(|_| Status::Malformed)
+}
+
+/// Envoy's word for where the response comes from, or why there is none.
+pub(crate) fn response_details() -> HostResult<String> {
+    String::from_utf8(property(b"response\0code_details")?).map_err(|_| Status::Malformed)
+}
+
+/// A property of the effective stream; the parts of its path are separated by NUL.
+fn property(path: &[u8]) -> HostResult<Vec<u8>> {
     // SAFETY: the host reads `path` during the call; `take` passes places that live through it.
-    let bytes = take(|data, size| unsafe { proxy_get_property(path.as_ptr(), path.len(), data, size) })?;
-    String::from_utf8(bytes).map_err(|_| Status::Malformed)
+    take(|data, size| unsafe { proxy_get_property(path.as_ptr(), path.len(), data, size) })
 }
 
 /// Sets a value that access logs read as `%FILTER_STATE(wasm.<key>:PLAIN)%`.

@@ -3,7 +3,7 @@
 //! Whatever goes wrong between host and core ends here, closed: a request that cannot be handed on as the core wants
 //! it is answered, a response that cannot be judged is cut.
 
-use portcullis_filter_core::exchange::{Exchange, Surroundings};
+use portcullis_filter_core::exchange::{Exchange, HostEnd, Surroundings};
 use portcullis_filter_core::reply::LocalReply;
 use portcullis_filter_core::step::{Headers, Step};
 use portcullis_filter_core::worker::Worker;
@@ -21,6 +21,9 @@ use response::Flow;
 /// knows nothing of Envoy, passes on what an upstream should see; so this one is put back here. Its value is Envoy's
 /// own where Envoy is the edge, and the route is where to take it off before the upstream.
 const FORWARDED_PROTO: &[u8] = b"x-forwarded-proto";
+
+/// What the filter-state keys of a record begin with; Envoy puts `wasm.` in front.
+const STATE_PREFIX: &str = "portcullis.";
 
 /// What has become of the request. There is one terminal action per stream: it is let go or answered, once.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -183,22 +186,33 @@ impl Stream {
     pub(crate) fn finish(&mut self, worker: &mut Worker) {
         if !self.done {
             self.done = true;
-            self.exchange.on_done(worker, &HostData);
+            self.exchange.on_done(worker, &HostData, &host_end);
         }
     }
 
     /// Hands the access-log record to the host.
     pub(crate) fn record(&mut self) {
-        for (field, value) in self.exchange.take_record() {
-            if host::set_filter_state(&format!("portcullis.{field}"), &value).is_err() {
+        let mut key = String::from(STATE_PREFIX);
+        self.exchange.take_record(&mut |field, value| {
+            key.truncate(STATE_PREFIX.len());
+            key.push_str(field);
+            if host::set_filter_state(&key, value).is_err() {
                 log::debug!("the host does not take {field} into the access log");
             }
-        }
+        });
     }
 }
 
 fn surroundings(now_ms: u64, verifier: &Verifier) -> Surroundings<'_> {
     Surroundings { now_ms, verifier, source: &|| host::source_address().ok(), shared: &HostData }
+}
+
+/// What the host says of a stream that is over, as far as it says anything.
+fn host_end() -> HostEnd {
+    HostEnd {
+        flags: host::response_flags().unwrap_or_default(),
+        details: host::response_details().unwrap_or_default(),
+    }
 }
 
 /// The request's body as far as the host holds it; `None` if it does not hand out all of it.

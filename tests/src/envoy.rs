@@ -3,6 +3,7 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use serde_json::{Value, json};
@@ -29,6 +30,8 @@ pub struct Settings {
     pub log: &'static str,
     /// Envoy's own rate limit service, asked as `envoy/rate-limit.yaml` says.
     pub rate_limit_service: Option<SocketAddr>,
+    /// How long a response from an upstream may last, if not as long as shipped.
+    pub longest_response: Option<Duration>,
 }
 
 /// A running Envoy.
@@ -147,6 +150,13 @@ pub fn render(shipped: &str, settings: &Settings, wasm: &Path) -> anyhow::Result
         let endpoint = "/load_assignment/endpoints/0/lb_endpoints/0/endpoint/address";
         set(cluster, endpoint, address(listener))?;
     }
+    if let Some(longest) = settings.longest_response {
+        let ingress = named(&mut root, "/static_resources/listeners", "ingress")?;
+        let hosts = at(ingress, "/filter_chains/0/filters/0/typed_config/route_config/virtual_hosts")?;
+        let route = named(named(hosts, "", "mcp")?, "/routes", "upstream_plain")?;
+        let longest = format!("{}s", longest.as_secs_f64());
+        set(route, "/route/max_stream_duration/max_stream_duration", json!(longest))?;
+    }
     if let Some(service) = settings.rate_limit_service {
         add_rate_limits(&mut root, service)?;
     }
@@ -215,6 +225,7 @@ mod tests {
             concurrency: 1,
             log: "wasm:info",
             rate_limit_service: None,
+            longest_response: None,
         };
         let one = render(&shipped, &settings(1000), Path::new("/a.wasm")).expect("renders");
         let two = render(&shipped, &settings(2000), Path::new("/b.wasm")).expect("renders");

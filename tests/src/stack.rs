@@ -80,6 +80,8 @@ pub struct Builder {
     pub rate_limit_service: Option<SocketAddr>,
     /// Whether everything that was denied has to have an explanation when the stack ends.
     pub explained: bool,
+    /// How long a response may last, if not as long as `envoy.yaml` says.
+    pub longest_response: Option<Duration>,
 }
 
 impl Default for Builder {
@@ -99,6 +101,7 @@ impl Default for Builder {
             talkative: false,
             rate_limit_service: None,
             explained: true,
+            longest_response: None,
         }
     }
 }
@@ -147,8 +150,11 @@ impl Stack {
             places.service(&directory, builder.issuers, builder.oauth, builder.talkative)?;
         let service_settings = Settings { sections: builder.sections, ..service_settings };
         let envoy_settings = places.envoy(&directory, builder.concurrency, builder.talkative)?;
-        let envoy_settings =
-            envoy::Settings { rate_limit_service: builder.rate_limit_service, ..envoy_settings };
+        let envoy_settings = envoy::Settings {
+            rate_limit_service: builder.rate_limit_service,
+            longest_response: builder.longest_response,
+            ..envoy_settings
+        };
         // Each is let go right before its program starts.
         let (gateway_port, envoy_admin) = places.keep_for_envoy();
         let service = TokenService::start(&artifacts, &service_settings).await?;

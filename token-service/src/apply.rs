@@ -248,7 +248,7 @@ impl Work<'_> {
             name: server.name.clone(),
             url: server.url.clone(),
             auth,
-            payload: server.payload,
+            payload: server.payload.clone(),
             provision_new_workspaces: workspaces == DeclaredWorkspaces::All,
             concurrency: server.concurrency,
         };

@@ -19,6 +19,7 @@ pub mod decision;
 pub mod digest;
 pub mod lease;
 pub mod names;
+pub mod payload;
 pub mod policy;
 pub mod scopes;
 pub mod secret;

@@ -6,6 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::names::Slug;
+use crate::payload::Capture;
 
 /// Query of `GET /v1/watch`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -52,8 +53,12 @@ pub struct ServerEntry {
     pub id: String,
     pub slug: Slug,
     pub upstream: Upstream,
+    /// By which filters go that do not know [`Self::capture`]. It never shows more than that does.
     #[serde(default)]
     pub payload: PayloadPolicy,
+    /// In place of [`Self::payload`], where there is more to say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub capture: Option<Capture>,
 }
 
 /// Where a server's MCP endpoint is.

@@ -1,11 +1,15 @@
 //! What the access log may hold of a request's parameters and of its response.
 //!
-//! The policy is the server's: nothing, a digest, the payload with secrets masked, or all of it. The work depends on
-//! how much is shown, not on how big the payload is, and nothing here fails: what cannot be read is not shown.
+//! The policy is the server's: nothing, a digest, the payload with secrets and chosen places masked, or all of it. The
+//! work depends on how much is shown, not on how big the payload is, and nothing here fails: what cannot be read is not
+//! shown.
 
+mod paths;
+mod printable;
 mod quoted;
 mod redact;
 mod secrets;
+mod view;
 
 use std::fmt;
 
@@ -15,28 +19,36 @@ use sha2::{Digest as _, Sha256};
 
 use redact::redact;
 
-/// How much of one payload a log record holds, in bytes.
-pub const DEFAULT_LIMIT: usize = 4096;
+pub use printable::printable;
+pub use view::{View, Views};
 
 /// How much of a payload that comes in chunks is kept for reading it.
 pub const KEPT: usize = 256 * 1024;
 
-/// What the log may hold of `payload`, at most `limit` bytes of text; `None` for nothing.
-pub fn excerpt(policy: PayloadPolicy, payload: &[u8], limit: usize) -> Option<String> {
+/// What the log holds of a payload.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Excerpt {
+    pub text: String,
+    /// Of the payload, in bytes.
+    pub size: usize,
+    /// There is more of it than the text shows, for want of room.
+    pub is_cut: bool,
+}
+
+/// What the log may hold of `payload`; `None` for nothing.
+pub fn excerpt(view: &View, payload: &[u8]) -> Option<Excerpt> {
     if payload.is_empty() {
         return None;
     }
-    let digest = || spell_digest(Sha256::new_with_prefix(payload), payload.len());
-    match policy {
+    let size = payload.len();
+    let whole = |text| Excerpt { text, size, is_cut: false };
+    let digest = || whole(spell_digest(Sha256::new_with_prefix(payload), size));
+    match view.policy {
         PayloadPolicy::Off => None,
         PayloadPolicy::Digest => Some(digest()),
         PayloadPolicy::Redacted | PayloadPolicy::Full => {
-            let shown = show(policy, payload, payload.len(), limit);
-            Some(shown.unwrap_or_else(
-                || {
-                    if payload.len() <= KEPT { digest() } else { unread(payload.len()) }
-                },
-            ))
+            let shown = show(view, payload, size);
+            Some(shown.unwrap_or_else(|| if size <= KEPT { digest() } else { whole(unread(size)) }))
         }
     }
 }
@@ -61,8 +73,7 @@ const CONNECT_PATH: &str = "/connect/";
 
 /// The same for a payload that comes in chunks.
 pub struct Capture {
-    policy: PayloadPolicy,
-    limit: usize,
+    view: View,
     prefix: Vec<u8>,
     total: usize,
     /// Of everything, where the policy is to log a digest.
@@ -70,9 +81,9 @@ pub struct Capture {
 }
 
 impl Capture {
-    pub fn new(policy: PayloadPolicy, limit: usize) -> Self {
-        let hasher = (policy == PayloadPolicy::Digest).then(Sha256::new);
-        Self { policy, limit, prefix: Vec::new(), total: 0, hasher }
+    pub fn new(view: View) -> Self {
+        let hasher = (view.policy == PayloadPolicy::Digest).then(Sha256::new);
+        Self { view, prefix: Vec::new(), total: 0, hasher }
     }
 
     /// Takes the next chunk and keeps what it may: `room` bytes in all, at most.
@@ -105,35 +116,38 @@ impl Capture {
     }
 
     /// As [`excerpt`] of all that came, but a payload that is neither readable nor kept whole is logged as its size.
-    pub fn excerpt(&self) -> Option<String> {
+    pub fn excerpt(&self) -> Option<Excerpt> {
+        let size = self.total;
+        let whole = |text| Excerpt { text, size, is_cut: false };
         match (&self.hasher, self.whole()) {
-            (Some(hasher), _) if self.total > 0 => Some(spell_digest(hasher.clone(), self.total)),
-            (_, Some(whole)) => excerpt(self.policy, whole, self.limit),
-            _ if self.policy == PayloadPolicy::Off => None,
-            _ => {
-                let shown = show(self.policy, &self.prefix, self.total, self.limit);
-                Some(shown.unwrap_or_else(|| unread(self.total)))
-            }
+            (Some(hasher), _) if size > 0 => Some(whole(spell_digest(hasher.clone(), size))),
+            (_, Some(payload)) => excerpt(&self.view, payload),
+            _ if self.view.policy == PayloadPolicy::Off => None,
+            _ => Some(show(&self.view, &self.prefix, size).unwrap_or_else(|| whole(unread(size)))),
         }
     }
 }
 
-/// The text of a payload that starts with `prefix`, or `None` if it cannot be shown.
-fn show(policy: PayloadPolicy, prefix: &[u8], total: usize, limit: usize) -> Option<String> {
-    let (text, complete) = if policy == PayloadPolicy::Full {
+/// The text of a payload of `size` bytes that starts with `prefix`, or `None` if it cannot be shown.
+fn show(view: &View, prefix: &[u8], size: usize) -> Option<Excerpt> {
+    let limit = view.limit;
+    let (text, complete) = if view.policy == PayloadPolicy::Full {
         // One character may be cut in two at the end of what is decoded, which is beyond what is shown.
         let decoded = prefix.get(..limit.saturating_add(4)).unwrap_or(prefix);
-        (String::from_utf8_lossy(decoded).into_owned(), decoded.len() == total)
+        (String::from_utf8_lossy(decoded).into_owned(), decoded.len() == size)
     } else {
-        let redacted = redact(prefix, prefix.len() == total, limit)?;
+        let redacted = redact(prefix, prefix.len() == size, limit, &view.hidden)?;
         (redacted.text, redacted.complete)
     };
-    Some(if complete && text.len() <= limit { text } else { truncate(text, total, limit) })
+    let text = printable(text.into()).into_owned();
+    let is_cut = !complete || text.len() > limit;
+    let text = if is_cut { truncate(text, size, limit) } else { text };
+    Some(Excerpt { text, size, is_cut })
 }
 
 /// Cuts between characters and says how long the payload was.
-fn truncate(mut text: String, total: usize, limit: usize) -> String {
-    let mark = format!("…[truncated, {total} bytes]");
+fn truncate(mut text: String, size: usize, limit: usize) -> String {
+    let mark = format!("…[truncated, {size} bytes]");
     let room = limit.saturating_sub(mark.len());
     text.truncate(text.floor_char_boundary(room));
     text.push_str(&mark);
@@ -153,7 +167,7 @@ impl fmt::Debug for Capture {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter
             .debug_struct("Capture")
-            .field("policy", &self.policy)
+            .field("policy", &self.view.policy)
             .field("total", &self.total)
             .finish_non_exhaustive()
     }

@@ -10,14 +10,25 @@ use portcullis_wire::digest::Digest;
 use portcullis_wire::names::Slug;
 use portcullis_wire::watch::{self, Algorithm, IssuerEntry, ServerEntry, Upstream, VerificationKey};
 
+use crate::payload::Views;
+
 /// Servers by slug and issuers by name.
 #[derive(Clone, Debug)]
 pub struct Registry {
     revision: u64,
-    servers: HashMap<Slug, Rc<ServerEntry>>,
+    servers: HashMap<Slug, Rc<Server>>,
     issuers: HashMap<String, Issuer>,
     issuers_digest: Digest,
     accepts_opaque_tokens: bool,
+}
+
+/// A server that can be reached.
+#[derive(Clone, Debug)]
+pub struct Server {
+    pub id: String,
+    pub upstream: Upstream,
+    /// What records show of its payloads.
+    pub payload: Views,
 }
 
 /// An issuer whose settings and keys are well-formed.
@@ -64,7 +75,11 @@ impl Registry {
             };
             match fault {
                 Some(why) => left_out.push(LeftOut { entry: format!("server {}", server.slug), why }),
-                None => drop(servers.insert(server.slug.clone(), Rc::new(server))),
+                None => {
+                    let payload = Views::of(&server);
+                    let ServerEntry { id, slug, upstream, .. } = server;
+                    servers.insert(slug, Rc::new(Server { id, upstream, payload }));
+                }
             }
         }
         let mut issuers = HashMap::new();
@@ -90,7 +105,7 @@ impl Registry {
         self.revision
     }
 
-    pub fn server(&self, slug: &Slug) -> Option<&Rc<ServerEntry>> {
+    pub fn server(&self, slug: &Slug) -> Option<&Rc<Server>> {
         self.servers.get(slug)
     }
 

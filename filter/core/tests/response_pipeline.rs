@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use portcullis_filter_core::mcp::{ListKind, Target};
 use portcullis_filter_core::memory::{Budget, Share};
+use portcullis_filter_core::payload::Excerpt;
 use portcullis_filter_core::reply::LocalReply;
 use portcullis_filter_core::response::headers::BodyPlan;
 use portcullis_filter_core::response::list::ListContext;
@@ -16,6 +17,10 @@ use portcullis_wire::watch::PayloadPolicy;
 use wasm_bindgen_test::wasm_bindgen_test;
 
 const TOKEN: &str = "Bearer canary-token/1";
+
+fn text(excerpt: &Excerpt) -> &str {
+    &excerpt.text
+}
 
 fn policy() -> CompiledPolicy {
     let rules = || NameRules { allow: None, deny: vec![Pattern("secret*".to_owned())] };
@@ -35,7 +40,12 @@ fn tools() -> Subject {
 }
 
 fn pipeline(plan: BodyPlan, subject: Subject) -> ResponsePipeline {
-    ResponsePipeline::new(plan, subject, Arc::new(Needles::of_values([TOKEN])), PayloadPolicy::Redacted)
+    ResponsePipeline::new(
+        plan,
+        subject,
+        Arc::new(Needles::of_values([TOKEN])),
+        PayloadPolicy::Redacted.into(),
+    )
 }
 
 /// Pushes all of `body` in chunks of `size` bytes and collects what comes out.
@@ -70,7 +80,7 @@ const FILTERED: &str = r#"{"jsonrpc":"2.0","id":"r","result":{"tools":[{"name":"
 fn json_lists_are_filtered_and_logged_as_delivered() {
     let (output, pipeline) = run_all(BodyPlan::Json, &tools(), LIST);
     assert_eq!(output, FILTERED);
-    assert_eq!(pipeline.observed().excerpt.as_deref(), Some(FILTERED));
+    assert_eq!(pipeline.observed().excerpt.as_ref().map(text), Some(FILTERED));
     assert_eq!(pipeline.observed().error_code, None);
 }
 
@@ -86,7 +96,7 @@ fn lists_in_event_streams_are_filtered_where_they_stand() {
     let body = format!("id: 1\ndata:\n\n: ping\n\n{progress}id: 2\ndata: {LIST}\n\n");
     let (output, pipeline) = run_all(BodyPlan::Sse, &tools(), &body);
     assert_eq!(output, format!("id: 1\ndata:\n\n: ping\n\n{progress}id: 2\ndata: {FILTERED}\n\n"));
-    assert_eq!(pipeline.observed().excerpt.as_deref(), Some(FILTERED));
+    assert_eq!(pipeline.observed().excerpt.as_ref().map(text), Some(FILTERED));
 }
 
 #[wasm_bindgen_test(unsupported = test)]
@@ -109,7 +119,7 @@ fn lists_that_cannot_be_read_become_errors() {
         let (output, pipeline) = run_all(BodyPlan::Json, &tools(), body);
         assert!(output.starts_with(r#"{"jsonrpc":"2.0","id":"r","error":{"code":-31005,"#), "{output}");
         assert_eq!(pipeline.observed().error_code, Some(-31005));
-        assert!(pipeline.observed().excerpt.as_deref().is_some_and(|text| text.contains("-31005")));
+        assert!(pipeline.observed().excerpt.as_ref().map(text).is_some_and(|text| text.contains("-31005")));
     }
     let (output, _) = run_all(BodyPlan::Sse, &tools(), &format!("data: pong\n\nid: 4\ndata: {twice}\n\n"));
     assert!(output.starts_with("\nid: 4\ndata: {\"jsonrpc\":\"2.0\",\"id\":\"r\",\"error\":"), "{output}");
@@ -139,7 +149,7 @@ fn who_comes_when_the_worker_is_full_is_refused_and_it_empties_again() {
             plan,
             subject,
             Arc::default(),
-            PayloadPolicy::Full,
+            PayloadPolicy::Full.into(),
             bounds,
             budget.share(),
         )
@@ -169,7 +179,7 @@ fn a_list_too_long_to_hold_becomes_an_error() {
         BodyPlan::Json,
         tools(),
         Arc::default(),
-        PayloadPolicy::Off,
+        PayloadPolicy::Off.into(),
         bounds,
         alone(),
     );
@@ -188,7 +198,7 @@ fn an_event_too_long_to_judge_ends_a_list_but_not_a_call() {
             BodyPlan::Sse,
             subject,
             Arc::default(),
-            PayloadPolicy::Full,
+            PayloadPolicy::Full.into(),
             bounds,
             alone(),
         );
@@ -215,7 +225,7 @@ fn tool_results_pass_and_are_observed() {
         assert_eq!(output, stream);
         for observed in [json.observed(), events.observed()] {
             assert_eq!((observed.error_code, observed.tool_error), (code, tool_error));
-            assert_eq!(observed.excerpt.as_deref(), Some(body));
+            assert_eq!(observed.excerpt.as_ref().map(text), Some(body));
         }
     }
     // Strange, but nothing that the gateway has a say in.
@@ -252,7 +262,7 @@ fn an_echoed_credential_shows_neither_to_the_client_nor_in_the_log() {
         r#"{"id":1,"result":{"content":[{"text":"you sent *********************, or ***************"}]}}"#;
     let (output, pipeline) = run_all(BodyPlan::Json, &Subject::Call(None), echo);
     assert_eq!(output, masked);
-    assert_eq!(pipeline.observed().excerpt.as_deref(), Some(masked));
+    assert_eq!(pipeline.observed().excerpt.as_ref().map(text), Some(masked));
     assert!(pipeline.observed().credential_echoed);
     let (output, _) = run_all(BodyPlan::Sse, &Subject::Call(None), &format!("data: {echo}\n\n"));
     assert_eq!(output, format!("data: {masked}\n\n"));
@@ -294,7 +304,7 @@ fn short_and_public_header_values_are_no_needles() {
 fn other_bodies_are_logged_as_what_they_are() {
     let mut html = pipeline(BodyPlan::Pass, Subject::Call(None));
     assert_eq!(run(&mut html, "<html>", 2), "<html>");
-    let digest = html.observed().excerpt.clone().expect("a digest");
+    let digest = html.observed().excerpt.clone().expect("a digest").text;
     assert!(digest.starts_with("sha256:") && digest.ends_with(" 6"), "{digest}");
 }
 
@@ -308,7 +318,7 @@ fn asking(tool: &str) -> Subject {
 fn an_answer_that_a_name_is_unknown_is_replaced() {
     let unknown = r#"{"jsonrpc":"2.0","id":"r","result":{"content":[{"type":"text","text":"Tool x not found"}],"isError":true}}"#;
     let observed = Observed {
-        excerpt: Some("{\"denied\":1}".to_owned()),
+        excerpt: Some(Excerpt { text: "{\"denied\":1}".to_owned(), size: 12, is_cut: false }),
         error_code: Some(-32602),
         ..Observed::default()
     };
@@ -319,7 +329,10 @@ fn an_answer_that_a_name_is_unknown_is_replaced() {
         run_all(BodyPlan::Sse, &asking("x"), &format!("{progress}id: 2\ndata: {unknown}\n\n"));
     assert_eq!(
         (output, events.observed()),
-        (format!("{progress}id: 2\ndata: {{\"denied\":1}}\n\n"), &observed)
+        (
+            format!("{progress}id: 2\ndata: {{\"denied\":1}}\n\n"),
+            &Observed { events: Some(2), ..observed.clone() }
+        )
     );
     assert!(json.reworded().is_some() && events.reworded().is_some());
     let (output, other) = run_all(BodyPlan::HeldJson, &asking("y"), unknown);

@@ -341,3 +341,24 @@ fn a_request_that_no_configuration_covers_is_answered() {
     assert_eq!(host::request_body(10, b"{}", true), PAUSE);
     host::end(10);
 }
+
+#[test]
+fn the_host_is_asked_how_a_stream_ended_where_the_core_cannot_know() {
+    warm();
+    host::with(|host| {
+        host.response_flags = Some(1 << 14);
+        host.response_details = Some(b"downstream_remote_disconnect".to_vec());
+    });
+    let ended = |id| {
+        host::end(id);
+        host::with(|host| host.stream(id).filter_state.get("portcullis.ended").cloned())
+    };
+    let_go(11);
+    assert_eq!(ended(11).as_deref(), Some("cancelled"));
+    assert_eq!(post(12, &tool_call("forbidden")), PAUSE);
+    assert_eq!(ended(12).as_deref(), Some("refused"));
+    // A host that does not say, or says nonsense.
+    host::with(|host| (host.response_flags, host.response_details) = (None, Some(vec![0xFF])));
+    let_go(13);
+    assert_eq!(ended(13).as_deref(), Some("cancelled"));
+}

@@ -14,6 +14,7 @@ mod identity;
 mod isolation;
 mod lists;
 mod log;
+mod logged;
 mod records;
 mod revoke;
 mod run;

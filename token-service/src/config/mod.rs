@@ -27,7 +27,6 @@ use std::time::Duration;
 
 use portcullis_wire::names::Slug;
 use portcullis_wire::secret::SecretText;
-use portcullis_wire::watch::PayloadPolicy;
 use secrecy::SecretString;
 
 pub use self::issuers::IssuerConfig;
@@ -38,6 +37,7 @@ use crate::authorization_server::AuthorizationSettings;
 use crate::domain::auth_draft::{CheckedAuth, ClientMethod};
 use crate::domain::header::HeaderName;
 use crate::domain::limit::{LimitName, LimitRule};
+use crate::domain::payload::PayloadSettings;
 use crate::domain::people::{Identity, MemberRole, OrganizationRole};
 use crate::domain::policy::ServerRules;
 use crate::domain::provisioning::{MemberAccess, Members};
@@ -183,7 +183,7 @@ pub struct ServerConfig {
     pub name: String,
     pub url: ServerUrl,
     pub auth: AuthConfig,
-    pub payload: PayloadPolicy,
+    pub payload: PayloadSettings,
     pub workspaces: WorkspacesConfig,
     pub concurrency: Option<u32>,
     /// Of workspaces about whose members something is said.

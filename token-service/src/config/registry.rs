@@ -3,12 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use portcullis_wire::names::Slug;
+use portcullis_wire::payload::{DEFAULT_LIMIT, LEAST_LIMIT, MOST_LIMIT, Redaction};
 use portcullis_wire::watch::PayloadPolicy;
 
 use super::reader::{At, Fields};
 use super::{AdmissionConfig, MemberConfig, ServerConfig, WorkspaceConfig, WorkspacesConfig};
 use super::{admission, auth, sign_in};
 use crate::domain::limit::MOST_AT_ONCE;
+use crate::domain::payload::PayloadSettings;
 use crate::domain::people::{Identity, MemberRole};
 use crate::domain::staleness::Staleness;
 use crate::domain::url::{PlainHttp, ServerUrl};
@@ -125,9 +127,21 @@ pub(super) fn servers(sections: &Fields<'_>, names: &mut Names) -> Vec<ServerCon
     sections.items("servers").iter().filter_map(|at| server(at, names)).collect()
 }
 
+const SERVER: [&str; 10] = [
+    "slug",
+    "name",
+    "url",
+    "allow_http",
+    "auth",
+    "payload",
+    "payload_limit",
+    "redact",
+    "workspaces",
+    "concurrency",
+];
+
 fn server(at: &At<'_>, names: &mut Names) -> Option<ServerConfig> {
-    let fields =
-        at.fields(&["slug", "name", "url", "allow_http", "auth", "payload", "workspaces", "concurrency"])?;
+    let fields = at.fields(&SERVER)?;
     let slug = fields.require("slug").and_then(|at| {
         let slug = at.parsed(SLUG_REMEDY, Slug::parse)?;
         if !names.servers.insert(slug.clone()) {
@@ -149,7 +163,7 @@ fn server(at: &At<'_>, names: &mut Names) -> Option<ServerConfig> {
         (None, true) => preset_url.and_then(|url| ServerUrl::parse(url, PlainHttp::Refused).ok()),
         _ => url(&fields),
     };
-    let payload = fields.get("payload").map_or(Some(PayloadPolicy::default()), payload);
+    let payload = payload(&fields);
     let mut admission = Vec::new();
     let workspaces = fields.require("workspaces").and_then(|at| server_workspaces(at, names, &mut admission));
     let concurrency = match fields.get("concurrency") {
@@ -185,7 +199,20 @@ fn url(fields: &Fields<'_>) -> Option<ServerUrl> {
     Some(url)
 }
 
-fn payload(at: &At<'_>) -> Option<PayloadPolicy> {
+fn payload(fields: &Fields<'_>) -> Option<PayloadSettings> {
+    let policy = fields.get("payload").map_or(Some(PayloadPolicy::default()), payload_policy);
+    let limit =
+        fields.get("payload_limit").map_or(Some(DEFAULT_LIMIT), |at| at.number(LEAST_LIMIT, MOST_LIMIT));
+    let redact = fields.get("redact").map_or(Some(Redaction::default()), redaction);
+    let settings = PayloadSettings { policy: policy?, limit: limit?, redact: redact? };
+    let faults = settings.faults();
+    for fault in &faults {
+        fields.at().descend(&fault.field).report(&fault.problem, &fault.remedy);
+    }
+    faults.is_empty().then_some(settings)
+}
+
+fn payload_policy(at: &At<'_>) -> Option<PayloadPolicy> {
     at.parsed("write off, digest, redacted or full", |text| match text {
         "off" => Ok(PayloadPolicy::Off),
         "digest" => Ok(PayloadPolicy::Digest),
@@ -193,6 +220,15 @@ fn payload(at: &At<'_>) -> Option<PayloadPolicy> {
         "full" => Ok(PayloadPolicy::Full),
         _ => Err("not a payload policy"),
     })
+}
+
+fn redaction(at: &At<'_>) -> Option<Redaction> {
+    let fields = at.fields(&["parameters", "response"])?;
+    let pointers = |name| -> Option<Vec<String>> {
+        fields.items(name).iter().map(|at| at.text().map(str::to_owned)).collect()
+    };
+    let (parameters, response) = (pointers("parameters"), pointers("response"));
+    Some(Redaction { parameters: parameters?, response: response? })
 }
 
 fn server_workspaces(

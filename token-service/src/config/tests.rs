@@ -11,6 +11,7 @@ use crate::egress::AllowedPrivate;
 
 mod auth;
 mod limits;
+mod payloads;
 mod policies;
 mod sign_in;
 

@@ -2,6 +2,7 @@
 //!
 //! - [`ids`]: one type per kind of id.
 //! - [`server`], [`url`], [`header`]: a registered MCP server, where it is, and the credential headers it gets.
+//! - [`payload`]: what records hold of its requests.
 //! - [`auth_draft`], [`auth_text`]: what somebody writes about a server's authorization, checked.
 //! - [`connection`], [`connecting`]: upstream credentials that come and go, and how a member gets one.
 //! - [`people`]: workspaces, members, API keys and administrators.
@@ -32,6 +33,7 @@ pub mod issuer;
 pub mod jwks;
 pub mod limit;
 pub mod oauth_client;
+pub mod payload;
 pub mod people;
 pub mod policy;
 pub mod provisioning;

@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use portcullis_wire::names::Slug;
-use portcullis_wire::watch::{PayloadPolicy, ServerEntry};
+use portcullis_wire::watch::ServerEntry;
 use serde::{Deserialize, Serialize};
 
 use super::header::HeaderName;
 use super::ids::ServerId;
+use super::payload::PayloadSettings;
 use super::url::ServerUrl;
 use super::{Origin, Revision};
 
@@ -32,7 +33,7 @@ pub struct ServerSettings {
     pub name: String,
     pub url: ServerUrl,
     pub auth: ServerAuth,
-    pub payload: PayloadPolicy,
+    pub payload: PayloadSettings,
     /// Whether a workspace made later gets this server. It says nothing about those that exist.
     pub provision_new_workspaces: bool,
     /// How many requests may be under way at once through one Envoy; at least 1.
@@ -241,11 +242,13 @@ impl fmt::Debug for Sealed {
 impl Server {
     /// What every filter is told about it.
     pub fn entry(&self) -> ServerEntry {
+        let (payload, capture) = self.settings.payload.told();
         ServerEntry {
             id: self.id.to_string(),
             slug: self.slug.clone(),
             upstream: self.settings.url.upstream(),
-            payload: self.settings.payload,
+            payload,
+            capture,
         }
     }
 }

@@ -129,12 +129,18 @@ fields! {
         version: "mcp.protocol.version", 32;
         /// A digest of the legacy session's id.
         session: "mcp.session.id", 128;
+        /// What the client calls itself to MCP; nobody has checked it.
+        client_name: "portcullis.client_name", 128;
+        /// … and its version.
+        client_version: "portcullis.client_version", 128;
+        /// The JSON-RPC id.
+        rpc_id: "jsonrpc.request.id", 128;
         /// The JSON-RPC method.
         method: "mcp.method.name", 128;
         /// `tool`, `prompt` or `resource`.
         kind: "portcullis.kind", 16;
         /// Which tool, prompt or resource.
-        name: "portcullis.name", 512;
+        name: "portcullis.name", 1024;
         /// `allow`, `deny`, `connect_required` or `error`.
         decision: "portcullis.decision", 32;
         /// What decided.
@@ -145,7 +151,13 @@ fields! {
         revision: "portcullis.revision", 20;
         /// Of JSON-RPC, as the caller got it.
         error_code: "rpc.response.status_code", 32;
-        /// Why a response that was under way had to end.
+        /// Which of `parameters` and `response` is longer than its text shows.
+        truncated: "portcullis.truncated", 32;
+        /// `true` where the tool's result has `isError`.
+        tool_error: "portcullis.tool_error", 8;
+        /// Of `notifications/cancelled`: the id of the request that is to be given up.
+        cancels: "portcullis.cancels", 128;
+        /// How the request ended, in one word; `envoy/README.md` has them all.
         ended: "portcullis.ended", 64;
         /// `true` where it was decided while nobody could say whether that still holds.
         stale: "portcullis.stale", 8;
@@ -163,6 +175,12 @@ fields! {
         latency_ms: "portcullis.latency_ms";
         /// Of the upstream's part, in milliseconds.
         upstream_ms: "portcullis.upstream_ms";
+        /// Of the request's `params`, as they were.
+        parameters_bytes: "portcullis.parameters_bytes";
+        /// Of the JSON-RPC response, as it was.
+        response_bytes: "portcullis.response_bytes";
+        /// Of an event stream: how many events with data the client was sent.
+        events: "portcullis.events";
         /// Of the request's body.
         bytes_in: "http.request.body.size";
         /// Of the response's body.
@@ -170,9 +188,9 @@ fields! {
     }
     payloads {
         /// As the server's payload policy says.
-        parameters: "gen_ai.tool.call.arguments", 8192;
+        parameters: "gen_ai.tool.call.arguments", 66_560;
         /// As the server's payload policy says.
-        response: "gen_ai.tool.call.result", 8192;
+        response: "gen_ai.tool.call.result", 66_560;
         /// What else the log record said, as a JSON object of texts.
         attributes: "portcullis.attributes", 8192;
     }

@@ -120,8 +120,11 @@ impl Outcome {
             Some("error") => Self::Error,
             _ => {
                 let failed = fields.status.is_none_or(|status| !(100..400).contains(&status));
-                let ended = fields.error_code.is_some() || fields.ended.is_some();
-                if failed || ended { Self::Error } else { Self::Ok }
+                // That the client left is no fault of anybody's.
+                let went_well = ["complete", "cancelled"];
+                let broke = fields.ended.as_deref().is_some_and(|ended| !went_well.contains(&ended));
+                let erred = fields.error_code.is_some() || fields.tool_error.is_some();
+                if failed || broke || erred { Self::Error } else { Self::Ok }
             }
         }
     }

@@ -52,6 +52,7 @@ async fn a_server_from_registration_to_deletion() {
       "name": "linear",
       "origin": "api",
       "payload": "redacted",
+      "payload_limit": 4096,
       "provision_new_workspaces": false,
       "revision": 2,
       "slug": "linear",
@@ -155,7 +156,7 @@ async fn all_faults_of_a_server_are_named_at_once() {
       "problems": [
         {
           "field": "owner",
-          "problem": "unknown field `owner`, expected one of `slug`, `name`, `url`, `allow_http`, `auth`, `payload`, `workspaces`, `provision_new_workspaces`, `concurrency` at line 1 column 8",
+          "problem": "unknown field `owner`, expected one of `slug`, `name`, `url`, `allow_http`, `auth`, `payload`, `payload_limit`, `redact`, `workspaces`, `provision_new_workspaces`, `concurrency` at line 1 column 8",
           "remedy": "see /openapi.json for the fields and their types"
         }
       ],
@@ -434,7 +435,7 @@ async fn policies_of_each_level() {
         },
         {
           "field": "arguments[0].argument",
-          "problem": "does not begin with `/`, as a JSON pointer to an argument does",
+          "problem": "does not begin with `/`, as a JSON pointer does",
           "remedy": "write a JSON pointer into the call's arguments, such as /repo or /filter/0/name"
         },
         {

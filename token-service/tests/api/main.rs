@@ -29,6 +29,7 @@ mod leases;
 mod lifecycle;
 mod limits;
 mod mutual_tls;
+mod payloads;
 mod provider;
 mod records;
 mod reply;

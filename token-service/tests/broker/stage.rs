@@ -152,7 +152,7 @@ impl Stage {
             name: id.to_owned(),
             url: url(),
             auth,
-            payload: PayloadPolicy::Off,
+            payload: PayloadPolicy::Off.into(),
             provision_new_workspaces: false,
             concurrency: None,
         };

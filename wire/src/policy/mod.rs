@@ -20,7 +20,7 @@ pub use self::compiled::CompiledPolicy;
 pub use self::decimal::Decimal;
 pub use self::decision::{Decision, Rule};
 pub use self::names::{NameRules, Pattern, Shape};
-pub use self::pointer::Pointer;
+pub use self::pointer::{Pointer, array_index};
 pub use self::twins::same_but_for_case;
 
 /// The levels that apply to one caller on one server, outermost first. A name is allowed if every level allows it.

@@ -1,6 +1,6 @@
 //! JSON pointers (RFC 6901).
 
-/// A pointer to an argument: at least one step from the object of all arguments.
+/// A pointer below some value: at least one step away from it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pointer(Vec<String>);
 
@@ -9,7 +9,7 @@ impl Pointer {
     /// What is wrong with the text.
     pub fn parse(text: &str) -> Result<Self, &'static str> {
         let Some(steps) = text.strip_prefix('/') else {
-            return Err("does not begin with `/`, as a JSON pointer to an argument does");
+            return Err("does not begin with `/`, as a JSON pointer does");
         };
         steps
             .split('/')
@@ -41,7 +41,7 @@ fn unescape(step: &str) -> Option<String> {
 }
 
 /// The place in an array that a step names: digits without a leading zero.
-pub(super) fn array_index(step: &str) -> Option<usize> {
+pub fn array_index(step: &str) -> Option<usize> {
     let is_index = step.bytes().all(|byte| byte.is_ascii_digit()) && (step == "0" || !step.starts_with('0'));
     step.parse().ok().filter(|_| is_index)
 }

@@ -3,10 +3,10 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
-use portcullis_wire::watch::ServerEntry;
 use portcullis_wire::{CONTRACT_VERSION, MARKER_HEADER, session};
 
 use super::asker::Asker;
+use super::ending::Ended;
 use super::record::Record;
 use super::refusals::service_failed;
 use super::renewing::Renewable;
@@ -14,6 +14,7 @@ use super::standing::Doubt;
 use crate::leases::Access;
 use crate::mcp::{Era, Id, Request, error_body};
 use crate::payload;
+use crate::registry::Server;
 use crate::reply::{LocalReply, code};
 use crate::response::headers::{self, BodyPlan, CredentialRefusal, Head, Refusal};
 use crate::response::list::ListContext;
@@ -33,7 +34,7 @@ const SESSION_HEADER: &[u8] = b"mcp-session-id";
 pub(super) struct Forwarded {
     /// The response is judged by the policy that the request was judged by, until anything of it changes.
     pub(super) access: Access,
-    server: Rc<ServerEntry>,
+    server: Rc<Server>,
     /// `None` for the GET and DELETE of legacy sessions.
     pub(super) request: Option<Request>,
     /// The client's session is one of the token-service's, and the client is to keep it.
@@ -49,12 +50,14 @@ pub(super) struct Forwarded {
     pub(super) pipeline: Option<ResponsePipeline>,
     /// The head that waits for its body.
     pub(super) held: Option<Headers>,
+    /// The answer is an error by its status, perhaps one of Envoy's own.
+    pub(super) is_error: bool,
 }
 
 /// What the response to a request will be judged by.
 #[derive(Debug)]
 pub(super) struct Expected {
-    pub(super) server: Rc<ServerEntry>,
+    pub(super) server: Rc<Server>,
     pub(super) access: Access,
     pub(super) request: Option<Request>,
     pub(super) keeps_session: bool,
@@ -84,6 +87,7 @@ impl Forwarded {
             needles,
             pipeline: None,
             held: None,
+            is_error: false,
         }
     }
 
@@ -91,7 +95,7 @@ impl Forwarded {
         &self.access
     }
 
-    pub(super) fn server(&self) -> &ServerEntry {
+    pub(super) fn server(&self) -> &Server {
         &self.server
     }
 
@@ -123,6 +127,7 @@ impl Forwarded {
         headers: &Headers,
         end_of_stream: bool,
     ) -> ResponseHead {
+        self.is_error = is_error(headers);
         if self.is_from_service() && !is_answer_of_service(headers) {
             return ResponseHead::Reply(service_failed(self.request_id()));
         }
@@ -174,16 +179,11 @@ impl Forwarded {
 
     fn pipeline(&self, worker: &Worker, plan: BodyPlan, subject: Subject) -> ResponsePipeline {
         let config = worker.config();
-        let bounds = Bounds {
-            json: config.max_list_bytes,
-            held: HELD_LIMIT,
-            event: config.max_event_bytes,
-            excerpt: payload::DEFAULT_LIMIT,
-        };
+        let bounds = Bounds { json: config.max_list_bytes, held: HELD_LIMIT, event: config.max_event_bytes };
         let (needles, share) = (Arc::clone(&self.needles), worker.held().share());
-        let payload = self.server.payload;
+        let view = self.server.payload.response.clone();
         let is_stream = matches!(plan, BodyPlan::Sse);
-        let pipeline = ResponsePipeline::with_bounds(plan, subject, needles, payload, bounds, share);
+        let pipeline = ResponsePipeline::with_bounds(plan, subject, needles, view, bounds, share);
         // Notifications come in streams; and what the token-service answers is what it knows already.
         if !is_stream || self.is_from_service() {
             return pipeline;
@@ -260,20 +260,33 @@ impl Forwarded {
 
     /// Puts what is known of the response into the access log.
     pub(super) fn report(&self, record: &mut Record) {
-        let Some(observed) = self.pipeline.as_ref().map(ResponsePipeline::observed) else { return };
-        match &observed.excerpt {
-            Some(excerpt) if self.is_from_service() => {
-                record.set("response", payload::without_tickets(excerpt));
+        let Some(pipeline) = &self.pipeline else { return };
+        let observed = pipeline.observed();
+        if let Some(mut excerpt) = observed.excerpt.clone() {
+            if self.is_from_service() {
+                excerpt.text = payload::without_tickets(&excerpt.text);
             }
-            Some(excerpt) => record.set("response", excerpt.as_str()),
-            None => {}
+            record.response(excerpt);
         }
         if let Some(code) = observed.error_code {
             record.set("error_code", code.to_string());
         }
+        if observed.tool_error {
+            record.set("tool_error", "true");
+        }
+        if let Some(events) = observed.events {
+            record.set("events", events.to_string());
+        }
         if observed.credential_echoed {
             record.set("rule", "credential_echo_masked");
         }
+    }
+
+    /// The answer has come to its end.
+    pub(super) fn complete(&self, record: &mut Record) {
+        let was_rejected = self.pipeline.as_ref().is_some_and(|pipeline| pipeline.observed().rejected);
+        record.ended(if was_rejected { Ended::Rejected } else { Ended::Complete });
+        self.report(record);
     }
 }
 
@@ -294,6 +307,11 @@ fn is_answer_of_service(headers: &Headers) -> bool {
         .iter()
         .any(|(name, value)| name == b":status" && value.first().is_none_or(|digit| *digit == b'5'));
     marked && !failed
+}
+
+fn is_error(headers: &Headers) -> bool {
+    let status = headers.iter().find(|(name, _)| name == b":status").and_then(|(_, value)| value.first());
+    status.is_some_and(|digit| *digit >= b'4')
 }
 
 /// The status, if the upstream failed without an answer in the protocol: Envoy's own reply when it cannot reach it, or

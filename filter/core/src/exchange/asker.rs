@@ -1,10 +1,11 @@
 //! Who a request comes from and where to, as the token-service is told.
 
+use std::rc::Rc;
+
 use portcullis_wire::decision::Who;
 use portcullis_wire::lease::{CallerProof, LeaseRequest, Rejected};
 use portcullis_wire::names::Slug;
 use portcullis_wire::unconnected::{OpenState, SessionRequest, request_digest};
-use portcullis_wire::watch::ServerEntry;
 
 use super::Surroundings;
 use super::admission::too_many_guesses;
@@ -14,13 +15,13 @@ use crate::identity::{Credential, Fault, Identity};
 use crate::leases::{LeaseKey, ServerKey};
 use crate::mcp::Request;
 use crate::path::{self, Route};
-use crate::registry::Registry;
+use crate::registry::{Registry, Server};
 use crate::reply::LocalReply;
 use crate::worker::Worker;
 
 #[derive(Debug)]
 pub(super) struct Asker {
-    pub(super) route: Route,
+    pub(super) route: Rc<Route>,
     credential: Credential,
     /// Set once the credential is found good.
     identity: Option<Identity>,
@@ -34,7 +35,7 @@ pub(super) struct Proven<'asker> {
 }
 
 impl Asker {
-    pub(super) fn new(route: Route, credential: Credential) -> Self {
+    pub(super) fn new(route: Rc<Route>, credential: Credential) -> Self {
         Self { route, credential, identity: None }
     }
 
@@ -76,7 +77,7 @@ impl Asker {
     }
 
     /// `server` is what the registry has under the name in the path.
-    pub(super) fn key(&self, server: Option<&ServerEntry>) -> LeaseKey {
+    pub(super) fn key(&self, server: Option<&Server>) -> LeaseKey {
         let unlisted = || ServerKey::Unlisted(self.route.server.clone());
         LeaseKey {
             credential: self.credential.digest,

@@ -9,7 +9,6 @@ use std::rc::Rc;
 
 use portcullis_wire::lease::DenyReason;
 use portcullis_wire::unconnected::OpenedState;
-use portcullis_wire::watch::ServerEntry;
 
 use super::asker::Asker;
 use super::head::{Head, Verb};
@@ -26,6 +25,7 @@ use crate::leases::Access;
 use crate::mcp::{McpHeaders, Request};
 use crate::origin::SourceFault;
 use crate::path;
+use crate::registry::Server;
 use crate::reply::LocalReply;
 use crate::step::Headers;
 use crate::worker::{LeaseState, Readiness, Worker};
@@ -71,9 +71,9 @@ impl Judging {
         let config = worker.config();
         let head = Head::read(headers)?;
         let route = path::parse(&head.path).ok_or_else(LocalReply::unknown_server)?;
-        record.set("server", route.server.as_str());
-        record.asked_for(route.workspace.as_ref());
-        record.set("trace_id", head.trace_id().unwrap_or_default());
+        let route = Rc::new(route);
+        record.route(&route);
+        record.set("trace_id", head.trace_id().unwrap_or_default().to_owned());
         source.map_err(wrong_source)?;
         let challenge = |fault| unauthenticated(fault, &path::metadata_url(&config.public_url, &route));
         let credential = bearer::find(&head.headers).map_err(challenge)?;
@@ -169,7 +169,7 @@ impl Judging {
         &self,
         stream: u32,
         worker: &mut Worker,
-        server: Option<&ServerEntry>,
+        server: Option<&Server>,
         record: &mut Record,
         around: &Surroundings<'_>,
     ) -> Result<Option<Access>, LocalReply> {

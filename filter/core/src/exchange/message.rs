@@ -2,7 +2,6 @@
 
 use portcullis_wire::digest::Digest;
 use portcullis_wire::policy::{CompiledPolicy, Decision, Kind, Rule};
-use portcullis_wire::watch::ServerEntry;
 
 use super::head::{Head, Verb};
 use super::record::Record;
@@ -10,6 +9,7 @@ use super::refusals::unverified_tool;
 use crate::json::{Document, Limits};
 use crate::mcp::{self, Fault, McpHeaders, Request, Target};
 use crate::payload;
+use crate::registry::Server;
 use crate::reply::LocalReply;
 
 /// What a message is judged by.
@@ -23,22 +23,25 @@ pub(super) struct Rules<'a> {
 pub(super) fn judge_message(
     bytes: &[u8],
     mcp: &McpHeaders,
-    server: &ServerEntry,
+    server: &Server,
     rules: &Rules<'_>,
     record: &mut Record,
 ) -> Result<Request, LocalReply> {
     let request = mcp::read_request(bytes, mcp, &Limits::default()).map_err(|fault| {
-        record.set("method", fault.method_name.as_deref().unwrap_or_default());
+        record.method(fault.method_name.as_deref().unwrap_or_default());
+        record.rpc_id(fault.id.as_ref());
         fault.reply()
     })?;
-    record.set("method", request.method_name.as_str());
+    record.method(&request.method_name);
+    record.rpc_id(request.id.as_ref());
     record.set("version", request.version.as_str());
+    record.client(request.client.as_ref());
+    record.cancels(request.cancels.as_ref());
     if let Some(target) = request.targets.first() {
         record.target(target.kind, &target.name);
     }
     let parameters = request.params.clone().and_then(|span| bytes.get(span)).unwrap_or_default();
-    let parameters = payload::excerpt(server.payload, parameters, payload::DEFAULT_LIMIT);
-    record.set("parameters", parameters.unwrap_or_default());
+    record.parameters(payload::excerpt(&server.payload.parameters, parameters));
     for target in &request.targets {
         check_policy(&request, target, bytes, rules, record)?;
     }
@@ -94,7 +97,8 @@ pub(super) fn read_headers(head: &Head, record: &mut Record, limit: usize) -> Re
     }
     if head.verb != Verb::Post {
         // GET and DELETE are for the sessions of legacy versions.
-        mcp::read_bodiless(&mcp).map_err(|fault| fault.reply())?;
+        let version = mcp::read_bodiless(&mcp).map_err(|fault| fault.reply())?;
+        record.set("version", version.as_str());
         return Ok(mcp);
     }
     mcp::check_media_type(&head.headers).map_err(|fault| fault.reply())?;

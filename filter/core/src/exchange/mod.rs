@@ -17,6 +17,7 @@ mod admission;
 mod answering;
 mod asker;
 mod cors;
+mod ending;
 mod forward;
 mod head;
 mod judging;
@@ -33,6 +34,7 @@ use portcullis_wire::watch::VerificationKey;
 
 use self::answering::Forwarded;
 use self::cors::Cors;
+use self::ending::{Ended, Reached};
 use self::judging::{Judging, Progress};
 use self::record::Record;
 use self::refusals::wrong_source;
@@ -44,6 +46,8 @@ use crate::reply::LocalReply;
 use crate::shared::SharedData;
 use crate::step::{Headers, Step};
 use crate::worker::Worker;
+
+pub use self::ending::HostEnd;
 
 /// Checks signatures; the shell has the host's fast function and the pure-Rust fallback.
 pub trait SignatureVerifier {
@@ -75,6 +79,8 @@ pub struct Exchange {
     state: State,
     record: Record,
     cors: Cors,
+    /// The answer is an error that may be Envoy's own, which only Envoy can tell.
+    doubts_end: bool,
 }
 
 #[derive(Debug)]
@@ -86,14 +92,16 @@ enum State {
     Renewing(Box<Renewing>),
     /// Cut short: nothing of the response goes on any more.
     Ended,
-    /// Answered by the gateway, or over.
+    /// Answered by the gateway.
     Closed,
+    Over,
 }
 
 impl Exchange {
     /// `stream` is the host's context id, which [`crate::step::Effect::Wake`] names.
     pub fn new(stream: u32) -> Self {
-        Self { stream, state: State::New, record: Record::default(), cors: Cors::default() }
+        let (record, cors) = (Record::default(), Cors::default());
+        Self { stream, state: State::New, record, cors, doubts_end: false }
     }
 
     pub fn on_request_headers(
@@ -158,7 +166,7 @@ impl Exchange {
             State::Judging(judging) => judging,
             State::Renewing(_) => return self.renew(worker, around),
             State::Forwarded(_) => return self.go_on(worker, around),
-            State::New | State::Ended | State::Closed => return Step::Done,
+            State::New | State::Ended | State::Closed | State::Over => return Step::Done,
         };
         match judging.decide(self.stream, worker, &mut self.record, body, around) {
             Ok(Progress::Waiting) => Step::Wait,
@@ -197,23 +205,33 @@ impl Exchange {
     fn close(&mut self, reply: LocalReply) -> Step {
         self.state = State::Closed;
         self.record.refused(&reply);
-        // What the gateway says itself holds no secret, so it is logged whatever the server's payload policy.
-        self.record.set("response", String::from_utf8_lossy(&reply.body));
         Step::Reply(self.cors.mark_reply(reply))
     }
 
-    /// The fields of the access-log record that are new or changed since the last call: filter-state keys (without
-    /// the `portcullis.` prefix) and values.
-    pub fn take_record(&mut self) -> Vec<(&'static str, String)> {
-        self.record.take()
+    /// Gives `take` the fields of the access-log record that are new or changed since the last call: filter-state keys
+    /// (without the `portcullis.` prefix) and values.
+    pub fn take_record(&mut self, take: &mut dyn FnMut(&'static str, &str)) {
+        self.record.hand_over(take);
     }
 
-    /// The stream is over, complete or not; records what is known of it and forgets it in the worker.
-    pub fn on_done(&mut self, worker: &mut Worker, shared: &dyn SharedData) {
+    /// The stream is over, complete or not; records what is known of it and forgets it in the worker. `host` is asked
+    /// only if the exchange cannot know how it ended.
+    pub fn on_done(&mut self, worker: &mut Worker, shared: &dyn SharedData, host: &dyn Fn() -> HostEnd) {
         worker.forget(self.stream, shared);
-        if let State::Forwarded(forwarded) = &self.state {
-            forwarded.report(&mut self.record);
+        let reached = match std::mem::replace(&mut self.state, State::Over) {
+            State::Over => return,
+            State::Forwarded(forwarded) => {
+                forwarded.report(&mut self.record);
+                self.doubts_end |= forwarded.is_error;
+                Reached::Upstream
+            }
+            State::Renewing(_) | State::Ended => Reached::Upstream,
+            State::New | State::Judging(_) | State::Closed => Reached::Nobody,
+        };
+        match self.record.how_ended() {
+            None => self.record.ended(Ended::early(&host(), reached)),
+            Some(ended) if self.doubts_end => self.record.ended(ended.of_error(&host())),
+            Some(_) => {}
         }
-        self.state = State::Closed;
     }
 }

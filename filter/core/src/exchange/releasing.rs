@@ -9,7 +9,6 @@ use std::task::Poll;
 use portcullis_wire::lease::Lease;
 use portcullis_wire::session;
 use portcullis_wire::unconnected::{OpenedState, SESSION_PREFIX};
-use portcullis_wire::watch::ServerEntry;
 
 use super::Surroundings;
 use super::answering::Expected;
@@ -20,6 +19,7 @@ use super::refusals::{RETRY_SOON_MS, no_answer, stale_state, unknown_session};
 use super::renewing::{KeptBody, Renewable};
 use crate::leases::{Access, Ruled, UpstreamSession};
 use crate::mcp::{Era, Request};
+use crate::registry::Server;
 use crate::reply::LocalReply;
 use crate::step::Headers;
 use crate::worker::{Asked, Worker};
@@ -43,7 +43,7 @@ pub(super) struct Kept {
 
 /// A request that policy allows.
 pub(super) struct Judged<'a> {
-    pub(super) server: &'a Rc<ServerEntry>,
+    pub(super) server: &'a Rc<Server>,
     pub(super) request: Option<Request>,
     pub(super) bytes: Vec<u8>,
 }
@@ -98,7 +98,7 @@ impl Judging {
         &self,
         stream: u32,
         worker: &mut Worker,
-        server: &ServerEntry,
+        server: &Server,
         request: Option<&Request>,
         lease: &Lease,
         around: &Surroundings<'_>,

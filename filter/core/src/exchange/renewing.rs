@@ -128,7 +128,7 @@ impl Renewing {
             match self.forwarded.settle(stream, worker, around) {
                 Settled::Sound => {}
                 Settled::Over(reply) => {
-                    record.ended(&reply);
+                    record.cut(&reply);
                     return Outcome::Ended(reply);
                 }
                 Settled::Waiting => {
@@ -259,7 +259,7 @@ impl Renewing {
         match whole {
             Whole::Refused(reply) => Outcome::Refused(reply),
             Whole::Answered(reply) => {
-                self.forwarded.report(record);
+                self.forwarded.complete(record);
                 Outcome::Answered(reply)
             }
         }

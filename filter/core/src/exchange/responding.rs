@@ -43,6 +43,9 @@ impl Exchange {
         match forwarded.on_headers(worker, headers, end_of_stream) {
             ResponseHead::Reply(reply) => ResponseHead::Reply(self.refuse_response(reply)),
             ResponseHead::Replace(mut headers) => {
+                if end_of_stream {
+                    forwarded.complete(&mut self.record);
+                }
                 self.cors.mark(&mut headers);
                 ResponseHead::Replace(headers)
             }
@@ -52,6 +55,7 @@ impl Exchange {
 
     fn refuse_response(&mut self, reply: LocalReply) -> LocalReply {
         self.record.response_refused(&reply);
+        self.doubts_end = true;
         self.state = State::Closed;
         self.cors.mark_reply(reply)
     }
@@ -96,7 +100,7 @@ impl Exchange {
             State::Renewing(_) | State::Ended => {
                 return ResponseBody::Chunk(ResponseChunk::Replace(Vec::new()));
             }
-            State::New | State::Judging(_) | State::Closed => {
+            State::New | State::Judging(_) | State::Closed | State::Over => {
                 return ResponseBody::Chunk(ResponseChunk::Keep);
             }
         };
@@ -108,7 +112,7 @@ impl Exchange {
             Found::Sound => {
                 let chunk = forwarded.on_body(chunk, end_of_stream);
                 if end_of_stream {
-                    forwarded.report(&mut self.record);
+                    forwarded.complete(&mut self.record);
                 }
                 ResponseBody::Chunk(chunk)
             }
@@ -161,6 +165,9 @@ impl Exchange {
             match forwarded.on_headers(worker, headers, *end_of_stream) {
                 ResponseHead::Reply(reply) => return Step::Reply(self.refuse_response(reply)),
                 ResponseHead::Replace(mut headers) => {
+                    if *end_of_stream {
+                        forwarded.complete(&mut self.record);
+                    }
                     self.cors.mark(&mut headers);
                     head = Some(headers);
                 }
@@ -172,7 +179,7 @@ impl Exchange {
             ResponseChunk::Replace(bytes) => bytes,
         });
         if doubt.ended {
-            forwarded.report(&mut self.record);
+            forwarded.complete(&mut self.record);
         }
         let head = head.or_else(|| self.take_response_head());
         let says_nothing = head.is_none() && !doubt.ended && body.as_ref().is_none_or(Vec::is_empty);
@@ -181,7 +188,7 @@ impl Exchange {
 
     /// Ends a response of which nothing has gone.
     fn end_unbegun(&mut self, reply: LocalReply) -> LocalReply {
-        self.record.ended(&reply);
+        self.record.cut(&reply);
         self.state = State::Closed;
         self.cors.mark_reply(reply)
     }
@@ -190,7 +197,7 @@ impl Exchange {
         let State::Forwarded(forwarded) = &mut self.state else { return Ending::Cut };
         let ending = forwarded.end(reply.clone());
         forwarded.report(&mut self.record);
-        self.record.ended(&reply);
+        self.record.cut(&reply);
         self.state = State::Ended;
         match &ending {
             Ending::Reply(_) => return Ending::Reply(self.cors.mark_reply(reply)),

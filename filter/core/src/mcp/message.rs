@@ -27,9 +27,17 @@ impl Id {
         &self.0
     }
 
+    /// The string without its quotes and escapes, or the number.
+    pub fn text(&self) -> Cow<'_, str> {
+        match serde_json::from_str(&self.0) {
+            Ok(text) => Cow::Owned(text),
+            Err(_) => Cow::Borrowed(&self.0),
+        }
+    }
+
     /// Takes strings of at most 256 bytes and integers that a double holds exactly: what every parser reads alike, so
     /// that the answer finds its request.
-    fn read(value: Value<'_, '_>) -> Option<Self> {
+    pub(super) fn read(value: Value<'_, '_>) -> Option<Self> {
         let fits = match (value.as_str(), value.as_number_text()) {
             (Some(text), _) => text.len() <= LONGEST_ID,
             (_, Some("-0")) => false,

@@ -30,7 +30,7 @@ pub use list_kind::ListKind;
 pub use media_type::check_media_type;
 pub use message::{Id, MessageKind};
 pub use method::Method;
-pub use request::{Request, read_bodiless, read_request};
+pub use request::{Client, Request, read_bodiless, read_request};
 pub use retry::Retry;
 pub use targets::Target;
 pub use version::{Era, ProtocolVersion};

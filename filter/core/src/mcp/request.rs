@@ -1,5 +1,6 @@
 //! A request as policy sees it.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 use crate::json::{Document, Limits, Value};
@@ -15,6 +16,7 @@ use super::version::{Era, ProtocolVersion};
 use crate::reply::code;
 
 const VERSION_KEY: &str = "io.modelcontextprotocol/protocolVersion";
+const CLIENT_KEY: &str = "io.modelcontextprotocol/clientInfo";
 const CAPABILITIES_KEY: &str = "io.modelcontextprotocol/clientCapabilities";
 
 /// The deepest value that is looked at: the root's `params._meta.<capabilities>.elicitation.url`. Not for callers to
@@ -47,6 +49,18 @@ pub struct Request {
     pub retry: Option<Retry>,
     /// Whether this message says that its client can be sent to a URL. Legacy clients say so only in `initialize`.
     pub url_elicitation: bool,
+    /// Legacy clients say it only in `initialize`.
+    pub client: Option<Client>,
+    /// The request that this notification wants to be given up.
+    pub cancels: Option<Id>,
+}
+
+/// What a client calls itself. Nobody has checked it: for records only.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Client {
+    pub name: String,
+    /// Empty if it does not say.
+    pub version: String,
 }
 
 /// Reads the body of a POST together with its headers.
@@ -106,6 +120,11 @@ fn judge(message: &Message<'_, '_>, headers: &McpHeaders) -> Result<Request, Fau
         list: method.and_then(Method::list),
         retry: message.params.and_then(|params| Retry::read(method?, params)),
         url_elicitation: offers_url_elicitation(message, method),
+        client: client(message, method),
+        cancels: message
+            .params
+            .filter(|_| method == Some(Method::NotificationsCancelled))
+            .and_then(|params| Id::read(params.get("requestId")?)),
     })
 }
 
@@ -246,6 +265,14 @@ fn agree_on_name(names: &Names, headers: &McpHeaders, era: Era) -> Result<(), Fa
         }
         None => Ok(()),
     }
+}
+
+fn client(message: &Message<'_, '_>, method: Option<Method>) -> Option<Client> {
+    let in_meta = || message.meta?.get(CLIENT_KEY);
+    let in_handshake = || message.params?.get("clientInfo").filter(|_| method == Some(Method::Initialize));
+    let client = in_meta().or_else(in_handshake)?;
+    let text = |key| client.get(key).and_then(|value| value.as_str()).map(Cow::into_owned);
+    Some(Client { name: text("name")?, version: text("version").unwrap_or_default() })
 }
 
 fn offers_url_elicitation(message: &Message<'_, '_>, method: Option<Method>) -> bool {

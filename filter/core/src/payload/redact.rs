@@ -5,6 +5,7 @@
 
 use std::borrow::Cow;
 
+use super::paths::{Paths, Place, Trail, Way};
 use super::quoted::{closing_quote, readable_start};
 use super::secrets::{REDACTED, Secrecy, key_secrecy, redact_text};
 
@@ -20,25 +21,46 @@ pub(super) struct Redacted {
     pub(super) complete: bool,
 }
 
-/// Masks secrets in the document that starts with `prefix`, until more than `limit` bytes are there to show. `None` if
-/// what was read is not JSON.
-pub(super) fn redact(prefix: &[u8], whole: bool, limit: usize) -> Option<Redacted> {
-    redact_nested(prefix, whole, limit, NESTED)
+/// Masks secrets in the document that starts with `prefix`, and what stands where `hidden` says, until more than `limit`
+/// bytes are there to show. `None` if what was read is not JSON, or not an object though something in it is hidden.
+pub(super) fn redact(prefix: &[u8], whole: bool, limit: usize, hidden: &Paths) -> Option<Redacted> {
+    let is_object = || prefix.trim_ascii_start().first() == Some(&b'{');
+    if !hidden.is_empty() && !is_object() {
+        return None;
+    }
+    Document { prefix, whole, hidden, trail: hidden.start(), nested: NESTED }.redact(limit)
 }
 
-fn redact_nested(prefix: &[u8], whole: bool, limit: usize, nested: usize) -> Option<Redacted> {
-    let mut walk = Walk {
-        bytes: prefix,
-        at: 0,
-        whole,
-        limit,
-        nested,
-        output: Vec::new(),
-        open: Vec::new(),
-        expected: Expected::Value,
-    };
-    let complete = walk.run()?;
-    Some(Redacted { text: String::from_utf8(walk.output).ok()?, complete })
+/// A document, or one inside a string of another.
+struct Document<'p> {
+    prefix: &'p [u8],
+    /// The prefix is all of it.
+    whole: bool,
+    hidden: &'p Paths,
+    /// The way to it.
+    trail: Trail,
+    /// So many levels of documents may be inside its strings.
+    nested: usize,
+}
+
+impl Document<'_> {
+    fn redact(self, limit: usize) -> Option<Redacted> {
+        let Document { prefix, whole, hidden, trail, nested } = self;
+        let mut walk = Walk {
+            bytes: prefix,
+            at: 0,
+            whole,
+            limit,
+            nested,
+            hidden,
+            root: trail,
+            output: Vec::new(),
+            open: Vec::new(),
+            expected: Expected::Value,
+        };
+        let complete = walk.run()?;
+        Some(Redacted { text: String::from_utf8(walk.output).ok()?, complete })
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -63,6 +85,12 @@ struct Open {
     is_value: bool,
     /// What a `name` or `key` beside it says about `value`.
     named: Secrecy,
+    /// The way here.
+    trail: Trail,
+    /// Where the last key leads.
+    place: Place,
+    /// Of the next element.
+    index: usize,
 }
 
 struct Walk<'p> {
@@ -71,6 +99,9 @@ struct Walk<'p> {
     whole: bool,
     limit: usize,
     nested: usize,
+    hidden: &'p Paths,
+    /// The way to the document.
+    root: Trail,
     output: Vec<u8>,
     open: Vec<Open>,
     expected: Expected,
@@ -81,7 +112,7 @@ struct Text<'p> {
     /// Between the quotes, as it stands.
     raw: &'p [u8],
     decoded: Cow<'p, str>,
-    /// It goes on beyond `raw`, and nothing after it will be read.
+    /// It goes on beyond `raw`.
     cut: bool,
 }
 
@@ -134,8 +165,9 @@ impl<'p> Walk<'p> {
         open.names = matches!(text.decoded.as_ref(), "name" | "key");
         open.is_value = text.decoded == "value";
         open.secrecy = key_secrecy(&text.decoded);
+        open.place = self.hidden.follow(open.trail, Way::Key(&text.decoded));
         self.expected = Expected::Colon;
-        Some(self.write_text(&text))
+        Some(self.write_text(&text, Trail::default()))
     }
 
     /// What the key of the value that comes next says about it.
@@ -147,48 +179,95 @@ impl<'p> Walk<'p> {
         }
     }
 
+    /// Where the value that comes next stands.
+    fn place(&mut self) -> Place {
+        match self.open.last_mut() {
+            None => Place::Inside(self.root),
+            Some(open) if open.is_object => open.place,
+            Some(open) => {
+                let index = open.index;
+                open.index = index.saturating_add(1);
+                self.hidden.follow(open.trail, Way::Index(index))
+            }
+        }
+    }
+
     fn value(&mut self, byte: u8) -> Option<bool> {
-        let secrecy = self.secrecy();
-        let goes_on = match byte {
-            b'"' => {
+        let goes_on = match (self.place(), self.secrecy(), byte) {
+            (Place::Hidden, _, _) => self.hide(byte)?,
+            (Place::Inside(trail), secrecy, b'"') => {
                 let text = self.string()?;
-                if let Some(open) = self.open.last_mut()
-                    && open.names
-                {
-                    open.named = key_secrecy(&text.decoded);
-                }
+                self.note_name(&text);
                 if secrecy == Secrecy::Open {
-                    self.write_text(&text)
+                    self.write_text(&text, trail)
                 } else {
                     self.write_redacted();
                     !text.cut
                 }
             }
-            b'{' | b'[' if secrecy == Secrecy::Open => {
-                let is_object = byte == b'{';
-                self.open.push(Open {
-                    is_object,
-                    secrecy: Secrecy::Open,
-                    names: false,
-                    is_value: false,
-                    named: Secrecy::Open,
-                });
-                return Some(
-                    self.copy(byte, if is_object { Expected::KeyOrEnd } else { Expected::ValueOrEnd }),
-                );
-            }
-            b'{' | b'[' => {
-                self.write_redacted();
-                let ended = self.skip_container();
-                if !ended && self.whole {
-                    return None;
-                }
-                ended
-            }
-            _ => self.scalar(secrecy)?,
+            (Place::Inside(trail), Secrecy::Open, b'{' | b'[') => return Some(self.enter(byte, trail)),
+            (Place::Inside(_), _, b'{' | b'[') => self.hide_container()?,
+            (Place::Inside(_), secrecy, _) => self.scalar(secrecy)?,
         };
         self.expected = self.after_value();
         Some(goes_on)
+    }
+
+    /// Puts the mark in place of the value that starts here.
+    fn hide(&mut self, byte: u8) -> Option<bool> {
+        match byte {
+            b'"' => {
+                let text = self.string()?;
+                self.note_name(&text);
+                self.write_redacted();
+                if !text.cut {
+                    return Some(true);
+                }
+                // All of it is hidden, so its end is enough to go on.
+                let rest = self.bytes.get(self.text_end(&text)..).unwrap_or_default();
+                let Some(end) = closing_quote(rest) else { return (!self.whole).then_some(false) };
+                self.at = self.text_end(&text).saturating_add(end).saturating_add(1);
+                Some(true)
+            }
+            b'{' | b'[' => self.hide_container(),
+            _ => {
+                let shown = self.output.len();
+                let goes_on = self.scalar(Secrecy::Everything)?;
+                self.output.truncate(shown);
+                self.write_redacted();
+                Some(goes_on)
+            }
+        }
+    }
+
+    fn hide_container(&mut self) -> Option<bool> {
+        self.write_redacted();
+        let ended = self.skip_container();
+        if !ended && self.whole { None } else { Some(ended) }
+    }
+
+    /// A text may be the name of a `value` beside it.
+    fn note_name(&mut self, text: &Text<'_>) {
+        if let Some(open) = self.open.last_mut()
+            && open.names
+        {
+            open.named = key_secrecy(&text.decoded);
+        }
+    }
+
+    fn enter(&mut self, byte: u8, trail: Trail) -> bool {
+        let is_object = byte == b'{';
+        self.open.push(Open {
+            is_object,
+            secrecy: Secrecy::Open,
+            names: false,
+            is_value: false,
+            named: Secrecy::Open,
+            trail,
+            place: Place::Inside(Trail::default()),
+            index: 0,
+        });
+        self.copy(byte, if is_object { Expected::KeyOrEnd } else { Expected::ValueOrEnd })
     }
 
     fn scalar(&mut self, secrecy: Secrecy) -> Option<bool> {
@@ -267,9 +346,20 @@ impl<'p> Walk<'p> {
         Some(Text { raw, decoded, cut })
     }
 
+    /// Where the bytes of a text that was cut end, of which [`Self::string`] has gone past the quotes too.
+    fn text_end(&self, text: &Text<'_>) -> usize {
+        if text.cut { self.at.saturating_sub(1) } else { self.at }
+    }
+
     /// Returns whether all of the text is accounted for, so that reading can go on behind it.
-    fn write_text(&mut self, text: &Text<'_>) -> bool {
-        let document = self.redact_document(text);
+    fn write_text(&mut self, text: &Text<'_>, trail: Trail) -> bool {
+        let is_document = looks_like_document(&text.decoded);
+        let document = if is_document { self.redact_document(text, trail) } else { None };
+        if is_document && document.is_none() && !trail.is_lost() {
+            // Something in it is hidden, and where that is cannot be told.
+            self.write_redacted();
+            return !text.cut;
+        }
         let complete = !text.cut && document.as_ref().is_none_or(|redacted| redacted.complete);
         let shown = match document {
             Some(redacted) => (redacted.text != text.decoded).then_some(redacted.text),
@@ -287,12 +377,10 @@ impl<'p> Walk<'p> {
     }
 
     /// A string that holds a JSON document itself, as tool results often do, with the secrets in it masked.
-    fn redact_document(&self, text: &Text<'_>) -> Option<Redacted> {
+    fn redact_document(&self, text: &Text<'_>, trail: Trail) -> Option<Redacted> {
         let nested = self.nested.checked_sub(1)?;
-        if !text.decoded.trim_start().starts_with(['{', '[']) {
-            return None;
-        }
-        redact_nested(text.decoded.as_bytes(), !text.cut, self.limit, nested)
+        let prefix = text.decoded.as_bytes();
+        Document { prefix, whole: !text.cut, hidden: self.hidden, trail, nested }.redact(self.limit)
     }
 
     fn write_redacted(&mut self) {
@@ -300,4 +388,10 @@ impl<'p> Walk<'p> {
         self.output.extend_from_slice(REDACTED.as_bytes());
         self.output.push(b'"');
     }
+}
+
+/// Whether a text is to be read as JSON: it begins so, perhaps behind what readers skip.
+fn looks_like_document(text: &str) -> bool {
+    text.trim_start_matches(|character: char| character.is_whitespace() || character == '\u{FEFF}')
+        .starts_with(['{', '['])
 }

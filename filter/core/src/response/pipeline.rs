@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use portcullis_wire::policy::CompiledPolicy;
-use portcullis_wire::watch::PayloadPolicy;
 
 use super::headers::BodyPlan;
 use super::list::{self, ListContext, READ_LIMITS, Verdict};
@@ -13,7 +12,7 @@ use super::sse::{EventEdit, EventStream, Overlong};
 use super::unknown::{Asked, says_unknown};
 use crate::json::{Document, Value};
 use crate::memory::{Budget, Share};
-use crate::payload::{self, Capture};
+use crate::payload::{self, Capture, Excerpt, View};
 use crate::reply::LocalReply;
 use crate::reply::code::RESPONSE_REJECTED;
 use crate::step::ResponseChunk;
@@ -64,13 +63,11 @@ pub struct Bounds {
     pub held: usize,
     /// One event of a stream.
     pub event: usize,
-    /// The excerpt for the log.
-    pub excerpt: usize,
 }
 
 impl Default for Bounds {
     fn default() -> Self {
-        Self { json: 8 * 1024 * 1024, held: HELD_LIMIT, event: 1024 * 1024, excerpt: payload::DEFAULT_LIMIT }
+        Self { json: 8 * 1024 * 1024, held: HELD_LIMIT, event: 1024 * 1024 }
     }
 }
 
@@ -79,7 +76,7 @@ impl Default for Bounds {
 pub struct Observed {
     /// The JSON-RPC response as the client got it, as far as the payload policy lets it be logged. Of a body that is no
     /// JSON-RPC message, the body.
-    pub excerpt: Option<String>,
+    pub excerpt: Option<Excerpt>,
     /// `error.code` of an error response, the gateway's own [`RESPONSE_REJECTED`] included.
     pub error_code: Option<i64>,
     /// A tool result with `isError: true`.
@@ -88,6 +85,10 @@ pub struct Observed {
     pub credential_echoed: bool,
     /// The stream was ended because of an event that is too long to be read.
     pub ended: bool,
+    /// An error took the place of what could not be read.
+    pub rejected: bool,
+    /// Of an event stream: how many events with data have passed, those put in place of others included.
+    pub events: Option<u64>,
 }
 
 /// Masks, filters and observes one response body. Made when the head has been forwarded.
@@ -120,7 +121,7 @@ enum Body {
 #[derive(Debug)]
 struct Reader {
     subject: Subject,
-    capture: PayloadPolicy,
+    view: View,
     bounds: Bounds,
     observed: Observed,
     /// Who wants to hear that the server's lists changed.
@@ -131,24 +132,21 @@ struct Reader {
 
 impl ResponsePipeline {
     /// With the default bounds, and a budget for this response alone.
-    pub fn new(plan: BodyPlan, subject: Subject, needles: Arc<Needles>, capture: PayloadPolicy) -> Self {
+    pub fn new(plan: BodyPlan, subject: Subject, needles: Arc<Needles>, view: View) -> Self {
         let bounds = Bounds::default();
-        Self::with_bounds(plan, subject, needles, capture, bounds, Budget::new(bounds.json).share())
+        Self::with_bounds(plan, subject, needles, view, bounds, Budget::new(bounds.json).share())
     }
 
     pub fn with_bounds(
         plan: BodyPlan,
         subject: Subject,
         needles: Arc<Needles>,
-        capture: PayloadPolicy,
+        view: View,
         bounds: Bounds,
         share: Share,
     ) -> Self {
         let overlong = if subject.is_inspected() { Overlong::End } else { Overlong::Pass };
-        let through = |is_json, held| {
-            let capture = Capture::new(capture, bounds.excerpt);
-            Body::Through { capture, is_json, held }
-        };
+        let through = |is_json, held| Body::Through { capture: Capture::new(view.clone()), is_json, held };
         let body = match plan {
             BodyPlan::Pass => through(false, false),
             BodyPlan::Json if !subject.is_inspected() => through(true, false),
@@ -156,8 +154,9 @@ impl ResponsePipeline {
             BodyPlan::Json => Body::Whole(Vec::new()),
             BodyPlan::Sse => Body::Events(EventStream::new(bounds.event, overlong)),
         };
-        let observed = Observed::default();
-        let reader = Reader { subject, capture, bounds, observed, listener: None, reworded: false };
+        let events = matches!(body, Body::Events(_)).then_some(0);
+        let observed = Observed { events, ..Observed::default() };
+        let reader = Reader { subject, view, bounds, observed, listener: None, reworded: false };
         Self { mask: Mask::new(needles), reader, body, share }
     }
 
@@ -220,7 +219,7 @@ impl ResponsePipeline {
             Body::Events(events) => {
                 let was_ended = events.ended();
                 events.set_limit(reader.bounds.event.min(self.share.room()));
-                let answer = events.push(bytes, end, &mut |data| reader.read_event(policy, data));
+                let answer = events.push(bytes, end, &mut |data| reader.count_event(policy, data));
                 self.share.hold(events.held());
                 if events.ended() && !was_ended { reader.end_stream(answer) } else { answer }
             }
@@ -277,12 +276,13 @@ impl Reader {
         let error = list::rejection(self.subject.request_id());
         self.observed.error_code = Some(i64::from(RESPONSE_REJECTED));
         self.observed.tool_error = false;
+        self.observed.rejected = true;
         self.log(&error);
         error
     }
 
     fn log(&mut self, message: &[u8]) {
-        self.observed.excerpt = payload::excerpt(self.capture, message, self.bounds.excerpt);
+        self.observed.excerpt = payload::excerpt(&self.view, message);
     }
 
     /// Reads a body that has come to its end; what goes in its place, if nothing of it has passed.
@@ -334,6 +334,14 @@ impl Reader {
         self.observe(&document.root());
         self.log(edited.as_deref().unwrap_or(body));
         edited
+    }
+
+    fn count_event(&mut self, policy: &CompiledPolicy, data: &[u8]) -> EventEdit {
+        let edit = self.read_event(policy, data);
+        if edit != EventEdit::Drop {
+            self.observed.events = self.observed.events.map(|events| events.saturating_add(1));
+        }
+        edit
     }
 
     /// Judges the data of one event.

@@ -3,6 +3,7 @@
 mod browsers;
 mod challenges;
 mod decisions;
+mod endings;
 mod guessing;
 mod judging;
 mod limits;

@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
-use portcullis_filter_core::exchange::{Exchange, SignatureVerifier, Surroundings};
+use portcullis_filter_core::exchange::{Exchange, HostEnd, SignatureVerifier, Surroundings};
 use portcullis_filter_core::reply::LocalReply;
 use portcullis_filter_core::shared::{SharedData, Unavailable, Versioned};
 use portcullis_filter_core::step::{
@@ -268,6 +268,11 @@ pub(crate) fn body_of(reply: &LocalReply) -> Value {
     serde_json::from_slice(&reply.body).expect("a JSON body")
 }
 
+/// Adds what is new to what is known of a request.
+fn note(exchange: &mut Exchange, record: &mut BTreeMap<String, String>) {
+    exchange.take_record(&mut |field, value| drop(record.insert(field.to_owned(), value.to_owned())));
+}
+
 impl Gateway {
     /// A worker that has not heard of the token-service.
     pub(crate) fn new() -> Self {
@@ -511,7 +516,7 @@ impl Gateway {
         let body = self.bodies.get(&stream).map(Vec::as_slice).unwrap_or_default();
         let step = event(exchange, &mut self.worker, body, &around);
         let record = self.records.entry(stream).or_default();
-        record.extend(exchange.take_record().into_iter().map(|(field, value)| (field.to_owned(), value)));
+        note(exchange, record);
         step
     }
 
@@ -559,14 +564,22 @@ impl Gateway {
     /// Ends a stream, whatever its state.
     pub(crate) fn leave(&mut self, stream: u32) {
         let mut exchange = self.exchanges.remove(&stream).expect("an open stream");
-        exchange.on_done(&mut self.worker, &*self.shared);
+        exchange.on_done(&mut self.worker, &*self.shared, &HostEnd::default);
+    }
+
+    /// Ends a stream of which the host says this, and gives what the access log has of it.
+    pub(crate) fn over(&mut self, stream: u32, flags: u64, details: &str) -> BTreeMap<String, String> {
+        let host = || HostEnd { flags, details: details.to_owned() };
+        let exchange = self.exchanges.get_mut(&stream).expect("an open stream");
+        exchange.on_done(&mut self.worker, &*self.shared, &host);
+        self.record(stream)
     }
 
     /// What the access log has of a request.
     pub(crate) fn record(&mut self, stream: u32) -> BTreeMap<String, String> {
         let exchange = self.exchanges.get_mut(&stream).expect("an open stream");
         let mut record = self.records.remove(&stream).unwrap_or_default();
-        record.extend(exchange.take_record().into_iter().map(|(field, value)| (field.to_owned(), value)));
+        note(exchange, &mut record);
         record
     }
 }

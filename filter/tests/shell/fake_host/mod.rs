@@ -96,6 +96,9 @@ pub(crate) struct Host {
     pub(crate) source_address: Option<Vec<u8>>,
     /// How often it was asked for.
     pub(crate) source_asked: u32,
+    /// The properties `response.flags` and `response.code_details`, as `source_address`.
+    pub(crate) response_flags: Option<u64>,
+    pub(crate) response_details: Option<Vec<u8>>,
     /// What all VMs share: values with their numbers.
     pub(crate) shared: BTreeMap<Vec<u8>, (Vec<u8>, u32)>,
     last_cas: u32,

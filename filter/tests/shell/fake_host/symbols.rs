@@ -263,14 +263,20 @@ extern "C" fn proxy_get_property(
     refuse_if_told!("proxy_get_property");
     // SAFETY: see `proxy_log`.
     let path = unsafe { read(path, path_size) };
-    assert_eq!(path, b"source\0address", "the only property that is asked for");
-    let address = with(|host| {
-        assert!(host.streams.contains_key(&host.effective_id()), "only a stream has an address");
-        host.source_asked += 1;
-        host.source_address.clone()
+    let value = with(|host| {
+        assert!(host.streams.contains_key(&host.effective_id()), "only a stream has properties");
+        match path.as_slice() {
+            b"source\0address" => {
+                host.source_asked += 1;
+                host.source_address.clone()
+            }
+            b"response\0flags" => host.response_flags.map(|flags| flags.to_le_bytes().to_vec()),
+            b"response\0code_details" => host.response_details.clone(),
+            other => panic!("nobody needs {:?}", String::from_utf8_lossy(other)),
+        }
     });
     // SAFETY: see `proxy_log`.
-    address.map_or(NOT_FOUND, |address| unsafe { hand_over(&address, data, size) })
+    value.map_or(NOT_FOUND, |value| unsafe { hand_over(&value, data, size) })
 }
 
 #[unsafe(no_mangle)]

@@ -56,10 +56,12 @@ fn filter_state() -> BTreeSet<String> {
                 continue;
             }
             let source = std::fs::read_to_string(path).expect("a source");
-            for call in source.split("set(\"").skip(1) {
-                let field = call.split('"').next().expect("a start");
-                if call[field.len()..].starts_with("\",") {
-                    fields.insert(field.to_owned());
+            for setting in ["set(\"", "set_said(\"", "give(\""] {
+                for call in source.split(setting).skip(1) {
+                    let field = call.split('"').next().expect("a start");
+                    if call[field.len()..].starts_with("\",") {
+                        fields.insert(field.to_owned());
+                    }
                 }
             }
         }

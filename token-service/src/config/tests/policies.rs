@@ -35,7 +35,7 @@ fn every_problem_of_rules_is_named_at_once() {
         write allow, allow_if_read_only or hold
     portcullis.yaml:15: policies.organization.servers.linear.sensitive[0]: is empty, longer than 1024 bytes, or has a control character
         give a name, or a glob such as `create_*`
-    portcullis.yaml:17: policies.organization.servers.linear.arguments[0].argument: does not begin with `/`, as a JSON pointer to an argument does
+    portcullis.yaml:17: policies.organization.servers.linear.arguments[0].argument: does not begin with `/`, as a JSON pointer does
         write a JSON pointer into the call's arguments, such as /repo or /filter/0/name
     portcullis.yaml:17: policies.organization.servers.linear.arguments[0].is.one_of: has 0 values
         give 1 to 1000 values; to take the tool away, deny it

@@ -18,7 +18,7 @@ fn grant(levels: Vec<LevelRules>, reading_tools: Option<Vec<String>>) -> Grant {
         name: "Linear".into(),
         url,
         auth: ServerAuth::None,
-        payload: PayloadPolicy::Off,
+        payload: PayloadPolicy::Off.into(),
         provision_new_workspaces: false,
         concurrency: None,
     };

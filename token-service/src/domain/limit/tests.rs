@@ -12,7 +12,7 @@ fn server(id: &str) -> Server {
         name: id.into(),
         url: ServerUrl::parse("https://mcp.example/mcp", PlainHttp::Refused).expect("a URL"),
         auth: ServerAuth::None,
-        payload: PayloadPolicy::Off,
+        payload: PayloadPolicy::Off.into(),
         provision_new_workspaces: false,
         concurrency: Some(3),
     };

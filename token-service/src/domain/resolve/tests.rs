@@ -9,11 +9,11 @@ use std::collections::BTreeMap;
 
 use portcullis_wire::names::Slug;
 use portcullis_wire::policy::{Kind, Level, NameRules, Pattern};
-use portcullis_wire::watch::PayloadPolicy;
 
 use super::*;
 use crate::domain::Origin;
 use crate::domain::issuer::{IssuerSettings, TokenSource, WorkspaceMapping};
+use crate::domain::payload::PayloadSettings;
 use crate::domain::people::{KeyScope, KeySettings};
 use crate::domain::policy::ServerRules;
 use crate::domain::server::{OAuthSettings, ServerSettings};
@@ -90,7 +90,7 @@ fn server_facts(policies: Vec<PolicyEntry>) -> ServerFacts {
         name: "Linear".into(),
         url,
         auth: ServerAuth::None,
-        payload: PayloadPolicy::Redacted,
+        payload: PayloadSettings::default(),
         provision_new_workspaces: false,
         concurrency: None,
     };

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use portcullis_wire::names::Slug;
+use portcullis_wire::payload::Redaction;
 use portcullis_wire::watch::PayloadPolicy;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -13,6 +14,7 @@ use super::check::Problems;
 use super::servers::{ChangeServer, CreateServer};
 use crate::domain::ids::WorkspaceId;
 use crate::domain::limit::MOST_AT_ONCE;
+use crate::domain::payload::PayloadSettings;
 use crate::domain::people::Workspace;
 use crate::domain::server::{Server, ServerSettings};
 use crate::domain::url::{PlainHttp, ServerUrl};
@@ -27,6 +29,19 @@ pub enum PayloadBody {
     Digest,
     Redacted,
     Full,
+}
+
+/// Places in payloads that records under `redacted` never show, as JSON pointers (RFC 6901) in which the step `*` stands
+/// for every element of an array and every member of an object.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RedactBody {
+    /// Into a request's `params`, such as `/arguments/customer/email`. At most 32.
+    #[serde(default)]
+    pub parameters: Vec<String>,
+    /// Into a response's `result`, such as `/structuredContent/rows/*/ssn`. At most 32.
+    #[serde(default)]
+    pub response: Vec<String>,
 }
 
 /// `"all"`, or the slugs or ids of workspaces.
@@ -65,6 +80,18 @@ impl From<PayloadBody> for PayloadPolicy {
     }
 }
 
+impl From<Redaction> for RedactBody {
+    fn from(Redaction { parameters, response }: Redaction) -> Self {
+        Self { parameters, response }
+    }
+}
+
+impl From<RedactBody> for Redaction {
+    fn from(RedactBody { parameters, response }: RedactBody) -> Self {
+        Self { parameters, response }
+    }
+}
+
 /// What is needed to read a body: who seals, for which server, and what is kept of it so far.
 pub(super) type Body<'a> = AuthReader<'a>;
 
@@ -92,11 +119,12 @@ impl Body<'_> {
         let auth = auth.and_then(|auth| self.finish(&mut problems, url.as_ref(), auth));
         let initial = initial_workspaces(&mut problems, body.workspaces, workspaces);
         let concurrency = at_once(&mut problems, body.concurrency.unwrap_or_default());
+        let payload = Payload { policy: body.payload, limit: body.payload_limit, redact: body.redact };
+        let payload = payload.over(PayloadSettings::default(), &mut problems);
         let server = (|| {
             let workspaces = initial?;
             let provision_new_workspaces =
                 body.provision_new_workspaces.unwrap_or(workspaces == InitialWorkspaces::All);
-            let payload = body.payload.map(Into::into).unwrap_or_default();
             let settings = ServerSettings {
                 name: name?,
                 url: url?,
@@ -130,12 +158,14 @@ impl Body<'_> {
         };
         let kept = settings.concurrency.unwrap_or_default();
         let concurrency = at_once(&mut problems, body.concurrency.unwrap_or(kept));
+        let payload = Payload { policy: body.payload, limit: body.payload_limit, redact: body.redact };
+        let payload = payload.over(settings.payload, &mut problems);
         let settings = (|| {
             Some(ServerSettings {
                 name: name?,
                 url: url?,
                 auth: auth?,
-                payload: body.payload.map_or(settings.payload, Into::into),
+                payload,
                 provision_new_workspaces: body
                     .provision_new_workspaces
                     .unwrap_or(settings.provision_new_workspaces),
@@ -143,6 +173,26 @@ impl Body<'_> {
             })
         })();
         problems.finish(settings)
+    }
+}
+
+/// What a request says about payloads.
+struct Payload {
+    policy: Option<PayloadBody>,
+    limit: Option<u32>,
+    redact: Option<RedactBody>,
+}
+
+impl Payload {
+    /// What is absent stays as it is.
+    fn over(self, present: PayloadSettings, problems: &mut Problems) -> PayloadSettings {
+        let settings = PayloadSettings {
+            policy: self.policy.map_or(present.policy, Into::into),
+            limit: self.limit.unwrap_or(present.limit),
+            redact: self.redact.map_or(present.redact, Into::into),
+        };
+        problems.extend(settings.faults());
+        settings
     }
 }
 

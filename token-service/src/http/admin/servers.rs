@@ -11,7 +11,7 @@ use super::acting::Acting;
 use super::auth_body::AuthBody;
 use super::auth_view::AuthView;
 use super::commit::{IF_MATCH, IfMatch, Wait, shown};
-use super::server_body::{Body, PayloadBody, WorkspacesBody};
+use super::server_body::{Body, PayloadBody, RedactBody, WorkspacesBody};
 use crate::domain::access::{Object, Operation};
 use crate::domain::ids::ServerId;
 use crate::domain::server::Server;
@@ -29,6 +29,11 @@ pub struct ServerView {
     pub url: String,
     pub auth: AuthView,
     pub payload: PayloadBody,
+    /// How many bytes of parameters and of response a record holds.
+    pub payload_limit: u32,
+    /// Absent if it names nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub redact: Option<RedactBody>,
     pub provision_new_workspaces: bool,
     /// How many requests may be under way at once through one Envoy; no bound if absent.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -77,6 +82,10 @@ pub struct CreateServer {
     pub auth: AuthBody,
     /// How much of each request its log record holds; `redacted` if absent.
     pub payload: Option<PayloadBody>,
+    /// How many bytes of parameters and of response a record holds, 256 to 65536; 4096 if absent.
+    pub payload_limit: Option<u32>,
+    /// What records never show.
+    pub redact: Option<RedactBody>,
     /// Which workspaces have it from the start.
     pub workspaces: WorkspacesBody,
     /// Whether workspaces made later get it; if absent, they do when `workspaces` is `"all"`.
@@ -98,6 +107,9 @@ pub struct ChangeServer {
     /// Replaces all of it; a header without a value, and a client without its secret, keeps the one it has.
     pub auth: Option<AuthBody>,
     pub payload: Option<PayloadBody>,
+    pub payload_limit: Option<u32>,
+    /// Replaces both lists.
+    pub redact: Option<RedactBody>,
     pub provision_new_workspaces: Option<bool>,
     /// How many requests may be under way at once through one Envoy; 0 takes the bound away.
     pub concurrency: Option<u32>,
@@ -126,7 +138,9 @@ impl ServerView {
             slug: server.slug.into(),
             name: server.settings.name,
             url: server.settings.url.to_string(),
-            payload: server.settings.payload.into(),
+            payload: server.settings.payload.policy.into(),
+            payload_limit: server.settings.payload.limit,
+            redact: Some(server.settings.payload.redact).filter(|redact| !redact.is_empty()).map(Into::into),
             provision_new_workspaces: server.settings.provision_new_workspaces,
             concurrency: server.settings.concurrency,
             origin: server.origin.as_str(),

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use portcullis_wire::digest::Digest;
 use portcullis_wire::names::Slug;
+use portcullis_wire::payload::Redaction;
 use portcullis_wire::policy::{NameRules, Pattern};
 use portcullis_wire::watch::{Algorithm, Invalidation, PayloadPolicy, VerificationKey};
 
@@ -11,6 +12,7 @@ use crate::clock::Timestamp;
 use crate::domain::connection::{Binding, Connection, ConnectionOwner, SealedTokens};
 use crate::domain::header::HeaderName;
 use crate::domain::issuer::{Issuer, IssuerSettings, TokenSource, WorkspaceMapping};
+use crate::domain::payload::PayloadSettings;
 use crate::domain::people::{
     Identity, KeyOwner, KeyScope, KeySettings, Member, MemberRole, OrganizationRole, Workspace,
 };
@@ -39,7 +41,11 @@ pub(super) fn settings(name: &str) -> ServerSettings {
         name: name.to_owned(),
         url: ServerUrl::parse("https://mcp.example/mcp?x=1", PlainHttp::Refused).expect("a URL"),
         auth: ServerAuth::Headers(vec![header("x-second", 7), header("authorization", 1)]),
-        payload: PayloadPolicy::Digest,
+        payload: PayloadSettings {
+            policy: PayloadPolicy::Redacted,
+            limit: 9_000,
+            redact: Redaction { parameters: vec!["/arguments/a".to_owned()], response: Vec::new() },
+        },
         provision_new_workspaces: false,
         concurrency: Some(7),
     }

@@ -58,7 +58,7 @@ pub(super) trait Database: Send + Sync {
 macro_rules! conformance_tests {
     ($database:expr) => {
         conformance_tests!($database;
-            objects_read_back_as_written, what_is_not_there_is_none, names_are_unique, references_must_lead_somewhere,
+            objects_read_back_as_written, payload_settings_read_back_as_written, what_is_not_there_is_none, names_are_unique, references_must_lead_somewhere,
             stale_changes_are_refused, deleting_takes_what_belongs_to_it, provisions_toggle_and_new_workspaces_get_theirs,
             lists_are_paged_in_order,
             every_change_says_what_to_forget, what_changes_nothing_takes_no_revision, failures_leave_no_trace,

@@ -2,9 +2,12 @@
 
 use std::collections::BTreeSet;
 
+use portcullis_wire::watch::PayloadPolicy;
+
 use super::Database;
 use super::fixtures::*;
 use crate::domain::ids::{KeyId, MemberId, ServerId, WorkspaceId};
+use crate::domain::payload::PayloadSettings;
 use crate::domain::people::{KeyOwner, KeySettings, MemberRole};
 use crate::domain::policy::{PolicyTarget, ServerRules};
 use crate::domain::server::{ServerAuth, ServerSettings};
@@ -37,6 +40,23 @@ pub(in crate::store) async fn objects_read_back_as_written(database: &dyn Databa
     assert_eq!(store.keys(&workspace.id, None, 10).await.expect("reads"), [key, service]);
     assert_eq!(store.policies(&target).await.expect("reads"), std::slice::from_ref(&policy));
     assert_eq!((policy.rules, policy.origin), (denying("delete_*"), Origin::Api));
+}
+
+pub(in crate::store) async fn payload_settings_read_back_as_written(database: &dyn Database) {
+    let store = database.open().await;
+    let Small { server, .. } = small(store.as_ref()).await;
+    for policy in [PayloadPolicy::Off, PayloadPolicy::Digest, PayloadPolicy::Redacted, PayloadPolicy::Full] {
+        for payload in [
+            PayloadSettings::from(policy),
+            PayloadSettings { policy, ..settings("x").payload },
+            PayloadSettings { limit: 256, ..policy.into() },
+        ] {
+            let settings = ServerSettings { payload, ..settings("x") };
+            store.change_server(&server.id, &settings, None).await.expect("changes");
+            let read = database.open().await.server(&server.id).await.expect("reads").expect("is there");
+            assert_eq!(read.settings.payload, settings.payload);
+        }
+    }
 }
 
 pub(in crate::store) async fn what_is_not_there_is_none(database: &dyn Database) {

@@ -3,13 +3,15 @@
 use std::collections::BTreeSet;
 
 use portcullis_wire::names::Slug;
+use portcullis_wire::payload::DEFAULT_LIMIT;
 use portcullis_wire::watch::{Invalidation, PayloadPolicy};
 use sqlx::sqlite::SqliteConnection;
 
 use super::connection::Write;
-use super::convert::{RowName, changeable, constraint, revision, to_database};
+use super::convert::{RowName, changeable, constraint, revision, to_database, to_json};
 use super::{connection_changes, server_auth, upstreams, workspaces};
 use crate::domain::ids::{ServerId, WorkspaceId};
+use crate::domain::payload::PayloadSettings;
 use crate::domain::server::{Server, ServerSettings};
 use crate::domain::url::{PlainHttp, ServerUrl};
 use crate::domain::{Origin, Revision};
@@ -24,6 +26,8 @@ struct ServerRow {
     auth: String,
     auth_settings: Option<String>,
     payload: String,
+    payload_limit: Option<u32>,
+    redact: Option<String>,
     provision_new_workspaces: bool,
     concurrency: Option<u32>,
     origin: String,
@@ -45,12 +49,18 @@ impl ServerRow {
     fn read(self, kept: server_auth::Kept) -> Result<Server> {
         let row = RowName { table: "servers", row: &self.id };
         let auth = server_auth::read(row, &self.auth, self.auth_settings.as_deref(), kept)?;
-        let payload = match self.payload.as_str() {
+        let policy = match self.payload.as_str() {
             "off" => PayloadPolicy::Off,
             "digest" => PayloadPolicy::Digest,
             "redacted" => PayloadPolicy::Redacted,
             "full" => PayloadPolicy::Full,
             _ => return Err(row.corrupt("the payload policy is unknown")),
+        };
+        let redact = self.redact.as_deref().map(|text| row.json(text)).transpose()?;
+        let payload = PayloadSettings {
+            limit: self.payload_limit.unwrap_or(DEFAULT_LIMIT),
+            redact: redact.unwrap_or_default(),
+            policy,
         };
         // Whether plain http is allowed was decided when the row was written.
         let url = ServerUrl::parse(&self.url, PlainHttp::Allowed).map_err(|error| row.corrupt(error))?;
@@ -79,6 +89,15 @@ fn payload_text(payload: PayloadPolicy) -> &'static str {
         PayloadPolicy::Redacted => "redacted",
         PayloadPolicy::Full => "full",
     }
+}
+
+/// `None` for the usual one.
+fn limit(payload: &PayloadSettings) -> Option<u32> {
+    Some(payload.limit).filter(|limit| *limit != DEFAULT_LIMIT)
+}
+
+fn redact(payload: &PayloadSettings) -> Option<String> {
+    (!payload.redact.is_empty()).then(|| to_json(&payload.redact))
 }
 
 pub(super) async fn all(connection: &mut SqliteConnection) -> Result<Vec<Server>> {
@@ -135,9 +154,9 @@ pub(super) async fn create(write: &mut Write, new: &NewServer) -> Result<Server>
 pub(super) async fn insert(write: &mut Write, server: &Server) -> Result<()> {
     sqlx::query(
         "INSERT INTO servers
-             (id, slug, name, url, auth, auth_settings, payload, provision_new_workspaces, concurrency, origin,
-              revision)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+             (id, slug, name, url, auth, auth_settings, payload, payload_limit, redact, provision_new_workspaces,
+              concurrency, origin, revision)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
     )
     .bind(server.id.as_str())
     .bind(server.slug.as_str())
@@ -145,7 +164,9 @@ pub(super) async fn insert(write: &mut Write, server: &Server) -> Result<()> {
     .bind(server.settings.url.to_string())
     .bind(server.settings.auth.as_str())
     .bind(server_auth::settings(&server.settings.auth))
-    .bind(payload_text(server.settings.payload))
+    .bind(payload_text(server.settings.payload.policy))
+    .bind(limit(&server.settings.payload))
+    .bind(redact(&server.settings.payload))
     .bind(server.settings.provision_new_workspaces)
     .bind(server.settings.concurrency)
     .bind(server.origin.as_str())
@@ -183,7 +204,7 @@ pub(super) async fn replace(
     let moved = server.settings.url.origin() != settings.url.origin();
     let server = Server { settings: settings.clone(), origin, revision: write.revision, ..server };
     sqlx::query(
-        "UPDATE servers SET name = ?, url = ?, auth = ?, auth_settings = ?, payload = ?,
+        "UPDATE servers SET name = ?, url = ?, auth = ?, auth_settings = ?, payload = ?, payload_limit = ?, redact = ?,
              provision_new_workspaces = ?, concurrency = ?, origin = ?, revision = ?
          WHERE id = ?",
     )
@@ -191,7 +212,9 @@ pub(super) async fn replace(
     .bind(server.settings.url.to_string())
     .bind(server.settings.auth.as_str())
     .bind(server_auth::settings(&server.settings.auth))
-    .bind(payload_text(server.settings.payload))
+    .bind(payload_text(server.settings.payload.policy))
+    .bind(limit(&server.settings.payload))
+    .bind(redact(&server.settings.payload))
     .bind(server.settings.provision_new_workspaces)
     .bind(server.settings.concurrency)
     .bind(server.origin.as_str())
