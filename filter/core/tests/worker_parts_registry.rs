@@ -19,6 +19,7 @@ fn server(id: &str, name: &str, authority: &str, path: &str) -> ServerEntry {
         slug: slug(name),
         upstream: Upstream { tls: true, authority: authority.into(), path: path.into() },
         payload: PayloadPolicy::default(),
+        tools: Vec::new(),
     }
 }
 

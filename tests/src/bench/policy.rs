@@ -1,7 +1,7 @@
 //! What it costs the filter's core to judge a whole request, from the first header to the release, with few rules and with
 //! many.
 
-use portcullis_filter_core::exchange::{Exchange, SignatureVerifier, Surroundings};
+use portcullis_filter_core::exchange::{Exchange, SignatureVerifier, Surroundings, Times};
 use portcullis_filter_core::shared::{SharedData, Unavailable, Versioned};
 use portcullis_filter_core::step::{Call, CallOutcome, Effect, Headers, Step};
 use portcullis_filter_core::worker::Worker;
@@ -134,7 +134,7 @@ impl Gateway {
         let body = || Some(self.body.clone());
         let step = exchange.on_request_body(&mut self.worker, self.body.len(), true, &body, &around);
         exchange.take_record();
-        exchange.on_done(&mut self.worker, &NothingShared);
+        exchange.on_done(&mut self.worker, &NothingShared, Times::default());
         matches!(step, Step::Forward { .. })
     }
 }

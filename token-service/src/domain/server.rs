@@ -246,6 +246,7 @@ impl Server {
             slug: self.slug.clone(),
             upstream: self.settings.url.upstream(),
             payload: self.settings.payload,
+            tools: Vec::new(),
         }
     }
 }

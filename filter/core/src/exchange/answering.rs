@@ -271,6 +271,7 @@ impl Forwarded {
         if let Some(code) = observed.error_code {
             record.set("error_code", code.to_string());
         }
+        record.measured.response(observed.tool_error, observed.masked_bytes);
         if observed.credential_echoed {
             record.set("rule", "credential_echo_masked");
         }

@@ -35,6 +35,10 @@ pub(super) fn judge_message(
     record.set("version", request.version.as_str());
     if let Some(target) = request.targets.first() {
         record.target(target.kind, &target.name);
+        if target.kind == Kind::Tool {
+            let is_known = server.knows_tool(&target.name) || rules.policy.names_tool(&target.name);
+            record.measured.tool(&target.name, is_known);
+        }
     }
     let parameters = request.params.clone().and_then(|span| bytes.get(span)).unwrap_or_default();
     let parameters = payload::excerpt(server.payload, parameters, payload::DEFAULT_LIMIT);
@@ -94,6 +98,7 @@ pub(super) fn read_headers(head: &Head, record: &mut Record, limit: usize) -> Re
     }
     if head.verb != Verb::Post {
         // GET and DELETE are for the sessions of legacy versions.
+        record.measured.without_message(if head.verb == Verb::Get { "GET" } else { "DELETE" });
         mcp::read_bodiless(&mcp).map_err(|fault| fault.reply())?;
         return Ok(mcp);
     }

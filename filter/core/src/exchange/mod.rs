@@ -21,6 +21,7 @@ mod forward;
 mod head;
 mod judging;
 mod limits;
+mod measured;
 mod message;
 mod record;
 mod refusals;
@@ -34,6 +35,7 @@ use portcullis_wire::watch::VerificationKey;
 use self::answering::Forwarded;
 use self::cors::Cors;
 use self::judging::{Judging, Progress};
+pub use self::measured::Times;
 use self::record::Record;
 use self::refusals::wrong_source;
 use self::releasing::Release;
@@ -126,6 +128,7 @@ impl Exchange {
         };
         self.state = State::Closed;
         self.record.preflight();
+        self.record.measured.status(reply.status);
         Step::Reply(reply)
     }
 
@@ -187,6 +190,7 @@ impl Exchange {
             Outcome::Waiting => Step::Wait,
             Outcome::Refused(reply) => self.close(reply),
             Outcome::Answered(reply) | Outcome::Ended(reply) => {
+                self.record.measured.status(reply.status);
                 self.state = State::Closed;
                 Step::Reply(self.cors.mark_reply(reply))
             }
@@ -207,12 +211,13 @@ impl Exchange {
         self.record.take()
     }
 
-    /// The stream is over, complete or not; records what is known of it and forgets it in the worker.
-    pub fn on_done(&mut self, worker: &mut Worker, shared: &dyn SharedData) {
+    /// The stream is over, complete or not; records what is known of it, counts it, and forgets it in the worker.
+    pub fn on_done(&mut self, worker: &mut Worker, shared: &dyn SharedData, times: Times) {
         worker.forget(self.stream, shared);
         if let State::Forwarded(forwarded) = &self.state {
             forwarded.report(&mut self.record);
         }
         self.state = State::Closed;
+        worker.count_request(|metrics, is_server| self.record.measured.count(metrics, is_server, times));
     }
 }

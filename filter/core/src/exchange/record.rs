@@ -6,6 +6,7 @@ use portcullis_wire::decision::{DeniedRequest, Who};
 use portcullis_wire::names::Slug;
 use portcullis_wire::policy::{Decision, Kind};
 
+use super::measured::Measured;
 use crate::leases::{Access, Denial};
 use crate::reply::LocalReply;
 
@@ -18,6 +19,8 @@ pub(super) struct Record {
     denied: DeniedRequest,
     /// What exactly decided, where the token-service did.
     because: Option<Rc<str>>,
+    /// What the metrics take from it.
+    pub(super) measured: Measured,
 }
 
 impl Record {
@@ -25,6 +28,7 @@ impl Record {
     pub(super) fn set(&mut self, field: &'static str, value: impl Into<String>) {
         let value = value.into();
         if !value.is_empty() {
+            self.measured.note(field, &value);
             match field {
                 "server" => self.denied.server = Some(value.clone()),
                 "workspace" => self.denied.workspace = Some(value.clone()),
@@ -113,6 +117,7 @@ impl Record {
 
     /// The gateway answered the request itself.
     pub(super) fn refused(&mut self, reply: &LocalReply) {
+        self.measured.status(reply.status);
         self.set("error_code", reply.code.to_string());
         let reason = reply.details.strip_prefix("portcullis_").unwrap_or(&reply.details);
         let rule = self.because.clone().unwrap_or_else(|| reason.into());
@@ -133,6 +138,7 @@ impl Record {
 
     /// The request was allowed, but its response is held back.
     pub(super) fn response_refused(&mut self, reply: &LocalReply) {
+        self.measured.status(reply.status);
         self.set("error_code", reply.code.to_string());
     }
 

@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
-use portcullis_filter_core::exchange::{Exchange, SignatureVerifier, Surroundings};
+use portcullis_filter_core::exchange::{Exchange, SignatureVerifier, Surroundings, Times};
 use portcullis_filter_core::reply::LocalReply;
 use portcullis_filter_core::shared::{SharedData, Unavailable, Versioned};
 use portcullis_filter_core::step::{
@@ -559,7 +559,7 @@ impl Gateway {
     /// Ends a stream, whatever its state.
     pub(crate) fn leave(&mut self, stream: u32) {
         let mut exchange = self.exchanges.remove(&stream).expect("an open stream");
-        exchange.on_done(&mut self.worker, &*self.shared);
+        exchange.on_done(&mut self.worker, &*self.shared, Times::default());
     }
 
     /// What the access log has of a request.
