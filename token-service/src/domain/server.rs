@@ -240,13 +240,13 @@ impl fmt::Debug for Sealed {
 
 impl Server {
     /// What every filter is told about it.
-    pub fn entry(&self) -> ServerEntry {
+    pub fn entry(&self, tools: Vec<String>) -> ServerEntry {
         ServerEntry {
             id: self.id.to_string(),
             slug: self.slug.clone(),
             upstream: self.settings.url.upstream(),
             payload: self.settings.payload,
-            tools: Vec::new(),
+            tools,
         }
     }
 }

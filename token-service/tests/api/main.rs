@@ -27,6 +27,7 @@ mod lease_identity;
 mod leases;
 mod lifecycle;
 mod limits;
+mod metrics;
 mod mutual_tls;
 mod provider;
 mod reply;
