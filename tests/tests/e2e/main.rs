@@ -14,6 +14,7 @@ mod identity;
 mod isolation;
 mod lists;
 mod log;
+mod metrics;
 mod revoke;
 mod run;
 mod sessions;

@@ -32,7 +32,14 @@ pub struct Condition {
 pub struct Pulse {
     worker: u64,
     born_ms: Option<u64>,
-    said_ms: Option<u64>,
+    said: Option<Said>,
+}
+
+/// What the others were told last.
+#[derive(Clone, Copy, Debug)]
+struct Said {
+    at_ms: u64,
+    is_unverified: bool,
 }
 
 impl Pulse {
@@ -40,10 +47,11 @@ impl Pulse {
     pub fn new(filter_id: &str) -> Self {
         let digest = Digest::of("pulse", &[filter_id.as_bytes()]);
         let worker = digest.as_bytes().first_chunk().copied().map(u64::from_le_bytes).unwrap_or_default();
-        Self { worker, born_ms: None, said_ms: None }
+        Self { worker, born_ms: None, said: None }
     }
 
-    /// Tells the others how this worker does, and sets the gauges for all. With every tick; it does so once in a while.
+    /// Tells the others how this worker does, and sets the gauges for all. With every tick; it does so once in a while, and
+    /// when it is verified or no longer.
     /// Where nothing is shared, the gauges are this worker's own.
     pub fn beat(
         &mut self,
@@ -53,12 +61,15 @@ impl Pulse {
         now_ms: u64,
     ) {
         let born_ms = *self.born_ms.get_or_insert(now_ms);
-        if self.said_ms.is_some_and(|said_ms| now_ms.abs_diff(said_ms) < EVERY_MS) {
+        let is_unverified = condition.is_unverified;
+        let is_known =
+            |said: Said| said.is_unverified == is_unverified && now_ms.abs_diff(said.at_ms) < EVERY_MS;
+        if self.said.is_some_and(is_known) {
             return;
         }
-        self.said_ms = Some(now_ms);
+        self.said = Some(Said { at_ms: now_ms, is_unverified });
         let heard_ms = condition.heard_ms.unwrap_or(born_ms);
-        let own = [self.worker, now_ms, heard_ms, condition.revision, u64::from(condition.is_unverified)];
+        let own = [self.worker, now_ms, heard_ms, condition.revision, u64::from(is_unverified)];
         let all = shared::update(shared, KEY, |value| {
             let others = shared::records::<5>(value).filter(|[worker, said_ms, ..]| {
                 *worker != self.worker && said_ms.saturating_add(FRESH_MS) > now_ms
@@ -149,6 +160,9 @@ mod tests {
         assert_eq!(gauges(&mut metrics), expected(2, 1, 11_000, 5), "whoever says it");
         one.beat(well(101_400, 8), &mut metrics, &shared, 101_500);
         assert_eq!(gauges(&mut metrics), BTreeMap::new(), "said a moment ago");
+        let worse = Condition { is_unverified: true, ..well(101_400, 8) };
+        one.beat(worse, &mut metrics, &shared, 101_600);
+        assert_eq!(gauges(&mut metrics), expected(2, 2, 11_600, 5), "it is another");
         one.beat(well(110_000, 8), &mut metrics, &shared, 110_100);
         assert_eq!(gauges(&mut metrics), expected(1, 0, 100, 8), "the other has not been heard of");
     }
