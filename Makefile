@@ -2,6 +2,7 @@
 #
 #   ENVOY=path        use this Envoy instead of the one from PyPI
 #   CHROMIUM=path     use this Chromium instead of the one on the PATH
+#   PROMTOOL=path     use this promtool instead of the one on the PATH
 #   REQUIRE_ALL=1     a test that would be skipped for want of something fails instead
 #   PORTCULLIS_SEED=n repeats what a randomised test or `make soak` printed
 
@@ -172,12 +173,14 @@ need-node:
 ## Tools
 
 .PHONY: test-tools
-test-tools: $(envoy_binary) $(stamps)/python-client $(npm_stamp) chromium
+test-tools: $(envoy_binary) $(stamps)/python-client $(npm_stamp) chromium promtool
 
-# Not a file that make could compare: it may come from anywhere on this machine.
-.PHONY: chromium
+# No files that make could compare: they may come from anywhere on this machine.
+.PHONY: chromium promtool
 chromium:
 	@tests/tools/chromium.sh
+promtool:
+	@tests/tools/promtool.sh
 
 $(venv)/bin/python: | need-python
 	@mkdir -p $(stamps) $(tools)/bin

@@ -8,6 +8,7 @@
 
 use std::ptr::{null, null_mut, slice_from_raw_parts_mut};
 
+use portcullis_filter_core::metrics::Kind;
 use portcullis_filter_core::reply::LocalReply;
 use portcullis_filter_core::step::Headers;
 
@@ -98,6 +99,9 @@ unsafe extern "C" {
         value_size: usize,
         cas: u32,
     ) -> u32;
+    fn proxy_define_metric(kind: u32, name: *const u8, name_size: usize, metric: *mut u32) -> u32;
+    fn proxy_increment_metric(metric: u32, by: i64) -> u32;
+    fn proxy_record_metric(metric: u32, value: u64) -> u32;
     fn proxy_call_foreign_function(
         name: *const u8,
         name_size: usize,
@@ -136,12 +140,17 @@ fn take(call: impl FnOnce(*mut *mut u8, *mut usize) -> u32) -> HostResult<Vec<u8
     Ok(unsafe { Box::from_raw(slice_from_raw_parts_mut(data, size)) }.into_vec())
 }
 
-/// The time in milliseconds since the epoch.
-pub(crate) fn now_ms() -> HostResult<u64> {
+/// The time in microseconds since the epoch.
+pub(crate) fn now_us() -> HostResult<u64> {
     let mut nanoseconds = 0_u64;
     // SAFETY: the host writes one u64 to a place that lives through the call.
     check(unsafe { proxy_get_current_time_nanoseconds(&raw mut nanoseconds) })?;
-    Ok(nanoseconds / 1_000_000)
+    Ok(nanoseconds / 1_000)
+}
+
+/// The time in milliseconds since the epoch.
+pub(crate) fn now_ms() -> HostResult<u64> {
+    now_us().map(|microseconds| microseconds / 1_000)
 }
 
 /// Logs at a level of the ABI: 0 trace to 5 critical.
@@ -293,6 +302,32 @@ pub(crate) fn set_shared_data(key: &str, value: &[u8], cas: Option<u32>) -> Host
         Err(Status::CasMismatch) => Ok(false),
         Err(status) => Err(status),
     }
+}
+
+/// A metric's number, by which this VM names it. One that is there already is the same for all VMs of this Envoy.
+pub(crate) fn define_metric(kind: Kind, name: &str) -> HostResult<u32> {
+    let kind = match kind {
+        Kind::Counter => 0,
+        Kind::Gauge => 1,
+        Kind::Histogram => 2,
+    };
+    let mut metric = 0_u32;
+    // SAFETY: the host reads `name` during the call and writes one u32 to a place that lives through it.
+    check(unsafe { proxy_define_metric(kind, name.as_ptr(), name.len(), &raw mut metric) })?;
+    Ok(metric)
+}
+
+/// Adds to a counter.
+pub(crate) fn increment_metric(metric: u32, by: u64) -> HostResult<()> {
+    let by = i64::try_from(by).unwrap_or(i64::MAX);
+    // SAFETY: no memory is involved.
+    check(unsafe { proxy_increment_metric(metric, by) })
+}
+
+/// Sets a gauge, or adds to a histogram.
+pub(crate) fn record_metric(metric: u32, value: u64) -> HostResult<()> {
+    // SAFETY: no memory is involved.
+    check(unsafe { proxy_record_metric(metric, value) })
 }
 
 /// Chooses the route anew, after headers changed. A host without this function chooses late enough by itself.

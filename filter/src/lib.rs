@@ -20,6 +20,7 @@
 mod host;
 mod http;
 mod logging;
+mod metrics;
 mod pairs;
 mod plugin;
 mod shared;

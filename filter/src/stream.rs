@@ -3,7 +3,7 @@
 //! Whatever goes wrong between host and core ends here, closed: a request that cannot be handed on as the core wants
 //! it is answered, a response that cannot be judged is cut.
 
-use portcullis_filter_core::exchange::{Exchange, HostEnd, Surroundings};
+use portcullis_filter_core::exchange::{Exchange, HostEnd, Surroundings, Times};
 use portcullis_filter_core::reply::LocalReply;
 use portcullis_filter_core::step::{Headers, Step};
 use portcullis_filter_core::worker::Worker;
@@ -50,6 +50,44 @@ pub(crate) struct Stream {
     /// Judged, in the host's buffer, and about to leave it.
     judged: Vec<u8>,
     done: bool,
+    clock: Clock,
+}
+
+/// When what happened, in microseconds since the epoch; 0 where the host did not say.
+#[derive(Clone, Copy, Default)]
+struct Clock {
+    begun: u64,
+    /// The request was there as a whole.
+    complete: u64,
+    /// It was let go or answered.
+    decided: u64,
+}
+
+impl Clock {
+    fn request_event(&mut self, now: u64, end_of_stream: bool) {
+        if self.begun == 0 {
+            self.begun = now;
+        }
+        if self.complete == 0 && end_of_stream {
+            self.complete = now;
+        }
+    }
+
+    fn decided(&mut self) {
+        if self.decided == 0 {
+            self.decided = host::now_us().unwrap_or(0);
+        }
+    }
+
+    fn times(self) -> Times {
+        // What was answered before it was there as a whole was not kept waiting.
+        let complete = if self.complete == 0 { self.decided } else { self.complete };
+        let whole = host::now_us().ok().filter(|_| self.begun > 0).map(|now| now.saturating_sub(self.begun));
+        Times {
+            decision_us: (self.decided > 0).then(|| self.decided.saturating_sub(complete)),
+            whole_ms: whole.map(|microseconds| microseconds / 1_000),
+        }
+    }
 }
 
 impl Stream {
@@ -63,6 +101,7 @@ impl Stream {
             flow: Flow::default(),
             judged: Vec::new(),
             done: false,
+            clock: Clock::default(),
         }
     }
 
@@ -72,12 +111,13 @@ impl Stream {
         worker: &mut Worker,
         verifier: &Verifier,
     ) -> Action {
-        let (Ok(headers), Ok(now_ms)) = (host::headers(Map::RequestHeaders), host::now_ms()) else {
+        let (Ok(headers), Ok(now_us)) = (host::headers(Map::RequestHeaders), host::now_us()) else {
             return self.fail();
         };
+        self.clock.request_event(now_us, end_of_stream);
         let forwarded_proto = headers.iter().find(|(name, _)| name == FORWARDED_PROTO);
         self.forwarded_proto = forwarded_proto.map(|(_, value)| value.clone());
-        let around = surroundings(now_ms, verifier);
+        let around = surroundings(now_us / 1_000, verifier);
         let step = self.exchange.on_request_headers(worker, headers, end_of_stream, &around);
         self.carry_out(step)
     }
@@ -93,8 +133,9 @@ impl Stream {
         if self.verdict == Verdict::Over {
             return Action::Pause;
         }
-        let Ok(now_ms) = host::now_ms() else { return self.fail() };
-        let around = surroundings(now_ms, verifier);
+        let Ok(now_us) = host::now_us() else { return self.fail() };
+        self.clock.request_event(now_us, end_of_stream);
+        let around = surroundings(now_us / 1_000, verifier);
         let body = || request_body(size);
         let step = self.exchange.on_request_body(worker, size, end_of_stream, &body, &around);
         self.carry_out(step)
@@ -155,12 +196,14 @@ impl Stream {
         }
         // Filters behind this one may go by who asks for what, so they are told before the request goes on.
         self.record();
+        self.clock.decided();
         self.verdict = Verdict::LetGo;
         Action::Continue
     }
 
     fn answer(&mut self, reply: &LocalReply) -> Action {
         self.verdict = Verdict::Over;
+        self.clock.decided();
         if let Err(status) = host::send_local_reply(reply) {
             log::error!("the host refuses a local reply: {status:?}");
             self.reset(Half::Request);
@@ -186,7 +229,7 @@ impl Stream {
     pub(crate) fn finish(&mut self, worker: &mut Worker) {
         if !self.done {
             self.done = true;
-            self.exchange.on_done(worker, &HostData, &host_end);
+            self.exchange.on_done(worker, &HostData, self.clock.times(), &host_end);
         }
     }
 

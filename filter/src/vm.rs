@@ -14,6 +14,7 @@ use portcullis_filter_core::step::{Call, CallOutcome, Effect};
 use portcullis_filter_core::worker::Worker;
 
 use crate::host::{self, Buffer, Map};
+use crate::metrics::HostMetrics;
 use crate::shared::HostData;
 use crate::stream::Stream;
 use crate::verify::Verifier;
@@ -49,6 +50,7 @@ pub(crate) struct Vm {
     postponed: Vec<Call>,
     /// Streams whose response goes on at the next tick.
     releases: Vec<u32>,
+    metrics: HostMetrics,
 }
 
 struct ConfiguredRoot {
@@ -141,6 +143,8 @@ impl Vm {
         }
         effects.extend(worker.on_tick(now_ms));
         worker.renew_running(&HostData, now_ms);
+        worker.beat(&HostData, now_ms);
+        worker.hand_over_metrics(|sample| self.metrics.take(sample));
         for stream in std::mem::take(&mut self.releases) {
             self.enter(stream, root, |stream, _, _| stream.release());
         }

@@ -30,15 +30,22 @@ pub fn python_with_packages() -> Option<PathBuf> {
 /// Chromium: what `CHROMIUM` names, or the first on the `PATH`.
 pub fn chromium() -> Option<PathBuf> {
     let named = std::env::var_os("CHROMIUM").filter(|path| !path.is_empty()).map(PathBuf::from);
-    let on_path = || {
-        let path = std::env::var_os("PATH").unwrap_or_default();
-        let directories: Vec<PathBuf> = std::env::split_paths(&path).collect();
-        CHROMIUM_NAMES
-            .iter()
-            .flat_map(|name| directories.iter().map(move |place| place.join(name)))
-            .find(|candidate| candidate.exists())
-    };
-    required("Chromium", named.or_else(on_path))
+    required("Chromium", named.or_else(|| on_path(&CHROMIUM_NAMES)))
+}
+
+/// Prometheus' own tool: what `PROMTOOL` names, the first on the `PATH`, or what `make test-tools` has fetched.
+pub fn promtool() -> Option<PathBuf> {
+    let named = std::env::var_os("PROMTOOL").filter(|path| !path.is_empty()).map(PathBuf::from);
+    let fetched = || Some(repository().join("target/tools/bin/promtool")).filter(|path| path.exists());
+    required("promtool", named.or_else(|| on_path(&["promtool"])).or_else(fetched))
+}
+
+/// The first program on the `PATH` that has one of these names.
+fn on_path(names: &[&str]) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let directories: Vec<PathBuf> = std::env::split_paths(&path).collect();
+    let mut candidates = names.iter().flat_map(|name| directories.iter().map(move |place| place.join(name)));
+    candidates.find(|candidate| candidate.exists())
 }
 
 /// As in `tests/tools/chromium.sh`.

@@ -34,6 +34,7 @@ pub mod provider;
 pub mod rate_limit_service;
 pub mod raw;
 pub mod revocation;
+pub mod scrape;
 pub mod sdk;
 pub mod seed;
 pub mod service;

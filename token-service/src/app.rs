@@ -26,6 +26,7 @@ use crate::http::listen::{ListenError, Listener};
 use crate::identity_provider::{IdentityProviders, follow_keys};
 use crate::jobs::{self, Follower};
 use crate::key_use::{KeyUse, SessionUse};
+use crate::measure::measurements;
 use crate::record_store::SqliteRecordStore;
 use crate::records::Records;
 use crate::shutdown::Shutdown;
@@ -53,6 +54,7 @@ pub struct App {
     internal: Listener,
     admin: Listener,
     public: Listener,
+    metrics: Option<Listener>,
     follower: Follower,
 }
 
@@ -62,6 +64,7 @@ pub struct Addresses {
     pub internal: String,
     pub admin: String,
     pub public: String,
+    pub metrics: Option<String>,
 }
 
 /// Why the service does not start.
@@ -95,7 +98,7 @@ impl App {
         entropy: Arc<dyn Entropy>,
     ) -> Result<Self, StartError> {
         let config = source.load().map_err(StartError::Configuration)?;
-        let Listeners { internal, admin, public } = &config.service.listeners;
+        let Listeners { internal, admin, public, metrics } = &config.service.listeners;
         if !admin.ip().is_loopback() {
             tracing::warn!(%admin, "the admin listener speaks plain HTTP and is not on loopback; put TLS in front of it");
         }
@@ -106,18 +109,30 @@ impl App {
             InternalListener::MutualTls(address, tls) => Listener::mutual_tls(*address, tls).await?,
         };
         let (admin, public) = (Listener::tcp(*admin).await?, Listener::tcp(*public).await?);
-        let own = [&internal, &admin, &public].map(Listener::address).into_iter().flatten().collect();
+        let metrics = match metrics {
+            Some(address) => Some(Listener::tcp(*address).await?),
+            None => None,
+        };
+        let listeners = [&internal, &admin, &public].into_iter().chain(&metrics);
+        let own = listeners.filter_map(Listener::address).collect();
+        // From here on what happens is counted.
+        measurements();
         let shared = open(&source.path, &config, own, admin.url()?, clock, entropy).await?;
         // Before anything else is written: the first key then concerns nobody who knows anything yet.
         shared.keep_signing_keys().await?;
         let revision = apply(&shared, &source.path, &config.declared).await.map_err(StartError::Apply)?;
         tracing::info!(revision = revision.0, "the configuration is applied");
         let follower = Follower::new(Arc::new(source), config.service);
-        Ok(Self { shared, internal, admin, public, follower })
+        Ok(Self { shared, internal, admin, public, metrics, follower })
     }
 
     pub fn addresses(&self) -> io::Result<Addresses> {
-        Ok(Addresses { internal: self.internal.url()?, admin: self.admin.url()?, public: self.public.url()? })
+        Ok(Addresses {
+            internal: self.internal.url()?,
+            admin: self.admin.url()?,
+            public: self.public.url()?,
+            metrics: self.metrics.as_ref().map(Listener::url).transpose()?,
+        })
     }
 
     /// What the request handlers share.
@@ -132,12 +147,15 @@ impl App {
 
     /// Serves until told to stop; then takes no more connections and gives the requests at hand 30 s to finish.
     pub async fn serve(self) -> Result<(), StartError> {
-        let Self { shared, internal, admin, public, follower } = self;
+        let Self { shared, internal, admin, public, metrics, follower } = self;
         let shutdown = shared.shutdown.clone();
         let mut listeners = JoinSet::new();
         listeners.spawn(internal.serve(http::internal(Arc::clone(&shared)), shutdown.clone()));
         listeners.spawn(admin.serve(http::admin(Arc::clone(&shared)), shutdown.clone()));
         listeners.spawn(public.serve(http::public(Arc::clone(&shared)), shutdown.clone()));
+        if let Some(metrics) = metrics {
+            listeners.spawn(metrics.serve(http::metrics(Arc::clone(&shared)), shutdown.clone()));
+        }
         let jobs = async {
             tokio::join!(
                 follower.run(&shared),

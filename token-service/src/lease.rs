@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use portcullis_wire::lease::{CallerProof, ConnectRequired, DenyReason, Lease, LeaseReply, LeaseRequest};
+use tokio::time::Instant;
 
 use crate::broker::{Credential, NoCredential};
 use crate::clock::Timestamp;
@@ -15,6 +16,7 @@ use crate::domain::resolve::{Grant, Resolution, resolve_on};
 use crate::domain::resource::ResourcePath;
 use crate::http::error::error_chain;
 use crate::identity_provider::Introspected;
+use crate::measure;
 use crate::state::Service;
 use crate::store::{Actor, NewMember, StoreError};
 use crate::unconnected::Handle;
@@ -31,13 +33,16 @@ const HANDLE_GRACE: Duration = Duration::from_mins(1);
 impl Service {
     /// Decides on a lease. A store that fails is not a denial: the reply says to ask again.
     pub async fn lease(&self, request: &LeaseRequest) -> LeaseReply {
-        match self.decide(request).await {
+        let begun = Instant::now();
+        let reply = match self.decide(request).await {
             Ok(reply) => reply,
             Err(error) => {
                 tracing::error!(error = error_chain(&error), "cannot decide on a lease");
                 LeaseReply::Unavailable { retry_after_ms: RETRY_AFTER_MS }
             }
-        }
+        };
+        measure::lease(&reply, begun.elapsed());
+        reply
     }
 
     async fn decide(&self, request: &LeaseRequest) -> Result<LeaseReply, StoreError> {

@@ -26,6 +26,7 @@
 //! - [`http`]: the three listeners.
 //! - [`admin_client`]: the administrators' commands, which ask the admin API of a running service.
 //! - [`check_server`]: how a server wants to be authorised, for whoever is about to register it.
+//! - [`measure`]: what is counted and measured, for Prometheus.
 //! - [`telemetry`]: the log, and what is never in it.
 //! - [`app`]: the composition root; `main` and the tests use the same.
 
@@ -48,6 +49,7 @@ pub mod identity_provider;
 mod jobs;
 pub mod key_use;
 pub mod lease;
+pub mod measure;
 pub mod oauth;
 pub mod presets;
 pub mod quarantine;

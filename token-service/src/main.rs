@@ -103,6 +103,7 @@ async fn serve(config: PathBuf, levels: &str) -> Outcome {
         internal = addresses.internal,
         admin = addresses.admin,
         public = addresses.public,
+        metrics = addresses.metrics,
         "listening"
     );
     Box::pin(app.serve()).await?;

@@ -303,6 +303,23 @@ pub enum DenyReason {
     TooManyScopes,
 }
 
+impl DenyReason {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::UnknownCredential => "unknown_credential",
+            Self::ExpiredCredential => "expired_credential",
+            Self::DisabledCredential => "disabled_credential",
+            Self::WrongAudience => "wrong_audience",
+            Self::NotForThisServer => "not_for_this_server",
+            Self::WrongWorkspace => "wrong_workspace",
+            Self::UnknownServer => "unknown_server",
+            Self::CredentialUnavailable => "credential_unavailable",
+            Self::MemberRequired => "member_required",
+            Self::TooManyScopes => "too_many_scopes",
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -11,6 +11,13 @@ use serde::{Deserialize, Serialize};
 #[serde(try_from = "String", into = "String")]
 pub struct Slug(String);
 
+/// So that maps by slug are asked with texts.
+impl std::borrow::Borrow<str> for Slug {
+    fn borrow(&self) -> &str {
+        &self.0
+    }
+}
+
 /// Segments that the gateway keeps for itself, now or soon.
 pub const RESERVED_SLUGS: [&str; 22] = [
     "admin",

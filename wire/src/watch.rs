@@ -59,6 +59,20 @@ pub struct ServerEntry {
     /// In place of [`Self::payload`], where there is more to say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub capture: Option<Capture>,
+    /// Tools that the server is known to have, sorted: the names that may become labels of metrics. Nothing is allowed or
+    /// denied by them. At most [`MAX_LABELLED_TOOLS`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tools: Vec<String>,
+}
+
+/// Of more tools than that, metrics do not tell one from the other.
+pub const MAX_LABELLED_TOOLS: usize = 64;
+
+impl ServerEntry {
+    /// Whether [`Self::tools`] has this one.
+    pub fn knows_tool(&self, name: &str) -> bool {
+        self.tools.binary_search_by(|known| known.as_str().cmp(name)).is_ok()
+    }
 }
 
 /// Where a server's MCP endpoint is.

@@ -25,6 +25,7 @@ pub mod json;
 pub mod leases;
 pub mod mcp;
 pub mod memory;
+pub mod metrics;
 pub mod networks;
 pub mod origin;
 pub mod path;

@@ -109,6 +109,11 @@ impl Registry {
         self.servers.get(slug)
     }
 
+    /// Whether `slug` is that of a server.
+    pub fn has_server(&self, slug: &str) -> bool {
+        self.servers.contains_key(slug)
+    }
+
     /// Finds an issuer by the exact value of `iss`.
     pub fn issuer(&self, issuer: &str) -> Option<&Issuer> {
         self.issuers.get(issuer)

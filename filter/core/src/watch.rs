@@ -209,6 +209,11 @@ impl Watch {
         self.clock_offset_ms
     }
 
+    /// When the token-service last answered; `None` if it never did.
+    pub fn answered_ms(&self) -> Option<u64> {
+        self.answered_ms
+    }
+
     /// The last revision that is applied.
     pub fn cursor(&self) -> u64 {
         self.cursor

@@ -6,6 +6,7 @@
 mod asking;
 mod calls;
 mod landing;
+mod measuring;
 mod news;
 mod standing;
 
@@ -26,6 +27,7 @@ use crate::identity::{
 };
 use crate::leases::{Flights, LeaseCache, Policies};
 use crate::memory::Budget;
+use crate::metrics::{Metrics, Pulse};
 use crate::networks;
 use crate::registry::Registry;
 use crate::running::Running;
@@ -62,6 +64,8 @@ pub struct Worker {
     /// Responses to end at the next tick.
     ending: Vec<u32>,
     news: ListNews,
+    metrics: Metrics,
+    pulse: Pulse,
 }
 
 /// Whether requests can be decided now.
@@ -87,6 +91,8 @@ impl Worker {
         let config = Config::read(configuration).map_err(|problems| problems.to_string())?;
         Ok(Self {
             running: Running::new(&filter_id),
+            pulse: Pulse::new(&filter_id),
+            metrics: Metrics::new(),
             guesses: Guesses::new(config.guesses_per_minute, config.max_leases),
             watch: Watch::new(filter_id, config.staleness_budget_ms),
             registry: None,
@@ -149,7 +155,7 @@ impl Worker {
 
     /// Whether a stream has queued work for the root context, so that the shell ticks soon.
     pub fn has_work(&self) -> bool {
-        self.calls.has_queued() || !self.ending.is_empty()
+        self.calls.has_queued() || !self.ending.is_empty() || self.metrics.is_pressing()
     }
 
     /// Lines for the operator's log since the last call; they hold no secret and nothing of a request.
@@ -193,8 +199,8 @@ impl Worker {
     pub fn on_call(&mut self, id: u64, outcome: CallOutcome, now_ms: u64) -> Vec<Effect> {
         let woken = if self.watch.is_poll(id) {
             self.on_watch(id, outcome, now_ms)
-        } else if let Some(purpose) = self.calls.finish(id) {
-            self.land(purpose, outcome, now_ms)
+        } else if let Some(finished) = self.calls.finish(id) {
+            self.land(finished, outcome, now_ms)
         } else {
             Vec::new()
         };
@@ -206,7 +212,11 @@ impl Worker {
     }
 
     fn on_watch(&mut self, id: u64, outcome: CallOutcome, now_ms: u64) -> Vec<u32> {
-        let news = match self.watch.on_reply(id, outcome, now_ms) {
+        let answered = self.watch.on_reply(id, outcome, now_ms);
+        if let Some(answered) = &answered {
+            self.count_watch(answered.is_ok());
+        }
+        let news = match answered {
             Some(Ok(news)) => news,
             Some(Err(failure)) => {
                 self.notices.push(failure.to_string());
@@ -231,8 +241,8 @@ impl Worker {
         let late = self.early.iter().filter(|(_, until_ms)| **until_ms <= now_ms);
         let mut woken: Vec<u32> = late.map(|(stream, _)| *stream).collect();
         woken.extend(self.later.extract_if(|_, at_ms| *at_ms <= now_ms).map(|(stream, _)| stream));
-        for purpose in self.calls.overdue(now_ms) {
-            woken.extend(self.land(purpose, CallOutcome::Failed, now_ms));
+        for finished in self.calls.overdue(now_ms) {
+            woken.extend(self.land(finished, CallOutcome::Failed, now_ms));
         }
         woken
     }

@@ -20,6 +20,7 @@ fn server(id: &str, name: &str, authority: &str, path: &str) -> ServerEntry {
         upstream: Upstream { tls: true, authority: authority.into(), path: path.into() },
         payload: PayloadPolicy::default(),
         capture: None,
+        tools: Vec::new(),
     }
 }
 

@@ -6,7 +6,7 @@ use crate::gateway::{
 };
 use serde_json::json;
 
-const FUNCTIONS: [&str; 17] = [
+const FUNCTIONS: [&str; 20] = [
     "proxy_log",
     "proxy_get_log_level",
     "proxy_get_current_time_nanoseconds",
@@ -24,6 +24,9 @@ const FUNCTIONS: [&str; 17] = [
     "proxy_call_foreign_function",
     "proxy_get_shared_data",
     "proxy_set_shared_data",
+    "proxy_define_metric",
+    "proxy_increment_metric",
+    "proxy_record_metric",
 ];
 
 /// Those of the ABI, and some that it does not have.
@@ -156,7 +159,7 @@ macro_rules! every_status {
     };
 }
 
-every_status!(0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16);
+every_status!(0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19);
 
 #[test]
 fn calls_may_be_refused() {

@@ -5,6 +5,7 @@ mod fake_host;
 mod faults;
 mod gateway;
 mod limits;
+mod metrics;
 mod renewal;
 mod requests;
 mod responses;

@@ -1,7 +1,7 @@
 //! What it costs the filter's core to judge a whole request, from the first header to the release, with few rules and with
 //! many.
 
-use portcullis_filter_core::exchange::{Exchange, HostEnd, SignatureVerifier, Surroundings};
+use portcullis_filter_core::exchange::{Exchange, HostEnd, SignatureVerifier, Surroundings, Times};
 use portcullis_filter_core::shared::{SharedData, Unavailable, Versioned};
 use portcullis_filter_core::step::{Call, CallOutcome, Effect, Headers, Step};
 use portcullis_filter_core::worker::Worker;
@@ -136,7 +136,7 @@ impl Gateway {
         exchange.take_record(&mut |field, value| {
             std::hint::black_box((field, value));
         });
-        exchange.on_done(&mut self.worker, &NothingShared, &HostEnd::default);
+        exchange.on_done(&mut self.worker, &NothingShared, Times::default(), &HostEnd::default);
         matches!(step, Step::Forward { .. })
     }
 }

@@ -15,6 +15,7 @@ mod isolation;
 mod lists;
 mod log;
 mod logged;
+mod metrics;
 mod records;
 mod revoke;
 mod run;

@@ -28,6 +28,25 @@ pub enum OAuthError {
     Server,
 }
 
+impl OAuthError {
+    /// RFC 6749's word for it, or that of an extension.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::InvalidRequest(_) | Self::TooLarge => "invalid_request",
+            Self::InvalidClient { .. } => "invalid_client",
+            Self::InvalidGrant(_) => "invalid_grant",
+            Self::UnsupportedGrantType => "unsupported_grant_type",
+            Self::InvalidScope => "invalid_scope",
+            Self::InvalidTarget => "invalid_target",
+            Self::InvalidRedirectUri(_) => "invalid_redirect_uri",
+            Self::InvalidClientMetadata(_) => "invalid_client_metadata",
+            Self::UnapprovedSoftwareStatement => "unapproved_software_statement",
+            Self::TooMany | Self::Unavailable => "temporarily_unavailable",
+            Self::Server => "server_error",
+        }
+    }
+}
+
 impl From<StoreError> for OAuthError {
     fn from(error: StoreError) -> Self {
         match error {

@@ -29,6 +29,20 @@ pub(super) struct Failure {
     pub needs: Needs,
 }
 
+impl Ended {
+    /// In one word, for a renewal that was to bring tokens after `generation`.
+    pub(super) fn outcome(&self, generation: u64) -> &'static str {
+        let latest = self.latest.as_deref();
+        match self.failure.map(|failure| failure.needs) {
+            Some(Needs::Administrator) => "misconfigured",
+            Some(Needs::Consent(_)) => "consent_required",
+            Some(Needs::Time) => "failed",
+            None if latest.is_some_and(|latest| latest.generation > generation) => "renewed",
+            None => "refused",
+        }
+    }
+}
+
 /// What it takes until there can be another token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Needs {
@@ -120,6 +134,13 @@ impl Flights {
             Some(Flight::Resting(rest)) => rest.until <= Instant::now(),
             None => true,
         }
+    }
+
+    /// How many renewals are under way, and how many rest.
+    pub(super) fn count(&self) -> (usize, usize) {
+        let flights = self.lock();
+        let running = flights.values().filter(|flight| matches!(flight, Flight::Running(_))).count();
+        (running, flights.len().saturating_sub(running))
     }
 
     /// A task that a stopping service waits for.

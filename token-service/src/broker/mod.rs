@@ -171,6 +171,11 @@ impl Broker {
         Ok(connection.map(|connection| overlaid(connection, self.unsaved.get(id))))
     }
 
+    /// How many renewals are under way, and how many rest after a failure.
+    pub fn renewals(&self) -> (usize, usize) {
+        self.flights.count()
+    }
+
     /// Waits for the renewals at hand.
     pub async fn drain(&self) {
         self.flights.drain().await;

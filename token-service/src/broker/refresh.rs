@@ -26,6 +26,7 @@ use crate::clock::Timestamp;
 use crate::domain::connection::{Attempt, Connection, ConnectionId, ConnectionState};
 use crate::domain::server::Server;
 use crate::http::error::error_chain;
+use crate::measure;
 use crate::oauth::token::{self, Grant, TokenError, TokenRequest, Tokens};
 use crate::store::StoreError;
 use crate::store::connections::RefreshStart;
@@ -62,8 +63,22 @@ impl Owned {
 }
 
 impl Broker {
-    /// Renews until there is an outcome: waits for others, and tries once more after an attempt without an answer.
+    /// Renews until there is an outcome, and counts that.
     pub(super) async fn renew(
+        self: Arc<Self>,
+        id: ConnectionId,
+        generation: u64,
+        server: Server,
+        failures: u32,
+    ) -> Ended {
+        let (begun, slug) = (Instant::now(), server.slug.clone());
+        let ended = self.renew_until_settled(id, generation, server, failures).await;
+        measure::refresh(slug.as_str(), ended.outcome(generation), begun.elapsed());
+        ended
+    }
+
+    /// Waits for others, and tries once more after an attempt without an answer.
+    async fn renew_until_settled(
         self: Arc<Self>,
         id: ConnectionId,
         generation: u64,

@@ -113,6 +113,8 @@ pub struct Listeners {
     pub admin: SocketAddr,
     /// For people's browsers and MCP clients, through Envoy.
     pub public: SocketAddr,
+    /// For Prometheus, if it cannot come to the internal one.
+    pub metrics: Option<SocketAddr>,
 }
 
 /// Whoever reaches the internal listener can ask for credentials, so it is never both remote and open.

@@ -135,7 +135,7 @@ fn development_only(sections: &Fields<'_>, public_url: Option<&str>) {
 }
 
 fn listeners(at: &At<'_>) -> Option<Listeners> {
-    let fields = at.fields(&["internal", "internal_tls", "admin", "public"])?;
+    let fields = at.fields(&["internal", "internal_tls", "admin", "public", "metrics"])?;
     let tls = fields.get("internal_tls").map(internal_tls);
     let (tls_given, tls) = (tls.is_some(), tls.flatten());
     let internal = fields.require("internal").and_then(|at| internal(at, tls_given, tls));
@@ -147,7 +147,11 @@ fn listeners(at: &At<'_>) -> Option<Listeners> {
     {
         at.report("admin and public have the same address", "give each listener its own port");
     }
-    Some(Listeners { internal: internal?, admin: admin?, public: public? })
+    let metrics = match fields.get("metrics") {
+        Some(at) => Some(address(at)?),
+        None => None,
+    };
+    Some(Listeners { internal: internal?, admin: admin?, public: public?, metrics })
 }
 
 fn address(at: &At<'_>) -> Option<SocketAddr> {

@@ -164,6 +164,9 @@ pub struct StepUp {
 }
 
 impl ConnectionState {
+    /// What [`Self::as_str`] can say.
+    pub const WORDS: [&'static str; 4] = ["active", "needs_reauth", "quarantined", "disconnected"];
+
     /// The word for it in the database, the API and pages.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -241,7 +241,7 @@ impl fmt::Debug for Sealed {
 
 impl Server {
     /// What every filter is told about it.
-    pub fn entry(&self) -> ServerEntry {
+    pub fn entry(&self, tools: Vec<String>) -> ServerEntry {
         let (payload, capture) = self.settings.payload.told();
         ServerEntry {
             id: self.id.to_string(),
@@ -249,6 +249,7 @@ impl Server {
             upstream: self.settings.url.upstream(),
             payload,
             capture,
+            tools,
         }
     }
 }

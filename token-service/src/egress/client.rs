@@ -14,12 +14,13 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::{ClientConfig, RootCertStore};
 use rustls_platform_verifier::Verifier;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use url::Url;
 
 use super::limits::Limits;
 use super::target::Target;
 use super::{EgressError, EgressPolicy, EgressReply, EgressRequest, Resolve, SystemResolver};
+use crate::measure;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 const TOTAL_TIMEOUT: Duration = Duration::from_secs(10);
@@ -101,6 +102,17 @@ impl EgressClient {
     }
 
     async fn exchange(&self, request: EgressRequest, wanted: Wanted) -> Result<EgressReply, EgressError> {
+        let begun = Instant::now();
+        let outcome = self.exchange_unmeasured(request, wanted).await;
+        measure::egress(outcome.as_ref().err().map_or("ok", EgressError::class), begun.elapsed());
+        outcome
+    }
+
+    async fn exchange_unmeasured(
+        &self,
+        request: EgressRequest,
+        wanted: Wanted,
+    ) -> Result<EgressReply, EgressError> {
         let target = Target::judge(&request.url, &self.policy)?;
         let place = timeout(self.timeouts.total, self.limits.enter(&target.host)).await;
         let _place = place.map_err(|_| EgressError::Unreachable)?;

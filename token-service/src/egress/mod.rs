@@ -139,6 +139,18 @@ pub enum EgressError {
 }
 
 impl EgressError {
+    /// In one word.
+    pub fn class(&self) -> &'static str {
+        match self {
+            Self::Refused(_) => "refused",
+            Self::Unreachable => "unreachable",
+            Self::Untrusted => "untrusted",
+            Self::Timeout => "timeout",
+            Self::TooLarge => "too_large",
+            Self::Broken => "broken",
+        }
+    }
+
     /// Whether the other side may have received the request.
     pub fn may_have_arrived(&self) -> bool {
         matches!(self, Self::Timeout | Self::TooLarge | Self::Broken)

@@ -1,10 +1,11 @@
 //! Every route and every layer, on one screen.
 //!
-//! Three listeners for three audiences, so that none can reach what is meant for another:
+//! A listener for each audience, so that none can reach what is meant for another:
 //!
 //! - *internal*, for filters and their Envoys: leases, the watch, what unconnected members are answered, records. Every reply carries the marker header.
 //! - *admin*, for administrators and their programs: the admin API, behind a session or the admin token, and the pages
 //!   for signing in there.
+//! - *metrics*, for Prometheus, if there is one besides *internal*: figures, and nothing else.
 //! - *public*, through Envoy for anybody: the pages for connecting accounts, see [`mod@public`].
 
 pub mod admin;
@@ -14,6 +15,7 @@ pub mod health;
 pub mod leases;
 pub mod listen;
 pub mod lists_changed;
+pub mod metrics;
 pub mod public;
 pub mod read;
 pub mod records;
@@ -60,6 +62,7 @@ pub fn internal(shared: Shared) -> Router {
         .route(SESSIONS_PATH, post(sessions::open))
         .route(UNCONNECTED_PATH, post(unconnected::post).get(unconnected::get).delete(unconnected::delete))
         .route(records::EXPORT_PATH, post(records::export))
+        .route("/metrics", get(metrics::show))
         .route("/livez", get(health::live))
         .route("/readyz", get(health::ready))
         .with_state(shared);
@@ -74,6 +77,11 @@ pub fn admin(shared: Shared) -> Router {
         routes.with_state(Arc::clone(&shared)).layer(Extension(document)).layer(map_response(harden));
     let pages = public::admin_routes().with_state(Arc::clone(&shared));
     finish(routes.merge(public::dress(pages, Realm::Admin, shared)), Audience::Admin)
+}
+
+/// For Prometheus.
+pub fn metrics(shared: Shared) -> Router {
+    finish(Router::new().route("/metrics", get(metrics::show)).with_state(shared), Audience::Metrics)
 }
 
 /// For anybody.

@@ -4,7 +4,10 @@ use axum::extract::{MatchedPath, Request, State};
 use axum::http::{Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::Response;
+use portcullis_wire::WATCH_PATH;
 use tokio::time::Instant;
+
+use crate::measure;
 
 /// Which of the three listeners a request came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -12,6 +15,7 @@ pub(super) enum Audience {
     Internal,
     Admin,
     Public,
+    Metrics,
 }
 
 impl Audience {
@@ -20,6 +24,7 @@ impl Audience {
             Self::Internal => "internal",
             Self::Admin => "admin",
             Self::Public => "public",
+            Self::Metrics => "metrics",
         }
     }
 }
@@ -30,14 +35,16 @@ pub(super) async fn log(State(audience): State<Audience>, request: Request, next
     // The route's pattern: what a caller put into an unknown path stays out of the log.
     let route = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned());
     let response = next.run(request).await;
-    write(audience, &method, route.as_deref(), response.status(), begun);
+    let route = route.as_deref().unwrap_or("-");
+    let took = (route != WATCH_PATH).then(|| begun.elapsed());
+    measure::http_request(audience.as_str(), &method, route, response.status(), took);
+    write(audience, &method, route, response.status(), begun);
     response
 }
 
-fn write(audience: Audience, method: &Method, route: Option<&str>, status: StatusCode, begun: Instant) {
+fn write(audience: Audience, method: &Method, route: &str, status: StatusCode, begun: Instant) {
     let listener = audience.as_str();
     let method = method.as_str();
-    let route = route.unwrap_or("-");
     let status_code = status.as_u16();
     let milliseconds = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
     if status.is_server_error() {

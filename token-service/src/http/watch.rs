@@ -11,6 +11,7 @@ use crate::authorization_server::keys;
 use crate::domain::Revision;
 use crate::domain::issuer::Issuer;
 use crate::domain::server::Server;
+use crate::measure::OpenWatch;
 use crate::state::{Service, Shared};
 use crate::store::{RegistrySnapshot, Since, StoreError};
 
@@ -25,6 +26,7 @@ pub async fn watch(
     StrictQuery(query): StrictQuery<WatchQuery>,
 ) -> Result<Json<WatchReply>, ApiError> {
     check_filter_id(&query.filter)?;
+    let _open = OpenWatch::begin();
     let begun = Instant::now();
     // Before the store is read: a commit from here on wakes this watch.
     let mut commits = app.store.commits();
@@ -101,8 +103,10 @@ impl Service {
         // Nobody else's tokens may pass for ours.
         issuers.retain(|issuer| issuer.issuer != self.settings.public_url);
         issuers.push(keys::issuer_entry(&self.settings.public_url, &keys));
+        let tools = |server: &Server| snapshot.tools.get(&server.id).cloned().unwrap_or_default();
+        let servers = snapshot.servers.iter().map(|server| server.entry(tools(server)));
         Registry {
-            servers: snapshot.servers.iter().map(Server::entry).collect(),
+            servers: servers.collect(),
             issuers,
             accepts_opaque_tokens: snapshot.issuers.iter().any(Issuer::is_introspected),
         }

@@ -6,6 +6,9 @@
 //! with its approval. Of a server and kind at most [`MOST_ENTRIES`] are kept: those that are gone go first, first those
 //! that were never approved, longest unseen first.
 //!
+//! Names of tools may be labels of metrics ([`RegistrySnapshot::tools`](super::RegistrySnapshot)); a commit that changes
+//! those changes the registry.
+//!
 //! Moving a server to another origin forgets all of its entries: what was approved was somebody else's.
 
 use std::collections::BTreeMap;

@@ -38,6 +38,9 @@ pub trait ConnectionStore: Send + Sync {
         limit: u32,
     ) -> Result<Vec<Connection>>;
 
+    /// How many there are in each state, by its word; none of states that nothing is in.
+    async fn connection_counts(&self) -> Result<Vec<(String, u64)>>;
+
     /// Active ones with a refresh token (or shared ones) that are due for renewal at `now`, longest overdue first, not
     /// being renewed by anybody.
     async fn due_connections(&self, now: Timestamp, limit: u32) -> Result<Vec<ConnectionId>>;

@@ -34,7 +34,7 @@ pub mod limits;
 pub mod people;
 pub mod sqlite;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -283,6 +283,10 @@ pub trait Store:
 pub struct RegistrySnapshot {
     pub revision: Revision,
     pub servers: Vec<Server>,
+    /// The names of tools that may be labels: of each server those that were learnt first, at most
+    /// [`MAX_LABELLED_TOOLS`](portcullis_wire::watch::MAX_LABELLED_TOOLS), sorted. So a server that keeps renaming its tools
+    /// changes nothing here.
+    pub tools: BTreeMap<ServerId, Vec<String>>,
     pub issuers: Vec<Issuer>,
     pub signing_keys: Vec<SigningKeyRow>,
 }

@@ -1,12 +1,14 @@
 //! How long changes take to reach the filters, measured on every change that the admin API makes.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::clock::Timestamp;
 use crate::domain::Revision;
+use crate::measure;
 
 /// Acknowledgements that the figures are of.
 const MEASURED: usize = 1_000;
@@ -84,10 +86,12 @@ impl Delays {
     }
 
     fn take(&mut self, now: Timestamp, delay: u128) {
+        let delay = u64::try_from(delay).unwrap_or(u64::MAX);
+        measure::revocation_delay(Duration::from_millis(delay));
         if self.measured.len() >= MEASURED {
             self.measured.pop_front();
         }
-        self.measured.push_back((now, u64::try_from(delay).unwrap_or(u64::MAX)));
+        self.measured.push_back((now, delay));
     }
 }
 

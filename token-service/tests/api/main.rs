@@ -28,6 +28,7 @@ mod lease_identity;
 mod leases;
 mod lifecycle;
 mod limits;
+mod metrics;
 mod mutual_tls;
 mod payloads;
 mod provider;

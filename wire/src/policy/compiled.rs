@@ -92,6 +92,18 @@ impl CompiledPolicy {
         rules.any(|rule| rule.tool.matches(tool))
     }
 
+    /// Whether a rule, or what is known of the server, names `tool` exactly: an administrator or the server has, so it is
+    /// no word of a client.
+    pub fn names_tool(&self, tool: &str) -> bool {
+        let names = |names: &Names| {
+            let allow = names.tools.allow.as_ref();
+            names.tools.deny.names(tool)
+                || names.sensitive.names(tool)
+                || allow.is_some_and(|allow| allow.names(tool))
+        };
+        self.reading.contains(tool) || self.approved.contains(tool) || self.levels.iter().any(names)
+    }
+
     fn argument_rules(&self) -> impl Iterator<Item = &ArgumentRule> {
         self.source.levels.iter().flat_map(|level| &level.arguments)
     }

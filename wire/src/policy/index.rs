@@ -49,6 +49,11 @@ impl NameIndex {
         found.into_iter().flatten().min()
     }
 
+    /// Whether one of the patterns is this very name.
+    pub(super) fn names(&self, name: &str) -> bool {
+        self.exact.contains_key(name)
+    }
+
     pub(super) fn contains(&self, name: &str) -> bool {
         self.first(name).is_some()
     }

@@ -277,6 +277,7 @@ impl Forwarded {
         if let Some(events) = observed.events {
             record.set("events", events.to_string());
         }
+        record.measured.response(observed.tool_error, observed.masked_bytes);
         if observed.credential_echoed {
             record.set("rule", "credential_echo_masked");
         }

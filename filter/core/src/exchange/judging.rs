@@ -176,17 +176,30 @@ impl Judging {
         let Some(proven) = self.asker.proven() else { return Ok(None) };
         let metadata = |worker: &Worker| self.asker.metadata_url(worker.config());
         match worker.lease(stream, &self.asker.key(server), || proven.lease(None), around.now_ms) {
-            LeaseState::Known(access) => Ok(Some(access)),
-            LeaseState::Waiting => Ok(None),
+            LeaseState::Known(access) => {
+                record.measured.lease_cached();
+                Ok(Some(access))
+            }
+            LeaseState::Waiting => {
+                record.measured.lease_asked_for();
+                Ok(None)
+            }
             LeaseState::Denied(denial) => {
+                record.measured.lease_cached();
                 if denial.reason == DenyReason::UnknownCredential {
                     self.asker.note_guess(worker, around);
                 }
                 record.lease_denied(&denial, proven.who());
                 Err(denied(denial.reason, &metadata(worker)))
             }
-            LeaseState::Busy => Err(unauthenticated(Fault::Busy, &metadata(worker))),
-            LeaseState::Unavailable { retry_after_ms } => Err(no_answer(retry_after_ms)),
+            LeaseState::Busy => {
+                record.measured.lease_missing();
+                Err(unauthenticated(Fault::Busy, &metadata(worker)))
+            }
+            LeaseState::Unavailable { retry_after_ms } => {
+                record.measured.lease_missing();
+                Err(no_answer(retry_after_ms))
+            }
         }
     }
 

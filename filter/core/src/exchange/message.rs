@@ -39,6 +39,10 @@ pub(super) fn judge_message(
     record.cancels(request.cancels.as_ref());
     if let Some(target) = request.targets.first() {
         record.target(target.kind, &target.name);
+        if target.kind == Kind::Tool {
+            let is_known = server.knows_tool(&target.name) || rules.policy.names_tool(&target.name);
+            record.measured.tool(&target.name, is_known);
+        }
     }
     let parameters = request.params.clone().and_then(|span| bytes.get(span)).unwrap_or_default();
     record.parameters(payload::excerpt(&server.payload.parameters, parameters));
@@ -97,6 +101,7 @@ pub(super) fn read_headers(head: &Head, record: &mut Record, limit: usize) -> Re
     }
     if head.verb != Verb::Post {
         // GET and DELETE are for the sessions of legacy versions.
+        record.measured.without_message(if head.verb == Verb::Get { "GET" } else { "DELETE" });
         let version = mcp::read_bodiless(&mcp).map_err(|fault| fault.reply())?;
         record.set("version", version.as_str());
         return Ok(mcp);

@@ -22,6 +22,7 @@ mod forward;
 mod head;
 mod judging;
 mod limits;
+mod measured;
 mod message;
 mod record;
 mod refusals;
@@ -36,6 +37,7 @@ use self::answering::Forwarded;
 use self::cors::Cors;
 use self::ending::{Ended, Reached};
 use self::judging::{Judging, Progress};
+pub use self::measured::Times;
 use self::record::Record;
 use self::refusals::wrong_source;
 use self::releasing::Release;
@@ -135,6 +137,7 @@ impl Exchange {
         };
         self.state = State::Closed;
         self.record.preflight();
+        self.record.measured.status(reply.status);
         Step::Reply(reply)
     }
 
@@ -196,6 +199,7 @@ impl Exchange {
             Outcome::Waiting => Step::Wait,
             Outcome::Refused(reply) => self.close(reply),
             Outcome::Answered(reply) | Outcome::Ended(reply) => {
+                self.record.measured.status(reply.status);
                 self.state = State::Closed;
                 Step::Reply(self.cors.mark_reply(reply))
             }
@@ -214,9 +218,15 @@ impl Exchange {
         self.record.hand_over(take);
     }
 
-    /// The stream is over, complete or not; records what is known of it and forgets it in the worker. `host` is asked
-    /// only if the exchange cannot know how it ended.
-    pub fn on_done(&mut self, worker: &mut Worker, shared: &dyn SharedData, host: &dyn Fn() -> HostEnd) {
+    /// The stream is over, complete or not; records what is known of it, counts it, and forgets it in the worker. `host` is
+    /// asked only if the exchange cannot know how it ended.
+    pub fn on_done(
+        &mut self,
+        worker: &mut Worker,
+        shared: &dyn SharedData,
+        times: Times,
+        host: &dyn Fn() -> HostEnd,
+    ) {
         worker.forget(self.stream, shared);
         let reached = match std::mem::replace(&mut self.state, State::Over) {
             State::Over => return,
@@ -233,5 +243,6 @@ impl Exchange {
             Some(ended) if self.doubts_end => self.record.ended(ended.of_error(&host())),
             Some(_) => {}
         }
+        worker.count_request(|metrics, is_server| self.record.measured.count(metrics, is_server, times));
     }
 }

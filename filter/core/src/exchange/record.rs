@@ -11,6 +11,7 @@ use portcullis_wire::names::Slug;
 use portcullis_wire::policy::{Decision, Kind};
 
 use super::ending::Ended;
+use super::measured::Measured;
 use crate::leases::{Access, Denial};
 use crate::mcp::{Client, Id};
 use crate::path::Route;
@@ -41,6 +42,8 @@ pub(super) struct Record {
     unleased: Option<Unleased>,
     parameters_cut: bool,
     ended: Option<Ended>,
+    /// What the metrics take from it.
+    pub(super) measured: Measured,
 }
 
 /// Something that several fields are read from, and whether the shell has been given them.
@@ -91,6 +94,7 @@ impl Record {
     pub(super) fn set(&mut self, field: &'static str, value: impl Into<Cow<'static, str>>) {
         let value = value.into();
         if !value.is_empty() {
+            self.measured.note(field, &value);
             self.fresh.retain(|(name, _)| *name != field);
             self.fresh.push((field, value));
         }
@@ -117,10 +121,12 @@ impl Record {
 
     /// The path names this server, and perhaps a workspace; whose the caller is, a lease will say.
     pub(super) fn route(&mut self, route: &Rc<Route>) {
+        self.measured.note("server", route.server.as_str());
         self.route = Told::Fresh(Rc::clone(route));
     }
 
     pub(super) fn caller(&mut self, access: &Access) {
+        self.measured.note("workspace", access.workspace().slug.as_str());
         self.access = Told::Fresh(access.clone());
     }
 
@@ -227,6 +233,7 @@ impl Record {
 
     /// The gateway answered the request itself.
     pub(super) fn refused(&mut self, reply: &LocalReply) {
+        self.measured.status(reply.status);
         self.ended(Ended::Refused);
         self.own_answer(reply);
         let reason = reason(reply);
@@ -269,6 +276,7 @@ impl Record {
 
     /// The request was allowed, but its response is held back.
     pub(super) fn response_refused(&mut self, reply: &LocalReply) {
+        self.measured.status(reply.status);
         self.own_answer(reply);
         self.ended(Ended::Rejected);
     }

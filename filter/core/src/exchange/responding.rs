@@ -40,6 +40,7 @@ impl Exchange {
             }
             Found::Over(reply) => return ResponseHead::Reply(self.end_unbegun(reply)),
         }
+        self.record.measured.status_of(headers);
         match forwarded.on_headers(worker, headers, end_of_stream) {
             ResponseHead::Reply(reply) => ResponseHead::Reply(self.refuse_response(reply)),
             ResponseHead::Replace(mut headers) => {
@@ -162,6 +163,7 @@ impl Exchange {
         let State::Forwarded(forwarded) = &mut self.state else { return Step::Done };
         let mut head = None;
         if let Some((headers, end_of_stream)) = &doubt.head {
+            self.record.measured.status_of(headers);
             match forwarded.on_headers(worker, headers, *end_of_stream) {
                 ResponseHead::Reply(reply) => return Step::Reply(self.refuse_response(reply)),
                 ResponseHead::Replace(mut headers) => {

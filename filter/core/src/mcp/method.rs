@@ -85,6 +85,11 @@ impl Method {
         exists.then_some(*method)
     }
 
+    /// `name`, if it is that of a method of any era.
+    pub fn known_name(name: &str) -> Option<&'static str> {
+        RULES.iter().find(|(known, _, _)| *known == name).map(|(known, _, _)| *known)
+    }
+
     /// Whether a message of this method is answered or not.
     pub fn kind(self) -> MessageKind {
         match self {

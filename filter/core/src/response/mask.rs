@@ -16,16 +16,22 @@ pub struct Mask {
     /// The same bytes as they may be shown: some may belong to an occurrence that has ended already.
     shown: Vec<u8>,
     has_masked: bool,
+    masked_bytes: u64,
 }
 
 impl Mask {
     pub fn new(needles: Arc<Needles>) -> Self {
-        Self { needles, tail: Vec::new(), shown: Vec::new(), has_masked: false }
+        Self { needles, tail: Vec::new(), shown: Vec::new(), has_masked: false, masked_bytes: 0 }
     }
 
     /// Whether a credential was found so far.
     pub fn has_masked(&self) -> bool {
         self.has_masked
+    }
+
+    /// How many bytes were overwritten so far.
+    pub fn masked_bytes(&self) -> u64 {
+        self.masked_bytes
     }
 
     /// Takes the next chunk; with `end` nothing is held back any more.
@@ -57,7 +63,7 @@ impl Mask {
         found: &[std::ops::Range<usize>],
         hold: usize,
     ) -> ResponseChunk {
-        overwrite(&mut shown, found);
+        self.masked_bytes = self.masked_bytes.saturating_add(overwrite(&mut shown, found));
         self.has_masked |= !found.is_empty();
         let cut = text.len().saturating_sub(hold);
         self.tail = text.get(cut..).unwrap_or_default().to_vec();

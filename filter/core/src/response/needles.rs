@@ -91,12 +91,17 @@ impl Needles {
     }
 }
 
-pub(super) fn overwrite(bytes: &mut [u8], ranges: &[Range<usize>]) {
+/// Returns how many bytes were something else before.
+pub(super) fn overwrite(bytes: &mut [u8], ranges: &[Range<usize>]) -> u64 {
+    let mut overwritten = 0_u64;
     for range in ranges {
         if let Some(secret) = bytes.get_mut(range.clone()) {
+            let shown = secret.iter().filter(|byte| **byte != b'*').count();
+            overwritten = overwritten.saturating_add(u64::try_from(shown).unwrap_or(u64::MAX));
             secret.fill(b'*');
         }
     }
+    overwritten
 }
 
 impl Needle {

@@ -83,6 +83,8 @@ pub struct Observed {
     pub tool_error: bool,
     /// The upstream sent the injected credential back; it was masked.
     pub credential_echoed: bool,
+    /// How much of the body that took.
+    pub masked_bytes: u64,
     /// The stream was ended because of an event that is too long to be read.
     pub ended: bool,
     /// An error took the place of what could not be read.
@@ -172,6 +174,7 @@ impl ResponsePipeline {
     pub fn push(&mut self, policy: &CompiledPolicy, chunk: &[u8], end: bool) -> ResponseChunk {
         let masked = self.mask.push(chunk, end);
         self.reader.observed.credential_echoed = self.mask.has_masked();
+        self.reader.observed.masked_bytes = self.mask.masked_bytes();
         let bytes = match &masked {
             ResponseChunk::Keep => chunk,
             ResponseChunk::Replace(bytes) => bytes,

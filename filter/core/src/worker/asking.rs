@@ -209,7 +209,8 @@ impl Worker {
 
     /// Sends a call for this stream alone; [`Self::take_reply`] has its outcome when the stream is woken.
     pub fn send(&mut self, stream: u32, call: StreamCall) {
-        self.calls.queue(Purpose::Reply { stream }, Some(stream), call);
+        let purpose = Purpose::Reply { stream, destination: call.destination };
+        self.calls.queue(purpose, Some(stream), call);
     }
 
     pub fn take_reply(&mut self, stream: u32) -> Option<CallOutcome> {

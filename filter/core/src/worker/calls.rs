@@ -75,7 +75,16 @@ pub(super) enum Purpose {
     /// The stream takes the reply as it is.
     Reply {
         stream: u32,
+        destination: Destination,
     },
+}
+
+/// A call that has ended.
+#[derive(Debug)]
+pub(super) struct Finished {
+    pub(super) purpose: Purpose,
+    /// `None` if it never was.
+    pub(super) sent_ms: Option<u64>,
 }
 
 /// Calls from when a stream needs one to when its outcome is known. Numbers all calls, the watch's too.
@@ -92,8 +101,14 @@ pub(super) struct Calls {
 struct Pending {
     purpose: Purpose,
     timeout_ms: u64,
-    /// `None` until it is sent.
-    overdue_at_ms: Option<u64>,
+    /// `None` until it is.
+    sent_ms: Option<u64>,
+}
+
+impl Pending {
+    fn overdue_at_ms(&self) -> Option<u64> {
+        Some(self.sent_ms?.saturating_add(self.timeout_ms).saturating_add(LOST_AFTER_MS))
+    }
 }
 
 impl Calls {
@@ -140,7 +155,7 @@ impl Calls {
         let id = self.next_id();
         let StreamCall { destination, headers, body, timeout_ms } = call;
         self.queued.push(Call { id, destination, headers, body, timeout_ms });
-        self.pending.insert(id, Pending { purpose, timeout_ms, overdue_at_ms: None });
+        self.pending.insert(id, Pending { purpose, timeout_ms, sent_ms: None });
         if let Some(stream) = stream {
             self.own.insert(stream, id);
         }
@@ -168,24 +183,23 @@ impl Calls {
     pub(super) fn take_queued(&mut self, now_ms: u64) -> Vec<Call> {
         for call in &self.queued {
             if let Some(pending) = self.pending.get_mut(&call.id) {
-                let overdue_at_ms = now_ms.saturating_add(pending.timeout_ms).saturating_add(LOST_AFTER_MS);
-                pending.overdue_at_ms = Some(overdue_at_ms);
+                pending.sent_ms = Some(now_ms);
             }
         }
         std::mem::take(&mut self.queued)
     }
 
-    pub(super) fn finish(&mut self, id: u64) -> Option<Purpose> {
-        let purpose = self.pending.remove(&id)?.purpose;
-        if let Purpose::State { stream } | Purpose::Reply { stream } = purpose {
+    pub(super) fn finish(&mut self, id: u64) -> Option<Finished> {
+        let Pending { purpose, sent_ms, .. } = self.pending.remove(&id)?;
+        if let Purpose::State { stream } | Purpose::Reply { stream, .. } = purpose {
             self.own.remove(&stream);
         }
-        Some(purpose)
+        Some(Finished { purpose, sent_ms })
     }
 
     /// Gives up the calls whose outcome the host never reported.
-    pub(super) fn overdue(&mut self, now_ms: u64) -> Vec<Purpose> {
-        let is_overdue = |pending: &Pending| pending.overdue_at_ms.is_some_and(|at_ms| at_ms <= now_ms);
+    pub(super) fn overdue(&mut self, now_ms: u64) -> Vec<Finished> {
+        let is_overdue = |pending: &Pending| pending.overdue_at_ms().is_some_and(|at_ms| at_ms <= now_ms);
         let ids: Vec<u64> =
             self.pending.iter().filter(|(_, call)| is_overdue(call)).map(|(id, _)| *id).collect();
         ids.into_iter().filter_map(|id| self.finish(id)).collect()

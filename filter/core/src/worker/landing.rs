@@ -5,7 +5,8 @@ use portcullis_wire::unconnected::{OpenedState, SessionReply};
 use serde::de::IgnoredAny;
 
 use super::asking::LeaseState;
-use super::calls::{self, PendingLease, PendingSession, Purpose};
+use super::calls::{self, Finished, PendingLease, PendingSession, Purpose};
+use super::measuring;
 use super::{RETRY_AFTER_MS, Worker};
 use crate::leases::{Access, Denial, Flight, Refused, ServerKey, UpstreamSession};
 use crate::step::CallOutcome;
@@ -26,30 +27,38 @@ pub(super) enum Landing {
 
 impl Worker {
     /// A call has ended; returns the streams to wake.
-    pub(super) fn land(&mut self, purpose: Purpose, outcome: CallOutcome, now_ms: u64) -> Vec<u32> {
-        match purpose {
-            Purpose::Lease(pending) => {
+    pub(super) fn land(&mut self, finished: Finished, outcome: CallOutcome, now_ms: u64) -> Vec<u32> {
+        match &finished.purpose {
+            Purpose::Lease(_) => {
+                let reply = calls::read_reply(outcome);
+                self.count_call(&finished, measuring::of_lease(reply.as_ref()), now_ms);
+                let Purpose::Lease(pending) = finished.purpose else { return Vec::new() };
                 let lost = LeaseReply::Unavailable { retry_after_ms: RETRY_AFTER_MS };
-                self.on_lease(pending, calls::read_reply(outcome).unwrap_or(lost), now_ms)
+                self.on_lease(pending, reply.unwrap_or(lost), now_ms)
             }
             Purpose::Session(pending) => {
+                let reply = calls::read_reply(outcome);
+                self.count_call(&finished, measuring::of_answer(reply.as_ref()), now_ms);
                 let lost = SessionReply::Unavailable { retry_after_ms: RETRY_AFTER_MS };
-                self.on_session(&pending, calls::read_reply(outcome).unwrap_or(lost), now_ms)
+                self.on_session(pending, reply.unwrap_or(lost), now_ms)
             }
             Purpose::State { stream } => {
+                let reply = calls::read_reply(outcome);
+                self.count_call(&finished, measuring::of_answer(reply.as_ref()), now_ms);
                 let lost = OpenedState::Unavailable { retry_after_ms: RETRY_AFTER_MS };
-                let opened = calls::read_reply(outcome).unwrap_or(lost);
-                self.landings.insert(stream, Landing::State(opened));
-                vec![stream]
+                self.landings.insert(*stream, Landing::State(reply.unwrap_or(lost)));
+                vec![*stream]
             }
             Purpose::ListNews { server } => {
-                let arrived = calls::read_reply::<IgnoredAny>(outcome).is_some();
-                self.told_of_changed_lists(&server, arrived);
+                let reply = calls::read_reply::<IgnoredAny>(outcome);
+                self.count_call(&finished, measuring::of_answer(reply.as_ref()), now_ms);
+                self.told_of_changed_lists(server, reply.is_some());
                 Vec::new()
             }
-            Purpose::Reply { stream } => {
-                self.landings.insert(stream, Landing::Reply(outcome));
-                vec![stream]
+            Purpose::Reply { stream, .. } => {
+                self.count_call(&finished, measuring::of_outcome(&outcome), now_ms);
+                self.landings.insert(*stream, Landing::Reply(outcome));
+                vec![*stream]
             }
         }
     }

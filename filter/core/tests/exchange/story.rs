@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
-use portcullis_filter_core::exchange::{Exchange, HostEnd, SignatureVerifier, Surroundings};
+use portcullis_filter_core::exchange::{Exchange, HostEnd, SignatureVerifier, Surroundings, Times};
 use portcullis_filter_core::reply::LocalReply;
 use portcullis_filter_core::shared::{SharedData, Unavailable, Versioned};
 use portcullis_filter_core::step::{
@@ -564,14 +564,14 @@ impl Gateway {
     /// Ends a stream, whatever its state.
     pub(crate) fn leave(&mut self, stream: u32) {
         let mut exchange = self.exchanges.remove(&stream).expect("an open stream");
-        exchange.on_done(&mut self.worker, &*self.shared, &HostEnd::default);
+        exchange.on_done(&mut self.worker, &*self.shared, Times::default(), &HostEnd::default);
     }
 
     /// Ends a stream of which the host says this, and gives what the access log has of it.
     pub(crate) fn over(&mut self, stream: u32, flags: u64, details: &str) -> BTreeMap<String, String> {
         let host = || HostEnd { flags, details: details.to_owned() };
         let exchange = self.exchanges.get_mut(&stream).expect("an open stream");
-        exchange.on_done(&mut self.worker, &*self.shared, &host);
+        exchange.on_done(&mut self.worker, &*self.shared, Times::default(), &host);
         self.record(stream)
     }
 

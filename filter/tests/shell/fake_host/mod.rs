@@ -69,6 +69,14 @@ impl Call {
     }
 }
 
+/// What the module has defined, and each value that it gave.
+#[derive(Debug)]
+pub(crate) struct Metric {
+    pub(crate) kind: u32,
+    pub(crate) name: String,
+    pub(crate) values: Vec<u64>,
+}
+
 #[derive(Default)]
 pub(crate) struct Host {
     current: u32,
@@ -102,6 +110,7 @@ pub(crate) struct Host {
     /// What all VMs share: values with their numbers.
     pub(crate) shared: BTreeMap<Vec<u8>, (Vec<u8>, u32)>,
     last_cas: u32,
+    pub(crate) metrics: Vec<Metric>,
     pub(crate) log: Vec<(u32, String)>,
     /// How often a function may still be called before `fails` counts.
     grace: HashMap<&'static str, u32>,

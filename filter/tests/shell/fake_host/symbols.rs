@@ -1,6 +1,6 @@
 //! The functions that the module imports. Those that it only links, because the SDK names them, refuse everything.
 
-use super::{Call, Event, Headers, proxy_on_memory_allocate, with};
+use super::{Call, Event, Headers, Metric, proxy_on_memory_allocate, with};
 
 const OK: u32 = 0;
 const NOT_FOUND: u32 = 1;
@@ -401,6 +401,42 @@ extern "C" fn proxy_http_call(
     OK
 }
 
+/// Numbers are for one VM, and a name that is defined again gets another one, as in Envoy.
+#[unsafe(no_mangle)]
+extern "C" fn proxy_define_metric(kind: u32, name: *const u8, size: usize, metric: *mut u32) -> u32 {
+    refuse_if_told!("proxy_define_metric");
+    // SAFETY: see `proxy_log`.
+    let name = String::from_utf8(unsafe { read(name, size) }).expect("text");
+    let number = with(|host| {
+        host.metrics.push(Metric { kind, name, values: Vec::new() });
+        u32::try_from(host.metrics.len() - 1).expect("fits")
+    });
+    // SAFETY: see `proxy_log`.
+    unsafe { *metric = number };
+    OK
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn proxy_increment_metric(metric: u32, by: i64) -> u32 {
+    refuse_if_told!("proxy_increment_metric");
+    change_metric(metric, u64::try_from(by).expect("counters grow"), |kind| kind == 0)
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn proxy_record_metric(metric: u32, value: u64) -> u32 {
+    refuse_if_told!("proxy_record_metric");
+    change_metric(metric, value, |kind| kind != 0)
+}
+
+fn change_metric(metric: u32, value: u64, fits: fn(u32) -> bool) -> u32 {
+    with(|host| {
+        let Some(metric) = host.metrics.get_mut(metric as usize) else { return BAD_ARGUMENT };
+        assert!(fits(metric.kind), "{metric:?} is changed like another kind");
+        metric.values.push(value);
+        OK
+    })
+}
+
 /// Functions that the SDK links and the shell never calls, with their numbers of arguments.
 macro_rules! unused {
     ($($name:ident($($argument:ident),*);)*) => {
@@ -430,8 +466,5 @@ unused! {
     proxy_grpc_close(a);
     proxy_get_status(a, b, c);
     proxy_done();
-    proxy_define_metric(a, b, c, d);
     proxy_get_metric(a, b);
-    proxy_record_metric(a, b);
-    proxy_increment_metric(a, b);
 }

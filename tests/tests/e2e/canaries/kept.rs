@@ -8,23 +8,23 @@ use portcullis_tests::person::{Page, Person};
 use reqwest::Url;
 use reqwest::header::{HeaderMap, LOCATION, SET_COOKIE};
 
-pub(super) struct Kept {
+pub(crate) struct Kept {
     gateway: String,
-    pub(super) places: Vec<Place>,
-    pub(super) canaries: BTreeSet<Canary>,
+    pub(crate) places: Vec<Place>,
+    pub(crate) canaries: BTreeSet<Canary>,
 }
 
 impl Kept {
-    pub(super) fn new(gateway: String) -> Self {
+    pub(crate) fn new(gateway: String) -> Self {
         Self { gateway, places: Vec::new(), canaries: BTreeSet::new() }
     }
 
-    pub(super) fn secret(&mut self, name: &str, secret: impl Into<String>) {
+    pub(crate) fn secret(&mut self, name: &str, secret: impl Into<String>) {
         self.canaries.insert(Canary::new(name, secret));
     }
 
     /// What an agent was answered.
-    pub(super) fn reply(&mut self, what: &str, reply: Reply) -> Reply {
+    pub(crate) fn reply(&mut self, what: &str, reply: Reply) -> Reply {
         self.places.push(Place::new(format!("head of answer to {what}"), lines(&reply.headers)));
         self.places.push(Place::new(format!("answer to {what}"), reply.body.clone()));
         if let Some(ticket) = after(&reply.body, "/connect/") {
@@ -40,7 +40,7 @@ impl Kept {
     }
 
     /// Goes wherever a page leads, and keeps each page on the way.
-    pub(super) async fn walk(&mut self, person: &Person, mut page: Page) -> Page {
+    pub(crate) async fn walk(&mut self, person: &Person, mut page: Page) -> Page {
         loop {
             self.page(&page);
             match page.onward().expect("readable") {
@@ -50,12 +50,12 @@ impl Kept {
         }
     }
 
-    pub(super) async fn open(&mut self, person: &Person, url: &str) -> Page {
+    pub(crate) async fn open(&mut self, person: &Person, url: &str) -> Page {
         let page = person.get(url).await.expect("a page");
         self.walk(person, page).await
     }
 
-    pub(super) async fn press(&mut self, person: &Person, page: &Page, button: &str) -> Page {
+    pub(crate) async fn press(&mut self, person: &Person, page: &Page, button: &str) -> Page {
         let form = page.form(button).unwrap_or_else(|error| panic!("{error:#}"));
         let page = person.send(form).await.expect("a page");
         self.walk(person, page).await

@@ -14,18 +14,18 @@ use super::parrot::{ASK, BREAK, FAIL, MORE, SAY, STATE, STREAM};
 use super::world::{FIXED, LINEAR, MACHINE, PARROT, SIGNED, World};
 use crate::accounts::{ADA, ADA_THERE, link_of};
 
-pub(super) struct Life<'a> {
+pub(crate) struct Life<'a> {
     world: &'a World,
     kept: &'a mut Kept,
     ada: Person,
 }
 
 impl<'a> Life<'a> {
-    pub(super) fn new(world: &'a World, kept: &'a mut Kept) -> Self {
+    pub(crate) fn new(world: &'a World, kept: &'a mut Kept) -> Self {
         Self { world, kept, ada: Person::new() }
     }
 
-    pub(super) async fn live(&mut self) {
+    pub(crate) async fn live(&mut self) {
         self.connect_and_call().await;
         self.renew_and_step_up().await;
         self.lose_and_reconnect().await;

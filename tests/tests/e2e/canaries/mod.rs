@@ -6,11 +6,11 @@
 //! itself, the client's key and the injected credential with it; that is Envoy's to say, and for whoever turns it on to
 //! know (envoy/README.md).
 
-mod kept;
-mod life;
+pub(crate) mod kept;
+pub(crate) mod life;
 mod parrot;
 mod places;
-mod world;
+pub(crate) mod world;
 
 use std::collections::BTreeSet;
 
@@ -64,7 +64,7 @@ const RIGHTFUL: [Rightful; 19] = [
 ];
 
 /// What shows that a place was really looked at, and at its most talkative.
-const SIGNS: [(&str, &str); 15] = [
+const SIGNS: [(&str, &str); 17] = [
     ("file portcullis.db", "SQLite format 3"),
     ("file portcullis.db-wal", "parrot"),
     ("file token-service.log", "\"level\":\"TRACE\""),
@@ -75,9 +75,11 @@ const SIGNS: [(&str, &str); 15] = [
     ("Envoy /config_dump", "portcullis"),
     ("Envoy /stats", "wasm"),
     ("Envoy /stats/prometheus", "envoy_"),
+    ("Envoy /stats/prometheus", "portcullis_masked_bytes_total{mcp_server=\"parrot\"}"),
     ("admin API /v1/connections", "con_"),
     ("admin API /v1/audit", "connection.connect"),
     ("internal /v1/watch", "parrot"),
+    ("internal /metrics", "server=\"parrot\""),
     ("page /connections", "parrot"),
     ("environ of token-service", "PORTCULLIS_LOG=trace"),
 ];

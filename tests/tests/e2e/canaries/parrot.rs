@@ -26,7 +26,7 @@ pub(super) const ASK: &str = "ask";
 pub(super) const STATE: &str = "canary state of the \"parrot\" 3f61";
 
 #[derive(Debug)]
-pub(super) struct Parrot {
+pub(crate) struct Parrot {
     serving: Serving,
     heard: Arc<Mutex<Heard>>,
 }

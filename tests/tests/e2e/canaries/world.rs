@@ -14,28 +14,28 @@ use super::parrot::{Parrot, SAY};
 
 /// Servers that repeat what they are told: with an account of each member, with the gateway's own client by a secret
 /// and by a key, with fixed headers. And one that is all right, where the gateway registers itself.
-pub(super) const PARROT: &str = "parrot";
-pub(super) const MACHINE: &str = "machine";
-pub(super) const SIGNED: &str = "signed";
-pub(super) const FIXED: &str = "fixed";
-pub(super) const LINEAR: &str = "linear";
+pub(crate) const PARROT: &str = "parrot";
+pub(crate) const MACHINE: &str = "machine";
+pub(crate) const SIGNED: &str = "signed";
+pub(crate) const FIXED: &str = "fixed";
+pub(crate) const LINEAR: &str = "linear";
 
 const DESK_SECRET: &str = "canary-desk/secret+%&=\"q\"~71";
 const MACHINE_SECRET: &str = "canary-machine/secret+%&=\"q\"~72";
 const FIXED_VALUE: &str = "canary \"fixed\" \\header/ +90=<&>";
 
-pub(super) struct World {
-    pub(super) stack: Stack,
-    pub(super) desk: Provider,
-    pub(super) machines: Provider,
-    pub(super) linear: Provider,
-    pub(super) parrot: Parrot,
-    pub(super) machine: Parrot,
+pub(crate) struct World {
+    pub(crate) stack: Stack,
+    pub(crate) desk: Provider,
+    pub(crate) machines: Provider,
+    pub(crate) linear: Provider,
+    pub(crate) parrot: Parrot,
+    pub(crate) machine: Parrot,
     _others: (Parrot, Parrot, Protected),
 }
 
 impl World {
-    pub(super) async fn start() -> (Self, Kept) {
+    pub(crate) async fn start() -> (Self, Kept) {
         let (parrot, machine) = (Parrot::start().await, Parrot::start().await);
         let (signed, fixed) = (Parrot::start().await, Parrot::start().await);
         let key = ES256KeyPair::generate();
@@ -87,7 +87,7 @@ impl World {
     }
 
     /// What went over the wire to and from the providers, and whatever else begins as their secrets do.
-    pub(super) fn note_secrets_of_providers(&self, kept: &mut Kept) {
+    pub(crate) fn note_secrets_of_providers(&self, kept: &mut Kept) {
         for provider in [&self.desk, &self.machines, &self.linear] {
             for secret in provider.ledger.secrets() {
                 kept.secret("wire", secret);

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use portcullis_wire::digest::Digest;
 use portcullis_wire::policy::NewTools;
-use portcullis_wire::watch::Invalidation;
+use portcullis_wire::watch::{Invalidation, MAX_LABELLED_TOOLS};
 use serde_json::{Value, json};
 
 use super::Database;
@@ -225,6 +225,36 @@ pub(in crate::store) async fn what_changes_after_an_approval_is_told(database: &
     let before = revision(store.as_ref()).await;
     store.withdraw_approval(&id, "r").await.expect("answers").expect("was approved once");
     assert_eq!(changes(store.as_ref(), before).await.invalidations, []);
+}
+
+pub(in crate::store) async fn names_of_tools_are_part_of_the_registry(database: &dyn Database) {
+    let (store, other) = (database.open().await, database.open().await);
+    let server = small(store.as_ref()).await.server.id;
+    let labels = async || other.registry().await.expect("reads").tools.remove(&server).unwrap_or_default();
+    assert_eq!(labels().await, Vec::<String>::new());
+    for (at, tools, expected, is_told) in [
+        (10, vec![tool("b", "one"), tool("a", "one")], vec!["a", "b"], true),
+        (20, vec![tool("a", "two"), tool("b", "one")], vec!["a", "b"], false),
+        (30, vec![tool("a", "two")], vec!["a", "b"], false),
+        (40, vec![tool("c", "one")], vec!["a", "b", "c"], true),
+    ] {
+        let before = revision(store.as_ref()).await;
+        learn(store.as_ref(), &server, at, &tools).await;
+        assert_eq!(labels().await, expected);
+        let after = revision(store.as_ref()).await;
+        assert_eq!(after > before, is_told, "at {at}");
+        assert_eq!(changes(store.as_ref(), before).await, change_set(after, is_told, &[]), "at {at}");
+    }
+    // However many there are, and whatever they are called later.
+    let many = |from: usize| {
+        (from..from + 100).map(|number| tool(&format!("t{number:04}"), "one")).collect::<Vec<_>>()
+    };
+    learn(store.as_ref(), &server, 50, &many(0)).await;
+    let first = labels().await;
+    assert_eq!((first.len(), first.first().map(String::as_str)), (MAX_LABELLED_TOOLS, Some("a")));
+    let before = revision(store.as_ref()).await;
+    learn(store.as_ref(), &server, 60, &many(100)).await;
+    assert_eq!((labels().await, revision(store.as_ref()).await), (first, before));
 }
 
 pub(in crate::store) async fn catalogue_entries_are_filtered_and_paged(database: &dyn Database) {

@@ -254,6 +254,23 @@ pub(in crate::store) async fn connections_are_filtered_and_paged(database: &dyn 
     }
 }
 
+pub(in crate::store) async fn connections_are_counted_by_state(database: &dyn Database) {
+    let store = database.open().await;
+    assert_eq!(store.connection_counts().await.expect("reads"), []);
+    let small = small(store.as_ref()).await;
+    for number in 10..13 {
+        let member = store.create_member(&new_member(number, &small.workspace)).await.expect("makes");
+        let new = new_connection(&small.server, of_member(&member), 1);
+        let made = store.connect(&new).await.expect("connects");
+        if number == 10 {
+            store.disconnect(&made.id).await.expect("disconnects");
+        }
+    }
+    let expected = [(ConnectionState::Active, 2), (ConnectionState::Disconnected, 1)];
+    let expected = expected.map(|(state, count)| (state.as_str().to_owned(), count));
+    assert_eq!(store.connection_counts().await.expect("reads"), expected);
+}
+
 pub(in crate::store) async fn what_is_due_comes_longest_overdue_first(database: &dyn Database) {
     let store = database.open().await;
     let small = small(store.as_ref()).await;

@@ -23,7 +23,7 @@ impl AuthorizationStore for SqliteStore {
     }
 
     async fn publish_signing_key(&self, key: &SigningKeyRow, newest: Option<&str>) -> Result<bool> {
-        let mut transaction = self.writer.begin_with("BEGIN IMMEDIATE").await?;
+        let mut transaction = self.begin().await?;
         if !signing_keys::add(&mut transaction, key, newest).await? {
             return Ok(false);
         }
@@ -93,7 +93,7 @@ impl AuthorizationStore for SqliteStore {
         now: Timestamp,
         expires_at: Timestamp,
     ) -> Result<Refreshed> {
-        let mut transaction = self.writer.begin_with("BEGIN IMMEDIATE").await?;
+        let mut transaction = self.begin().await?;
         let refreshed = refresh_tokens::rotate(&mut transaction, token, successor, now, expires_at).await?;
         if let Refreshed::Stolen(session) = &refreshed {
             let mut write = self.write_within(transaction).await?;

@@ -4,10 +4,12 @@ mod approvals;
 mod entries;
 mod merge;
 
+use std::collections::BTreeMap;
+
 use async_trait::async_trait;
 use portcullis_wire::digest::Digest;
 use portcullis_wire::policy::KnownTools;
-use portcullis_wire::watch::Invalidation;
+use portcullis_wire::watch::{Invalidation, MAX_LABELLED_TOOLS};
 use sqlx::sqlite::SqliteConnection;
 
 use super::convert::timestamp;
@@ -44,7 +46,7 @@ impl CatalogueStore for SqliteStore {
     async fn approve_tools(
         &self,
         server: &ServerId,
-        approvals: &std::collections::BTreeMap<String, Digest>,
+        approvals: &BTreeMap<String, Digest>,
     ) -> Result<ApprovalOutcome> {
         writing!(self, approvals::approve, server, approvals)
     }
@@ -110,7 +112,26 @@ pub(super) async fn known(connection: &mut SqliteConnection, server: &ServerId) 
     Ok(known)
 }
 
-/// Keeps what was learnt, and tells filters if they judge by something else from now on.
+/// The names that may be labels, by server. See [`crate::store::RegistrySnapshot::tools`].
+pub(super) async fn labels(connection: &mut SqliteConnection) -> Result<BTreeMap<ServerId, Vec<String>>> {
+    let rows: Vec<(String, String)> = sqlx::query_as(
+        "SELECT server_id, name FROM (
+             SELECT server_id, name,
+                    row_number() OVER (PARTITION BY server_id ORDER BY first_seen_at, name) AS place
+             FROM catalogue_entries WHERE kind = 'tool')
+         WHERE place <= ? ORDER BY server_id, name",
+    )
+    .bind(i64::try_from(MAX_LABELLED_TOOLS).unwrap_or(i64::MAX))
+    .fetch_all(connection)
+    .await?;
+    let mut labels: BTreeMap<ServerId, Vec<String>> = BTreeMap::new();
+    for (server, name) in rows {
+        labels.entry(server.into()).or_default().push(name);
+    }
+    Ok(labels)
+}
+
+/// Keeps what was learnt, and tells filters if they judge or count by something else from now on.
 pub(super) async fn save(store: &SqliteStore, server: &ServerId, learnt: &Catalogue) -> Result<()> {
     // Before the transaction, for which others wait.
     let lists = EntryKind::ALL.into_iter().filter_map(|kind| {
@@ -118,21 +139,27 @@ pub(super) async fn save(store: &SqliteStore, server: &ServerId, learnt: &Catalo
         Listed::read(kind, result, !learnt.cut.contains(kind.method()))
     });
     let lists: Vec<Listed> = lists.collect();
-    let mut transaction = store.writer.begin_with("BEGIN IMMEDIATE").await?;
+    let mut transaction = store.begin().await?;
     if !upstreams::save_catalogue(&mut transaction, server, learnt).await? {
         return Ok(());
     }
-    let before = known(&mut transaction, server).await?;
+    let before = (known(&mut transaction, server).await?, labels(&mut transaction).await?);
     for list in &lists {
         merge::merge(&mut transaction, server, list, learnt.learnt_at).await?;
     }
     merge::forget(&mut transaction, server, learnt.learnt_at).await?;
-    if known(&mut transaction, server).await? == before {
+    let after = (known(&mut transaction, server).await?, labels(&mut transaction).await?);
+    if after == before {
         transaction.commit().await?;
         return Ok(());
     }
     let mut write = store.write_within(transaction).await?;
     write.leave_unrecorded();
-    write.invalidate(Invalidation::Server(server.to_string()));
+    if after.0 != before.0 {
+        write.invalidate(Invalidation::Server(server.to_string()));
+    }
+    if after.1 != before.1 {
+        write.touch_registry();
+    }
     store.finish(write).await.map(drop)
 }

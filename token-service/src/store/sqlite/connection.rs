@@ -12,12 +12,14 @@ use sqlx::sqlite::{
 };
 use sqlx::{Connection as _, Transaction};
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use super::SqliteStore;
 use super::audit::{self, Attribution};
 use super::convert::{from_database, to_database};
 use crate::clock::Timestamp;
 use crate::domain::Revision;
+use crate::measure;
 use crate::store::changes::MAX_INVALIDATIONS;
 use crate::store::{Result, StoreError};
 
@@ -66,17 +68,31 @@ impl SqliteStore {
 
     /// A connection for one reading statement.
     pub(super) async fn read(&self) -> Result<PoolConnection<Sqlite>> {
-        Ok(self.readers.acquire().await?)
+        let begun = Instant::now();
+        let connection = self.readers.acquire().await?;
+        measure::store_wait("read", begun.elapsed());
+        Ok(connection)
     }
 
     /// A snapshot for several reading statements.
     pub(super) async fn snapshot(&self) -> Result<Transaction<'static, Sqlite>> {
-        Ok(self.readers.begin().await?)
+        let begun = Instant::now();
+        let transaction = self.readers.begin().await?;
+        measure::store_wait("read", begun.elapsed());
+        Ok(transaction)
+    }
+
+    /// A transaction that may write, and takes no revision.
+    pub(super) async fn begin(&self) -> Result<Transaction<'static, Sqlite>> {
+        let begun = Instant::now();
+        let transaction = self.writer.begin_with("BEGIN IMMEDIATE").await?;
+        measure::store_wait("write", begun.elapsed());
+        Ok(transaction)
     }
 
     /// A transaction that may write. It has taken the next revision, and gives it back unless it is finished.
     pub(super) async fn write(&self) -> Result<Write> {
-        self.write_within(self.writer.begin_with("BEGIN IMMEDIATE").await?).await
+        self.write_within(self.begin().await?).await
     }
 
     /// As [`Self::write`], for a transaction that turned out to need a revision.
@@ -86,6 +102,7 @@ impl SqliteStore {
             .await?;
         Ok(Write {
             transaction,
+            begun: Instant::now(),
             revision: Revision(from_database(next)),
             attribution: self.attribution.clone(),
             records: Vec::new(),
@@ -101,7 +118,12 @@ impl SqliteStore {
         if write.is_changed() {
             write.write_records().await?;
             write.record_changes().await?;
-            write.transaction.commit().await?;
+            let Write { transaction, records, begun, .. } = write;
+            transaction.commit().await?;
+            measure::store_write(begun.elapsed());
+            for (action, _) in records {
+                measure::change(action);
+            }
             self.announce(revision);
         } else {
             write.transaction.rollback().await?;
@@ -122,6 +144,7 @@ impl SqliteStore {
 /// A writing transaction and what it has changed so far. Dropping it undoes everything.
 pub(super) struct Write {
     transaction: Transaction<'static, Sqlite>,
+    begun: Instant,
     pub(super) revision: Revision,
     attribution: Attribution,
     /// What was done to which object.

@@ -146,6 +146,14 @@ pub(super) async fn page(
     rows.into_iter().map(ConnectionRow::read).collect()
 }
 
+pub(super) async fn counts(connection: &mut SqliteConnection) -> Result<Vec<(String, u64)>> {
+    let rows: Vec<(String, i64)> =
+        sqlx::query_as("SELECT state, count(*) FROM connections GROUP BY state ORDER BY state")
+            .fetch_all(connection)
+            .await?;
+    Ok(rows.into_iter().map(|(state, count)| (state, from_database(count))).collect())
+}
+
 pub(super) async fn due(
     connection: &mut SqliteConnection,
     now: Timestamp,

@@ -7,6 +7,7 @@ use serde::de::DeserializeOwned;
 use crate::clock::Timestamp;
 use crate::domain::resource::ResourcePath;
 use crate::domain::{Origin, Revision};
+use crate::measure;
 use crate::store::StoreError;
 
 /// SQLite's integers are signed. Nothing here counts that far; a time beyond it is as good as never.
@@ -71,6 +72,11 @@ pub(super) fn to_json(value: &impl serde::Serialize) -> String {
 
 impl From<sqlx::Error> for StoreError {
     fn from(error: sqlx::Error) -> Self {
+        // SQLITE_BUSY, and what SQLite says more exactly.
+        let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
+        let code = code.and_then(|code| code.parse::<u32>().ok());
+        let is_busy = code.is_some_and(|code| code & 0xff == 5) || matches!(error, sqlx::Error::PoolTimedOut);
+        measure::store_failure(if is_busy { "busy" } else { "other" });
         Self::Unavailable { problem: error.to_string() }
     }
 }

@@ -34,6 +34,10 @@ impl ConnectionStore for SqliteStore {
         connections::page(&mut *self.read().await?, filter, after, limit).await
     }
 
+    async fn connection_counts(&self) -> Result<Vec<(String, u64)>> {
+        connections::counts(&mut *self.read().await?).await
+    }
+
     async fn due_connections(&self, now: Timestamp, limit: u32) -> Result<Vec<ConnectionId>> {
         connections::due(&mut *self.read().await?, now, limit).await
     }

@@ -87,7 +87,7 @@ use writing;
 /// Runs a function in a transaction that takes no revision.
 macro_rules! housekeeping {
     ($store:expr, $function:path $(, $argument:expr)*) => {{
-        let mut transaction = $store.writer.begin_with("BEGIN IMMEDIATE").await?;
+        let mut transaction = $store.begin().await?;
         let outcome = $function(&mut transaction $(, $argument)*).await?;
         transaction.commit().await?;
         Ok(outcome)
@@ -133,6 +133,7 @@ impl Store for SqliteStore {
         Ok(RegistrySnapshot {
             revision: connection::current_revision(&mut snapshot).await?,
             servers: servers::all(&mut snapshot).await?,
+            tools: catalogue::labels(&mut snapshot).await?,
             issuers: issuers::all(&mut snapshot).await?,
             signing_keys: signing_keys::all(&mut snapshot).await?,
         })

@@ -24,7 +24,7 @@ impl IntoResponse for OAuthError {
             Self::Unavailable => Some("1"),
             _ => None,
         };
-        let (error, description) = words(self);
+        let (error, description) = (self.word(), description(self));
         let body = Json(json!({"error": error, "error_description": description}));
         let mut response = (status, [(header::CACHE_CONTROL, "no-store")], body).into_response();
         let headers = response.headers_mut();
@@ -39,33 +39,26 @@ impl IntoResponse for OAuthError {
     }
 }
 
-fn words(error: OAuthError) -> (&'static str, String) {
-    match error {
-        OAuthError::InvalidRequest(description) => ("invalid_request", description.to_owned()),
-        OAuthError::InvalidClient { .. } => (
-            "invalid_client",
-            "the client is unknown, or did not authenticate as it is registered".to_owned(),
-        ),
-        OAuthError::InvalidGrant(description) => ("invalid_grant", description.to_owned()),
-        OAuthError::UnsupportedGrantType => {
-            ("unsupported_grant_type", "grant_type is authorization_code or refresh_token".to_owned())
+/// What to tell the client's makers.
+fn description(error: OAuthError) -> String {
+    let fixed = match error {
+        OAuthError::InvalidRedirectUri(description) => return description,
+        OAuthError::InvalidRequest(description)
+        | OAuthError::InvalidGrant(description)
+        | OAuthError::InvalidClientMetadata(description) => description,
+        OAuthError::InvalidClient { .. } => {
+            "the client is unknown, or did not authenticate as it is registered"
         }
-        OAuthError::InvalidScope => ("invalid_scope", "ask for no more than was allowed".to_owned()),
-        OAuthError::InvalidTarget => {
-            ("invalid_target", "the token is for the one resource that was allowed".to_owned())
-        }
-        OAuthError::InvalidRedirectUri(description) => ("invalid_redirect_uri", description),
-        OAuthError::InvalidClientMetadata(description) => ("invalid_client_metadata", description.to_owned()),
-        OAuthError::UnapprovedSoftwareStatement => {
-            ("unapproved_software_statement", "no software statements are accepted".to_owned())
-        }
-        OAuthError::TooMany => {
-            ("temporarily_unavailable", "too many clients have registered; try again in an hour".to_owned())
-        }
-        OAuthError::TooLarge => ("invalid_request", "at most 16 KiB are read".to_owned()),
-        OAuthError::Unavailable => ("temporarily_unavailable", "try again in a moment".to_owned()),
-        OAuthError::Server => ("server_error", "the log of the token-service says more".to_owned()),
-    }
+        OAuthError::UnsupportedGrantType => "grant_type is authorization_code or refresh_token",
+        OAuthError::InvalidScope => "ask for no more than was allowed",
+        OAuthError::InvalidTarget => "the token is for the one resource that was allowed",
+        OAuthError::UnapprovedSoftwareStatement => "no software statements are accepted",
+        OAuthError::TooMany => "too many clients have registered; try again in an hour",
+        OAuthError::TooLarge => "at most 16 KiB are read",
+        OAuthError::Unavailable => "try again in a moment",
+        OAuthError::Server => "the log of the token-service says more",
+    };
+    fixed.to_owned()
 }
 
 /// For what is no OAuth request.

@@ -9,12 +9,24 @@ use serde_json::json;
 use super::client_auth::authenticate;
 use super::form::OAuthForm;
 use crate::authorization_server::{Answer, CodeGrant, OAuthError, RefreshGrant};
-use crate::state::Shared;
+use crate::measure;
+use crate::state::{Service, Shared};
 
 pub(super) async fn token(State(app): State<Shared>, form: OAuthForm) -> Result<Response, OAuthError> {
-    let client = authenticate(&app, &form).await?;
+    let grant = match form.get("grant_type") {
+        Some("authorization_code") => "authorization_code",
+        Some("refresh_token") => "refresh_token",
+        _ => "other",
+    };
+    let answer = answer(&app, &form).await;
+    measure::token_request(grant, answer.as_ref().err().map_or("ok", OAuthError::word));
+    Ok(shown(&answer?))
+}
+
+async fn answer(app: &Service, form: &OAuthForm) -> Result<Answer, OAuthError> {
+    let client = authenticate(app, form).await?;
     let resource = form.get("resource");
-    let answer = match form.require("grant_type", "grant_type is missing")? {
+    match form.require("grant_type", "grant_type is missing")? {
         "authorization_code" => {
             let grant = CodeGrant {
                 client_id: &client.id,
@@ -23,16 +35,15 @@ pub(super) async fn token(State(app): State<Shared>, form: OAuthForm) -> Result<
                 verifier: form.get("code_verifier").unwrap_or_default(),
                 resource,
             };
-            app.redeem_code(&grant).await?
+            app.redeem_code(&grant).await
         }
         "refresh_token" => {
             let token = form.require("refresh_token", "refresh_token is missing")?;
             let grant = RefreshGrant { client_id: &client.id, token, scope: form.get("scope"), resource };
-            app.refresh_session(&grant).await?
+            app.refresh_session(&grant).await
         }
-        _ => return Err(OAuthError::UnsupportedGrantType),
-    };
-    Ok(shown(&answer))
+        _ => Err(OAuthError::UnsupportedGrantType),
+    }
 }
 
 /// RFC 6749, section 5.1.
