@@ -68,13 +68,6 @@ pub struct ServerEntry {
 /// Of more tools than that, metrics do not tell one from the other.
 pub const MAX_LABELLED_TOOLS: usize = 64;
 
-impl ServerEntry {
-    /// Whether [`Self::tools`] has this one.
-    pub fn knows_tool(&self, name: &str) -> bool {
-        self.tools.binary_search_by(|known| known.as_str().cmp(name)).is_ok()
-    }
-}
-
 /// Where a server's MCP endpoint is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Upstream {

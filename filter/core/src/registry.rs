@@ -29,6 +29,15 @@ pub struct Server {
     pub upstream: Upstream,
     /// What records show of its payloads.
     pub payload: Views,
+    /// See [`ServerEntry::tools`].
+    tools: Vec<String>,
+}
+
+impl Server {
+    /// Whether it is known to have this tool, and so the name may become a label of metrics.
+    pub fn knows_tool(&self, name: &str) -> bool {
+        self.tools.binary_search_by(|known| known.as_str().cmp(name)).is_ok()
+    }
 }
 
 /// An issuer whose settings and keys are well-formed.
@@ -73,14 +82,13 @@ impl Registry {
                 None if servers.contains_key(&server.slug) => Some("another server has its slug"),
                 fault => fault,
             };
-            match fault {
-                Some(why) => left_out.push(LeftOut { entry: format!("server {}", server.slug), why }),
-                None => {
-                    let payload = Views::of(&server);
-                    let ServerEntry { id, slug, upstream, .. } = server;
-                    servers.insert(slug, Rc::new(Server { id, upstream, payload }));
-                }
+            if let Some(why) = fault {
+                left_out.push(LeftOut { entry: format!("server {}", server.slug), why });
+                continue;
             }
+            let payload = Views::of(&server);
+            let ServerEntry { id, slug, upstream, tools, .. } = server;
+            servers.insert(slug, Rc::new(Server { id, upstream, payload, tools }));
         }
         let mut issuers = HashMap::new();
         let mut digests = Vec::new();

@@ -231,7 +231,9 @@ impl Exchange {
         let reached = match std::mem::replace(&mut self.state, State::Over) {
             State::Over => return,
             State::Forwarded(forwarded) => {
-                forwarded.report(&mut self.record);
+                if self.record.how_ended().is_none() {
+                    forwarded.report(&mut self.record);
+                }
                 self.doubts_end |= forwarded.is_error;
                 Reached::Upstream
             }

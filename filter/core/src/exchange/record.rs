@@ -47,8 +47,9 @@ pub(super) struct Record {
 }
 
 /// Something that several fields are read from, and whether the shell has been given them.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 enum Told<T> {
+    #[default]
     Nothing,
     Fresh(T),
     Given(T),
@@ -61,12 +62,6 @@ struct Unleased {
     revision: Option<u64>,
     /// What exactly decided.
     because: Option<Rc<str>>,
-}
-
-impl<T> Default for Told<T> {
-    fn default() -> Self {
-        Self::Nothing
-    }
 }
 
 impl<T> Told<T> {
@@ -340,7 +335,7 @@ impl Record {
             give("name", &shown(name, LONGEST_NAME));
         });
         for (field, value) in self.fresh.drain(..) {
-            give(field, &*value);
+            give(field, &value);
         }
     }
 }

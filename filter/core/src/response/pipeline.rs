@@ -72,6 +72,10 @@ impl Default for Bounds {
 }
 
 /// What the access log wants to know of a response.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is an observation of its own, and none rules out another"
+)]
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Observed {
     /// The JSON-RPC response as the client got it, as far as the payload policy lets it be logged. Of a body that is no
