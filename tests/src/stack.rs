@@ -77,6 +77,8 @@ pub struct Builder {
     pub talkative: bool,
     /// Envoy's own rate limit service, asked behind the filter.
     pub rate_limit_service: Option<SocketAddr>,
+    /// Where Envoy sends its spans.
+    pub collector: Option<SocketAddr>,
 }
 
 impl Default for Builder {
@@ -95,6 +97,7 @@ impl Default for Builder {
             oauth: json!({}),
             talkative: false,
             rate_limit_service: None,
+            collector: None,
         }
     }
 }
@@ -142,8 +145,11 @@ impl Stack {
             places.service(&directory, builder.issuers, builder.oauth, builder.talkative)?;
         let service_settings = Settings { sections: builder.sections, ..service_settings };
         let envoy_settings = places.envoy(&directory, builder.concurrency, builder.talkative)?;
-        let envoy_settings =
-            envoy::Settings { rate_limit_service: builder.rate_limit_service, ..envoy_settings };
+        let envoy_settings = envoy::Settings {
+            rate_limit_service: builder.rate_limit_service,
+            collector: builder.collector,
+            ..envoy_settings
+        };
         // Each is let go right before its program starts.
         let (gateway_port, envoy_admin) = places.keep_for_envoy();
         let service = TokenService::start(&artifacts, &service_settings).await?;

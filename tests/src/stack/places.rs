@@ -74,6 +74,7 @@ impl Places {
             concurrency,
             log: if talkative { "wasm:trace" } else { "wasm:info" },
             rate_limit_service: None,
+            collector: None,
         })
     }
 

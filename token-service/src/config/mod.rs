@@ -18,6 +18,7 @@ mod secret;
 mod service;
 mod sign_in;
 mod targets;
+mod telemetry;
 mod yaml;
 
 use std::net::SocketAddr;
@@ -83,6 +84,8 @@ pub struct ServiceConfig {
     pub authorization: AuthorizationSettings,
     /// How often what servers have is learnt anew; `None`: only when there is a reason.
     pub catalogue_every: Option<Duration>,
+    /// Where traces go, by OTLP over gRPC; `None` leaves it to the `OTEL_EXPORTER_OTLP_*` variables.
+    pub otlp_endpoint: Option<String>,
 }
 
 /// The company's OpenID Connect provider, and what its groups mean here.
@@ -277,7 +280,7 @@ impl Config {
     }
 }
 
-const SECTIONS: [&str; 21] = [
+const SECTIONS: [&str; 22] = [
     "public_url",
     "listeners",
     "store",
@@ -290,6 +293,7 @@ const SECTIONS: [&str; 21] = [
     "watch_hold",
     "connect_wait",
     "catalogue",
+    "telemetry",
     "egress",
     "sign_in",
     "administrators",

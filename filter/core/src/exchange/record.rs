@@ -9,6 +9,7 @@ use portcullis_wire::policy::{Decision, Kind};
 use super::measured::Measured;
 use crate::leases::{Access, Denial};
 use crate::reply::LocalReply;
+use crate::trace;
 
 /// The fields that the filter knows; Envoy adds times, bytes, status and addresses.
 #[derive(Debug, Default)]
@@ -43,6 +44,11 @@ impl Record {
     /// The request came at this time.
     pub(super) fn begin(&mut self, now_ms: u64) {
         self.denied.at_ms = now_ms;
+    }
+
+    /// The trace that the request belongs to, by its context.
+    pub(super) fn trace(&mut self, traceparent: Option<&str>) {
+        self.set("trace_id", traceparent.and_then(trace::trace_id).unwrap_or_default());
     }
 
     /// The path names this workspace; whose the caller is, a lease will say.

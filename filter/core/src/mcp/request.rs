@@ -13,6 +13,7 @@ use super::retry::Retry;
 use super::targets::{Names, Target};
 use super::version::{Era, ProtocolVersion};
 use crate::reply::code;
+use crate::trace;
 
 const VERSION_KEY: &str = "io.modelcontextprotocol/protocolVersion";
 const CAPABILITIES_KEY: &str = "io.modelcontextprotocol/clientCapabilities";
@@ -47,6 +48,8 @@ pub struct Request {
     pub retry: Option<Retry>,
     /// Whether this message says that its client can be sent to a URL. Legacy clients say so only in `initialize`.
     pub url_elicitation: bool,
+    /// The trace context in `params._meta.traceparent`, if it is well formed.
+    pub trace: Option<String>,
 }
 
 /// Reads the body of a POST together with its headers.
@@ -106,6 +109,7 @@ fn judge(message: &Message<'_, '_>, headers: &McpHeaders) -> Result<Request, Fau
         list: method.and_then(Method::list),
         retry: message.params.and_then(|params| Retry::read(method?, params)),
         url_elicitation: offers_url_elicitation(message, method),
+        trace: trace_of(message),
     })
 }
 
@@ -172,6 +176,11 @@ fn modern_version(
         Some(version) if version.era() == Era::Modern => Ok(version),
         _ => Err(Fault::unsupported_version(&declared, &[ProtocolVersion::V20260728])),
     }
+}
+
+fn trace_of(message: &Message<'_, '_>) -> Option<String> {
+    let text = message.meta?.get("traceparent")?.as_str()?;
+    trace::traceparent(&text).map(str::to_owned)
 }
 
 fn missing_meta(key: &str, what: &str) -> Fault {

@@ -75,6 +75,7 @@ impl Stand {
             concurrency: 1,
             log: "wasm:info",
             rate_limit_service: None,
+            collector: None,
         };
         drop((gateway, admin));
         let mut envoy = Envoy::start(&artifacts, &settings, directory.path()).expect("starts");
