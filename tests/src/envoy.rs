@@ -32,6 +32,8 @@ pub struct Settings {
     pub rate_limit_service: Option<SocketAddr>,
     /// How long a response from an upstream may last, if not as long as shipped.
     pub longest_response: Option<Duration>,
+    /// Where spans go, as `envoy/tracing.yaml` says.
+    pub collector: Option<SocketAddr>,
 }
 
 /// A running Envoy.
@@ -160,7 +162,24 @@ pub fn render(shipped: &str, settings: &Settings, wasm: &Path) -> anyhow::Result
     if let Some(service) = settings.rate_limit_service {
         add_rate_limits(&mut root, service)?;
     }
+    if let Some(collector) = settings.collector {
+        add_tracing(&mut root, collector)?;
+    }
     Ok(serde_json::to_string_pretty(&root)?)
+}
+
+/// Puts the parts of the example where its comments say.
+fn add_tracing(root: &mut Value, collector: SocketAddr) -> anyhow::Result<()> {
+    let example = repository().join("envoy/tracing.yaml");
+    let mut parts: Value = serde_saphyr::from_str(&std::fs::read_to_string(&example)?)
+        .with_context(|| format!("{} is not YAML", example.display()))?;
+    let endpoint = "/cluster/load_assignment/endpoints/0/lb_endpoints/0/endpoint/address";
+    set(&mut parts, endpoint, address(collector))?;
+    let clusters = at(root, "/static_resources/clusters")?.as_array_mut();
+    clusters.context("clusters are a list")?.push(parts["cluster"].take());
+    let ingress = named(root, "/static_resources/listeners", "ingress")?;
+    at(ingress, "/filter_chains/0/filters/0/typed_config")?["tracing"] = parts["tracing"].take();
+    Ok(())
 }
 
 /// Puts the parts of the example where its comments say.
@@ -226,6 +245,7 @@ mod tests {
             log: "wasm:info",
             rate_limit_service: None,
             longest_response: None,
+            collector: None,
         };
         let one = render(&shipped, &settings(1000), Path::new("/a.wasm")).expect("renders");
         let two = render(&shipped, &settings(2000), Path::new("/b.wasm")).expect("renders");

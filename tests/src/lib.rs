@@ -10,6 +10,7 @@ pub mod artifacts;
 pub mod bench;
 pub mod browser;
 pub mod canaries;
+pub mod collector;
 #[expect(
     deprecated,
     reason = "the suite asks for what is left of the legacy era too: logging, sampling, roots"

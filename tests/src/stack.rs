@@ -82,6 +82,8 @@ pub struct Builder {
     pub explained: bool,
     /// How long a response may last, if not as long as `envoy.yaml` says.
     pub longest_response: Option<Duration>,
+    /// Where Envoy sends its spans.
+    pub collector: Option<SocketAddr>,
 }
 
 impl Default for Builder {
@@ -102,6 +104,7 @@ impl Default for Builder {
             rate_limit_service: None,
             explained: true,
             longest_response: None,
+            collector: None,
         }
     }
 }
@@ -153,6 +156,7 @@ impl Stack {
         let envoy_settings = envoy::Settings {
             rate_limit_service: builder.rate_limit_service,
             longest_response: builder.longest_response,
+            collector: builder.collector,
             ..envoy_settings
         };
         // Each is let go right before its program starts.

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use portcullis_wire::lease::{CallerProof, ConnectRequired, DenyReason, Lease, LeaseReply, LeaseRequest};
 use tokio::time::Instant;
+use tracing::Instrument as _;
+use tracing::field::Empty;
 
 use crate::broker::{Credential, NoCredential};
 use crate::clock::Timestamp;
@@ -34,14 +36,16 @@ impl Service {
     /// Decides on a lease. A store that fails is not a denial: the reply says to ask again.
     pub async fn lease(&self, request: &LeaseRequest) -> LeaseReply {
         let begun = Instant::now();
-        let reply = match self.decide(request).await {
+        let span = tracing::info_span!("lease", result = Empty);
+        let reply = match self.decide(request).instrument(span.clone()).await {
             Ok(reply) => reply,
             Err(error) => {
                 tracing::error!(error = error_chain(&error), "cannot decide on a lease");
                 LeaseReply::Unavailable { retry_after_ms: RETRY_AFTER_MS }
             }
         };
-        measure::lease(&reply, begun.elapsed());
+        let result = measure::lease(&reply, begun.elapsed());
+        span.record("result", result);
         reply
     }
 

@@ -14,7 +14,7 @@ use portcullis_token_service::check_server::check_server;
 use portcullis_token_service::clock::{SystemClock, SystemEntropy};
 use portcullis_token_service::egress::EgressPolicy;
 use portcullis_token_service::http::error::error_chain;
-use portcullis_token_service::telemetry;
+use portcullis_token_service::telemetry::{self, Traces};
 use tokio::signal::unix::{SignalKind, signal};
 
 /// The token-service of Portcullis: registry, policy, leases and sealed credentials behind the filter.
@@ -86,9 +86,12 @@ async fn main() -> ExitCode {
 type Outcome = Result<(), Box<dyn std::error::Error>>;
 
 async fn serve(config: PathBuf, levels: &str) -> Outcome {
-    tracing::subscriber::set_global_default(telemetry::subscriber(levels, io::stderr)?)?;
+    let source = source(config);
+    let traces = traces(&source)?;
+    let subscriber = telemetry::subscriber_with(levels, io::stderr, traces.as_ref())?;
+    tracing::subscriber::set_global_default(subscriber)?;
     telemetry::log_panics();
-    let app = App::build(source(config), Arc::new(SystemClock), Arc::new(SystemEntropy)).await?;
+    let app = App::build(source, Arc::new(SystemClock), Arc::new(SystemEntropy)).await?;
     let addresses = app.addresses()?;
     let shutdown = app.shutdown();
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
@@ -106,9 +109,27 @@ async fn serve(config: PathBuf, levels: &str) -> Outcome {
         metrics = addresses.metrics,
         "listening"
     );
-    Box::pin(app.serve()).await?;
+    let served = Box::pin(app.serve()).await;
+    if let Some(traces) = traces {
+        tokio::task::spawn_blocking(move || traces.stop()).await?;
+    }
+    served?;
     tracing::info!("stopped");
     Ok(())
+}
+
+/// Where spans go: to the endpoint in the configuration, or as the standard variables say; nowhere without either. What else
+/// is wrong with the configuration is reported when it is applied.
+fn traces(source: &ConfigSource) -> Result<Option<Traces>, Box<dyn std::error::Error>> {
+    let endpoint = source.load().ok().and_then(|config| config.service.otlp_endpoint);
+    let is_set = |name: &str| (source.environment)(name).is_some_and(|value| !value.is_empty());
+    let is_wanted = endpoint.is_some()
+        || is_set("OTEL_EXPORTER_OTLP_ENDPOINT")
+        || is_set("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT");
+    if !is_wanted {
+        return Ok(None);
+    }
+    Traces::export(endpoint.as_deref()).map(Some)
 }
 
 /// Prints every problem with its place, as compilers do, so that editors can jump there.

@@ -37,5 +37,6 @@ pub mod response;
 pub mod running;
 pub mod shared;
 pub mod step;
+pub mod trace;
 pub mod watch;
 pub mod worker;

@@ -66,6 +66,8 @@ pub struct Worker {
     news: ListNews,
     metrics: Metrics,
     pulse: Pulse,
+    /// The trace contexts of streams, for the calls that are made for them.
+    traces: HashMap<u32, Rc<str>>,
 }
 
 /// Whether requests can be decided now.
@@ -93,6 +95,7 @@ impl Worker {
             running: Running::new(&filter_id),
             pulse: Pulse::new(&filter_id),
             metrics: Metrics::new(),
+            traces: HashMap::new(),
             guesses: Guesses::new(config.guesses_per_minute, config.max_leases),
             watch: Watch::new(filter_id, config.staleness_budget_ms),
             registry: None,
@@ -299,6 +302,13 @@ impl Worker {
         self.landings.remove(&stream);
         self.early.remove(&stream);
         self.later.remove(&stream);
+        self.traces.remove(&stream);
+    }
+
+    /// The stream belongs to a trace; so do calls that are made for it from here on. One that several streams share belongs
+    /// to that of the first.
+    pub fn note_trace(&mut self, stream: u32, traceparent: &str) {
+        self.traces.insert(stream, traceparent.into());
     }
 }
 

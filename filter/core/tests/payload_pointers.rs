@@ -93,7 +93,7 @@ fn a_text_that_looks_like_json_and_cannot_be_read_is_hidden() {
     for text in [
         r#"{\"email\":\"x\""#,
         r#"{\"email\":\"x\"} and more"#,
-        r#"[{'email':'x'}]"#,
+        r"[{'email':'x'}]",
         r#"\uFEFF{\"email\":\"x\"}"#,
     ] {
         response(

@@ -1,6 +1,7 @@
 //! Payloads that nobody thought of: what a pointer names is in no record, however it is spelt, cut, or split.
 #![cfg(not(target_family = "wasm"))]
 
+use std::fmt::Write as _;
 use std::sync::Arc;
 
 use portcullis_filter_core::payload::{self, Capture, View, Views};
@@ -40,8 +41,7 @@ const KEYS: [&str; 8] = ["a", "b", "é\"", "0", "1", "x/y~", "", "*"];
 const STEPS: [&str; 9] = ["a", "b", "é\"", "0", "1", "x~1y~0", "", "*", "c"];
 
 fn any_pointers() -> impl Strategy<Value = Vec<String>> {
-    let pointer = vec(select(STEPS.to_vec()), 1..4)
-        .prop_map(|steps| steps.iter().map(|step| format!("/{step}")).collect::<String>());
+    let pointer = vec(select(STEPS.to_vec()), 1..4).prop_map(|steps| format!("/{}", steps.join("/")));
     vec(pointer, 1..5)
 }
 
@@ -102,7 +102,7 @@ impl Speller<'_> {
         for character in text.chars() {
             let unit = u32::from(character);
             if self.whim().is_multiple_of(4) && unit < 0xD800 {
-                spelt.push_str(&format!("\\u{unit:04X}"));
+                write!(spelt, "\\u{unit:04X}").expect("writes");
             } else {
                 let written = serde_json::to_string(&character).expect("writes");
                 spelt.push_str(&written[1..written.len() - 1]);
@@ -216,7 +216,7 @@ proptest! {
         prop_assert_eq!(&capture.excerpt(), &payload::excerpt(&view, payload));
         let mut unfinished = Capture::new(view);
         unfinished.push(payload, usize::MAX);
-        unfinished.push(&[b' '; 300_000], usize::MAX);
+        unfinished.push(&vec![b' '; 300_000], usize::MAX);
         for shown in [capture.excerpt(), unfinished.excerpt()].into_iter().flatten() {
             prop_assert!(!tells(&shown.text), "{}", shown.text);
         }

@@ -75,6 +75,7 @@ impl Places {
             log: if talkative { "wasm:trace" } else { "wasm:info" },
             rate_limit_service: None,
             longest_response: None,
+            collector: None,
         })
     }
 

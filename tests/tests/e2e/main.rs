@@ -22,5 +22,6 @@ mod run;
 mod sessions;
 mod streaming;
 mod token_service_down;
+mod traces;
 mod upstream_down;
 mod upstream_oauth;

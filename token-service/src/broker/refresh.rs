@@ -16,6 +16,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
+use tracing::Instrument as _;
+use tracing::field::Empty;
 
 use super::failpoints::Failpoint;
 use super::flights::{Ended, Failure, Needs};
@@ -64,17 +66,25 @@ impl Owned {
 
 impl Broker {
     /// Renews until there is an outcome, and counts that.
-    pub(super) async fn renew(
+    pub(super) fn renew(
         self: Arc<Self>,
         id: ConnectionId,
         generation: u64,
         server: Server,
         failures: u32,
-    ) -> Ended {
+    ) -> impl Future<Output = Ended> + Send + 'static {
         let (begun, slug) = (Instant::now(), server.slug.clone());
-        let ended = self.renew_until_settled(id, generation, server, failures).await;
-        measure::refresh(slug.as_str(), ended.outcome(generation), begun.elapsed());
-        ended
+        // Here and not in the task, so that it belongs to whoever wanted it first.
+        let span = tracing::info_span!("refresh", server = slug.as_str(), outcome = Empty);
+        let renewal = self.renew_until_settled(id, generation, server, failures);
+        let renewal = Box::pin(renewal.instrument(span.clone()));
+        async move {
+            let ended = renewal.await;
+            let outcome = ended.outcome(generation);
+            span.record("outcome", outcome);
+            measure::refresh(slug.as_str(), outcome, begun.elapsed());
+            ended
+        }
     }
 
     /// Waits for others, and tries once more after an attempt without an answer.

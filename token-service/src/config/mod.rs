@@ -19,6 +19,7 @@ mod secret;
 mod service;
 mod sign_in;
 mod targets;
+mod telemetry;
 mod yaml;
 
 use std::net::SocketAddr;
@@ -87,6 +88,8 @@ pub struct ServiceConfig {
     pub catalogue_every: Option<Duration>,
     /// Which records of requests are kept; `None`: none.
     pub records: Option<Keep>,
+    /// Where traces go, by OTLP over gRPC; `None` leaves it to the `OTEL_EXPORTER_OTLP_*` variables.
+    pub otlp_endpoint: Option<String>,
 }
 
 /// The company's OpenID Connect provider, and what its groups mean here.
@@ -281,7 +284,7 @@ impl Config {
     }
 }
 
-const SECTIONS: [&str; 22] = [
+const SECTIONS: [&str; 23] = [
     "public_url",
     "listeners",
     "store",
@@ -295,6 +298,7 @@ const SECTIONS: [&str; 22] = [
     "connect_wait",
     "catalogue",
     "records",
+    "telemetry",
     "egress",
     "sign_in",
     "administrators",

@@ -12,7 +12,7 @@ use super::reader::{At, Fields};
 use super::registry::Names;
 use super::sign_in::SignIn;
 use super::{InternalListener, InternalTls, Listeners, RootKeyConfig, ServiceConfig, StoreConfig};
-use super::{catalogue, egress, oauth, records, sign_in};
+use super::{catalogue, egress, oauth, records, sign_in, telemetry};
 
 const DEFAULT_LEASE_TTL: Duration = Duration::from_mins(1);
 const DEFAULT_WATCH_HOLD: Duration = Duration::from_secs(1);
@@ -50,6 +50,7 @@ pub(super) fn read(sections: &Fields<'_>, names: &Names) -> Option<ServiceConfig
     let admin_token_always = sign_in::admin_token_always(sections);
     let authorization = oauth::read(sections);
     let (catalogue_every, records) = (catalogue::read(sections), records::read(sections));
+    let otlp_endpoint = telemetry::read(sections);
     development_only(sections, public_url.as_deref());
     let admin_url = match sections.get("admin_url") {
         Some(at) => Some(admin_url(at, public_url.as_deref())?),
@@ -82,6 +83,7 @@ pub(super) fn read(sections: &Fields<'_>, names: &Names) -> Option<ServiceConfig
         authorization: authorization?,
         catalogue_every: catalogue_every?,
         records: records?,
+        otlp_endpoint: otlp_endpoint?,
     })
 }
 

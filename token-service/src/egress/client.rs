@@ -15,6 +15,8 @@ use rustls::pki_types::pem::PemObject as _;
 use rustls::{ClientConfig, RootCertStore};
 use rustls_platform_verifier::Verifier;
 use tokio::time::{Instant, timeout};
+use tracing::Instrument as _;
+use tracing::field::Empty;
 use url::Url;
 
 use super::limits::Limits;
@@ -103,8 +105,11 @@ impl EgressClient {
 
     async fn exchange(&self, request: EgressRequest, wanted: Wanted) -> Result<EgressReply, EgressError> {
         let begun = Instant::now();
-        let outcome = self.exchange_unmeasured(request, wanted).await;
-        measure::egress(outcome.as_ref().err().map_or("ok", EgressError::class), begun.elapsed());
+        let span = tracing::info_span!("egress", otel.kind = "client", result = Empty);
+        let outcome = self.exchange_unmeasured(request, wanted).instrument(span.clone()).await;
+        let result = outcome.as_ref().err().map_or("ok", EgressError::class);
+        span.record("result", result);
+        measure::egress(result, begun.elapsed());
         outcome
     }
 

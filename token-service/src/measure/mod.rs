@@ -129,7 +129,7 @@ pub fn http_request(
 }
 
 /// A method can be any word.
-fn known_method(method: &Method) -> &'static str {
+pub fn known_method(method: &Method) -> &'static str {
     match method.as_str() {
         "GET" => "GET",
         "HEAD" => "HEAD",
@@ -142,7 +142,8 @@ fn known_method(method: &Method) -> &'static str {
     }
 }
 
-pub fn lease(reply: &LeaseReply, took: Duration) {
+/// A lease is decided on; returns the result in one word.
+pub fn lease(reply: &LeaseReply, took: Duration) -> &'static str {
     let (result, reason) = match reply {
         LeaseReply::Granted(_) => ("granted", "none"),
         LeaseReply::ConnectRequired(_) => ("connect_required", "none"),
@@ -152,6 +153,7 @@ pub fn lease(reply: &LeaseReply, took: Duration) {
     };
     counter!(LEASES, "result" => result, "reason" => reason).increment(1);
     histogram!(LEASE_TIME, "result" => result).record(took);
+    result
 }
 
 /// A watch that is open until this is dropped.

@@ -83,13 +83,11 @@ impl Intake {
 
     /// A place for an export that is yet to be read.
     pub fn place(&self) -> Result<Place, Refused> {
-        match Arc::clone(&self.places).try_acquire_owned() {
-            Ok(place) => Ok(Place { _place: place }),
-            Err(_) => {
-                self.counts.refused.fetch_add(1, Ordering::Relaxed);
-                Err(Refused::Full)
-            }
-        }
+        let Ok(place) = Arc::clone(&self.places).try_acquire_owned() else {
+            self.counts.refused.fetch_add(1, Ordering::Relaxed);
+            return Err(Refused::Full);
+        };
+        Ok(Place { _place: place })
     }
 
     /// Returns once they are durable.

@@ -152,8 +152,8 @@ fn read_record(record: LogRecord, now: Timestamp) -> Result<NewRecord, Rejection
             further.insert(cut(name.into_owned(), LONGEST_NAME), cut(value, LONGEST_VALUE).into());
         }
     }
-    if fields.trace_id.is_none() && record.trace_id.len() == 16 {
-        fields.trace_id = Some(record.trace_id.iter().map(|byte| format!("{byte:02x}")).collect());
+    if let (None, Ok(trace)) = (&fields.trace_id, <[u8; 16]>::try_from(record.trace_id)) {
+        fields.trace_id = Some(format!("{:032x}", u128::from_be_bytes(trace)));
     }
     fields.attributes = spell(further);
     let name = uid.or_else(|| fields.request_id.clone()).ok_or(Rejection::Nameless)?;

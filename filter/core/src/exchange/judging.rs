@@ -73,7 +73,7 @@ impl Judging {
         let route = path::parse(&head.path).ok_or_else(LocalReply::unknown_server)?;
         let route = Rc::new(route);
         record.route(&route);
-        record.set("trace_id", head.trace_id().unwrap_or_default().to_owned());
+        record.trace(head.traceparent());
         source.map_err(wrong_source)?;
         let challenge = |fault| unauthenticated(fault, &path::metadata_url(&config.public_url, &route));
         let credential = bearer::find(&head.headers).map_err(challenge)?;
@@ -148,6 +148,10 @@ impl Judging {
                 let rules =
                     Rules { policy: access.policy(), is_unverified: worker.is_unverified(around.now_ms) };
                 let request = judge_message(&bytes, mcp, server, &rules, record)?;
+                if let Some(trace) = request.trace.as_deref().filter(|_| self.head.traceparent().is_none()) {
+                    record.trace(Some(trace));
+                    worker.note_trace(stream, trace);
+                }
                 self.judge_scope(&request, &access, worker)?;
                 self.admit(stream, worker, &request, &access, record, around)?;
                 (Some(request), bytes)

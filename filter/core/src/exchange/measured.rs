@@ -14,6 +14,7 @@ pub struct Times {
 }
 
 /// The figures of one request.
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own, and none rules out another")]
 #[derive(Debug, Default)]
 pub(super) struct Measured {
     /// As in the path; whether there is such a server is asked at the end.
@@ -103,32 +104,32 @@ impl Measured {
         let server = if is_server(&self.server) { self.server.as_str() } else { "unknown" };
         let decision = self.decision.unwrap_or(NONE);
         let outcome = self.outcome();
-        let (in_server, ends) = ((Tag::Server, server), (Tag::Outcome, outcome));
+        let (on_server, ends) = ((Tag::Server, server), (Tag::Outcome, outcome));
         let method = (Tag::Method, self.method.unwrap_or(NONE));
-        let decided = (Tag::Decision, decision);
-        metrics.count(Metric::Requests, &[in_server, method, decided, ends]);
+        let verdict = (Tag::Decision, decision);
+        metrics.count(Metric::Requests, &[on_server, method, verdict, ends]);
         let workspace = self.workspace.as_deref().unwrap_or(NONE);
-        metrics.count(Metric::WorkspaceRequests, &[(Tag::Workspace, workspace), decided]);
+        metrics.count(Metric::WorkspaceRequests, &[(Tag::Workspace, workspace), verdict]);
         if decision == "deny" {
-            metrics.count(Metric::Denials, &[in_server, (Tag::Rule, kind_of(&self.rule))]);
+            metrics.count(Metric::Denials, &[on_server, (Tag::Rule, kind_of(&self.rule))]);
         }
         if let Some(tool) = &self.tool {
-            metrics.count(Metric::ToolCalls, &[in_server, (Tag::Tool, tool), decided, ends]);
+            metrics.count(Metric::ToolCalls, &[on_server, (Tag::Tool, tool), verdict, ends]);
         }
         if let Some(result) = self.lease.result() {
             metrics.count(Metric::LeaseLookups, &[(Tag::Result, result)]);
         }
         if self.is_stale {
-            metrics.count(Metric::StaleServed, &[in_server]);
+            metrics.count(Metric::StaleServed, &[on_server]);
         }
         if self.masked_bytes > 0 {
-            metrics.add(Metric::MaskedBytes, &[in_server], self.masked_bytes);
+            metrics.add(Metric::MaskedBytes, &[on_server], self.masked_bytes);
         }
         if let Some(microseconds) = times.decision_us {
-            metrics.measure(Metric::DecisionTime, &[in_server], microseconds);
+            metrics.measure(Metric::DecisionTime, &[on_server], microseconds);
         }
         if let Some(milliseconds) = times.whole_ms {
-            metrics.measure(Metric::RequestTime, &[in_server], milliseconds);
+            metrics.measure(Metric::RequestTime, &[on_server], milliseconds);
         }
     }
 

@@ -123,6 +123,9 @@ impl Exchange {
         }
         match Judging::begin(headers, end_of_stream, source, worker, &mut self.record) {
             Ok(judging) => {
+                if let Some(trace) = judging.head.traceparent() {
+                    worker.note_trace(self.stream, trace);
+                }
                 self.state = State::Judging(Box::new(judging));
                 self.advance(worker, &|| None, around)
             }

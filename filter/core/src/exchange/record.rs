@@ -18,6 +18,7 @@ use crate::path::Route;
 use crate::payload::{Excerpt, printable};
 use crate::reply::LocalReply;
 use crate::step::Headers;
+use crate::trace;
 
 /// In bytes.
 const LONGEST_USER_AGENT: usize = 256;
@@ -118,6 +119,11 @@ impl Record {
     pub(super) fn route(&mut self, route: &Rc<Route>) {
         self.measured.note("server", route.server.as_str());
         self.route = Told::Fresh(Rc::clone(route));
+    }
+
+    /// The trace that the request belongs to, by its context.
+    pub(super) fn trace(&mut self, traceparent: Option<&str>) {
+        self.set("trace_id", traceparent.and_then(trace::trace_id).unwrap_or_default().to_owned());
     }
 
     pub(super) fn caller(&mut self, access: &Access) {

@@ -14,6 +14,7 @@ use super::retry::Retry;
 use super::targets::{Names, Target};
 use super::version::{Era, ProtocolVersion};
 use crate::reply::code;
+use crate::trace;
 
 const VERSION_KEY: &str = "io.modelcontextprotocol/protocolVersion";
 const CLIENT_KEY: &str = "io.modelcontextprotocol/clientInfo";
@@ -53,6 +54,8 @@ pub struct Request {
     pub client: Option<Client>,
     /// The request that this notification wants to be given up.
     pub cancels: Option<Id>,
+    /// The trace context in `params._meta.traceparent`, if it is well formed.
+    pub trace: Option<String>,
 }
 
 /// What a client calls itself. Nobody has checked it: for records only.
@@ -125,6 +128,7 @@ fn judge(message: &Message<'_, '_>, headers: &McpHeaders) -> Result<Request, Fau
             .params
             .filter(|_| method == Some(Method::NotificationsCancelled))
             .and_then(|params| Id::read(params.get("requestId")?)),
+        trace: trace_of(message),
     })
 }
 
@@ -191,6 +195,11 @@ fn modern_version(
         Some(version) if version.era() == Era::Modern => Ok(version),
         _ => Err(Fault::unsupported_version(&declared, &[ProtocolVersion::V20260728])),
     }
+}
+
+fn trace_of(message: &Message<'_, '_>) -> Option<String> {
+    let text = message.meta?.get("traceparent")?.as_str()?;
+    trace::traceparent(&text).map(str::to_owned)
 }
 
 fn missing_meta(key: &str, what: &str) -> Fault {

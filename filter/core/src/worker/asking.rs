@@ -128,7 +128,9 @@ impl Worker {
                     return LeaseState::Busy;
                 }
                 let invalidated = self.leases.invalidated();
-                let pending = PendingLease { flight, key, request, repeated: false, patient, invalidated };
+                let trace = self.traces.get(&stream).cloned();
+                let pending =
+                    PendingLease { flight, key, request, repeated: false, patient, invalidated, trace };
                 self.calls.queue_lease(pending, &self.config.token_service);
             }
         }
@@ -166,7 +168,8 @@ impl Worker {
         if self.watch.freshness(now_ms) != Freshness::Fresh {
             return Asked::Unavailable { retry_after_ms: RETRY_AFTER_MS };
         }
-        self.calls.queue_state(stream, &request(), &self.config.token_service);
+        let trace = self.traces.get(&stream).map(Rc::as_ref);
+        self.calls.queue_state(stream, &request(), &self.config.token_service, trace);
         Asked::Waiting
     }
 
@@ -201,7 +204,8 @@ impl Worker {
             Joined::Waiting => {}
             Joined::First => {
                 let pending = PendingSession { flight, key: key.clone(), session: digest };
-                self.calls.queue_session(pending, &request(), &self.config.token_service);
+                let trace = self.traces.get(&stream).map(Rc::as_ref);
+                self.calls.queue_session(pending, &request(), &self.config.token_service, trace);
             }
         }
         Asked::Waiting

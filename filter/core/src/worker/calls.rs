@@ -1,6 +1,7 @@
 //! Calls, most of them to the token-service: how they are spelt, which are queued, which are in flight.
 
 use std::collections::HashMap;
+use std::rc::Rc;
 
 use portcullis_wire::digest::Digest;
 use portcullis_wire::lease::LeaseRequest;
@@ -43,6 +44,8 @@ pub(super) struct PendingLease {
     pub(super) patient: bool,
     /// [`LeaseCache::invalidated`](crate::leases::LeaseCache::invalidated) when it was asked for.
     pub(super) invalidated: u64,
+    /// The trace that it belongs to.
+    pub(super) trace: Option<Rc<str>>,
 }
 
 impl PendingLease {
@@ -132,6 +135,7 @@ impl Calls {
         let timeout_ms = if pending.patient { RENEWAL_TIMEOUT_MS } else { service.timeout_ms };
         pending.request.wait_ms = Some(timeout_ms.saturating_sub(ON_THE_WAY_MS).max(timeout_ms / 2));
         let call = question(service, LEASES_PATH, &pending.request, timeout_ms);
+        let call = traced(call, pending.trace.as_deref());
         self.queue(Purpose::Lease(pending), None, call);
     }
 
@@ -140,13 +144,20 @@ impl Calls {
         pending: PendingSession,
         request: &SessionRequest,
         service: &TokenService,
+        trace: Option<&str>,
     ) {
-        let call = question(service, SESSIONS_PATH, request, SESSION_TIMEOUT_MS);
+        let call = traced(question(service, SESSIONS_PATH, request, SESSION_TIMEOUT_MS), trace);
         self.queue(Purpose::Session(pending), None, call);
     }
 
-    pub(super) fn queue_state(&mut self, stream: u32, request: &OpenState, service: &TokenService) {
-        let call = question(service, STATES_PATH, request, service.timeout_ms);
+    pub(super) fn queue_state(
+        &mut self,
+        stream: u32,
+        request: &OpenState,
+        service: &TokenService,
+        trace: Option<&str>,
+    ) {
+        let call = traced(question(service, STATES_PATH, request, service.timeout_ms), trace);
         self.queue(Purpose::State { stream }, Some(stream), call);
     }
 
@@ -222,6 +233,14 @@ pub(super) fn question(
     let body = serde_json::to_vec(request).unwrap_or_default();
     let headers = headers("POST", &service.authority, path, body.len());
     StreamCall { destination: Destination::TokenService, headers, body, timeout_ms }
+}
+
+/// As a part of a trace.
+fn traced(mut call: StreamCall, traceparent: Option<&str>) -> StreamCall {
+    if let Some(traceparent) = traceparent {
+        call.headers.push((b"traceparent".to_vec(), traceparent.as_bytes().to_vec()));
+    }
+    call
 }
 
 fn headers(method: &str, authority: &str, path: &str, body_length: usize) -> Headers {

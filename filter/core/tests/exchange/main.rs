@@ -15,4 +15,5 @@ mod rules;
 mod sessions;
 mod standing;
 mod story;
+mod traces;
 mod unconnected;

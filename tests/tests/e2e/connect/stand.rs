@@ -76,6 +76,7 @@ impl Stand {
             log: "wasm:info",
             rate_limit_service: None,
             longest_response: None,
+            collector: None,
         };
         drop((gateway, admin));
         let mut envoy = Envoy::start(&artifacts, &settings, directory.path()).expect("starts");

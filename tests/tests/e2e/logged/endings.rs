@@ -105,7 +105,9 @@ async fn what_a_real_upstream_answers() {
     let legacy = stack.legacy_agent(SAMPLE).await;
     let complete = |more: &[(&str, Value)]| {
         let mut expected = json!({"ended": "complete", "decision": "allow", "rule": null, "server": SAMPLE});
-        more.iter().for_each(|(field, value)| expected[*field] = value.clone());
+        for (field, value) in more {
+            expected[*field] = value.clone();
+        }
         expected
     };
     let in_legacy = ("version", json!(LATEST_LEGACY));
@@ -208,14 +210,14 @@ async fn what_an_odd_upstream_answers() {
 
     let expected = json!({"ended": "rejected", "decision": "allow", "error_code": "-31003", "status": 500, "details": "portcullis_upstream_failed"});
     answered(&stack, row("an error page", allowed(), expected), async |request| {
-        request.answer(500, &[], "<h1>no</h1>").await
+        request.answer(500, &[], "<h1>no</h1>").await;
     })
     .await;
 
     let expected = json!({"ended": "rejected", "error_code": "-31005", "status": 502});
     let elsewhere = [("location", "https://elsewhere.example/")];
     answered(&stack, row("a redirect", allowed(), expected), async |request| {
-        request.answer(307, &elsewhere, "").await
+        request.answer(307, &elsewhere, "").await;
     })
     .await;
 

@@ -41,21 +41,22 @@ fn conditions(query: &Query) -> Vec<Condition<'_>> {
     conditions
 }
 
-/// `SELECT <what> FROM <the newest rows of the range that the first condition finds> AS r`.
+/// ` FROM <the newest rows of the range that the first condition finds, as ids> AS s CROSS JOIN records AS r`. The ids come
+/// from an index alone; of the rows themselves only what is compared and shown is read.
 pub(super) fn newest_rows(builder: &mut QueryBuilder<Sqlite>, query: &Query, range: Range, rows: u32) {
-    builder.push(" FROM (SELECT * FROM records WHERE ");
+    builder.push(" FROM (SELECT id FROM records WHERE ");
     if let Some(first) = conditions(query).first() {
         first.push(builder);
         builder.push(" AND ");
     }
     builder.push("id >= ").push_bind(to_database(range.from.0));
     builder.push(" AND id < ").push_bind(to_database(range.until.0));
-    builder.push(" ORDER BY id DESC LIMIT ").push_bind(rows).push(") AS r");
+    builder.push(" ORDER BY id DESC LIMIT ").push_bind(rows).push(") AS s CROSS JOIN records AS r");
 }
 
 /// ` WHERE <the other conditions>`, for more conditions to follow.
 pub(super) fn other_conditions(builder: &mut QueryBuilder<Sqlite>, query: &Query) {
-    builder.push(" WHERE 1 = 1");
+    builder.push(" WHERE r.id = s.id");
     for condition in conditions(query).iter().skip(1) {
         builder.push(" AND r.");
         condition.push(builder);
@@ -87,9 +88,12 @@ pub(super) async fn slice(
     range: Range,
     bounds: Bounds,
 ) -> Result<Slice> {
+    // With one condition every row that is looked at is found.
+    let is_simple = conditions(query).len() <= 1;
+    let looked_at = if is_simple { bounds.rows.min(bounds.records) } else { bounds.rows };
     let mut builder = QueryBuilder::<Sqlite>::new("SELECT ");
     builder.push(columns(bounds.payloads));
-    newest_rows(&mut builder, query, range, bounds.rows);
+    newest_rows(&mut builder, query, range, looked_at);
     join_payloads(&mut builder, bounds.payloads);
     other_conditions(&mut builder, query);
     builder.push(" ORDER BY r.id DESC LIMIT ").push_bind(bounds.records);
@@ -98,7 +102,7 @@ pub(super) async fn slice(
     let records = records?;
     let reached = match records.last() {
         Some(last) if records.len() >= bounds.records as usize => Some(last.id),
-        _ => reached(connection, query, range, bounds.rows).await?,
+        _ => reached(connection, query, range, looked_at).await?,
     };
     Ok(Slice { records, reached })
 }
@@ -126,10 +130,10 @@ pub(super) async fn since(
 ) -> Result<Arrived> {
     let mut builder = QueryBuilder::<Sqlite>::new("SELECT ");
     builder.push(columns(bounds.payloads));
-    builder.push(" FROM (SELECT * FROM records WHERE arrival > ").push_bind(to_database(after.0));
-    builder.push(" ORDER BY arrival LIMIT ").push_bind(bounds.rows).push(") AS r");
+    builder.push(" FROM (SELECT id FROM records WHERE arrival > ").push_bind(to_database(after.0));
+    builder.push(" ORDER BY arrival LIMIT ").push_bind(bounds.rows).push(") AS s CROSS JOIN records AS r");
     join_payloads(&mut builder, bounds.payloads);
-    builder.push(" WHERE 1 = 1");
+    builder.push(" WHERE r.id = s.id");
     for condition in &conditions(query) {
         builder.push(" AND r.");
         condition.push(&mut builder);
