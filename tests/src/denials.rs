@@ -54,11 +54,12 @@ async fn ask(admin: Admin, denied: BTreeMap<String, Value>) -> anyhow::Result<Ve
 fn fault(record: &Value, answer: &Value) -> Option<String> {
     let then = &answer["then"];
     let says = then["says"].as_str().unwrap_or_default();
+    let revision = then["revision"].as_u64().map(|revision| revision.to_string());
     let is_true = then["rule"] == record["rule"]
         // Envoy logs no status for a client that has left.
         && (then["status"] == record["status"] || record["status"] == 0)
         && (record["server"].is_null() || then["server"] == record["server"])
-        && (record["revision"].is_null() || then["revision"].to_string() == record["revision"].as_str()?)
+        && (record["revision"].is_null() || revision.as_deref() == record["revision"].as_str())
         && !says.is_empty()
         && !says.contains("for a reason that this version does not know");
     (!is_true).then(|| format!("the record {record} is explained as {answer}"))

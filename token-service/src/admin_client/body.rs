@@ -53,8 +53,8 @@ impl Body {
         self.0.is_empty()
     }
 
-    pub(super) fn finish(self) -> Option<Value> {
-        Some(self.0.into())
+    pub(super) fn finish(self) -> Value {
+        self.0.into()
     }
 }
 
@@ -97,7 +97,7 @@ mod tests {
             .with_list("scopes", Vec::new())
             .with_flag("allow_http", false)
             .with_object("auth", Body::default());
-        assert_eq!(body.finish(), Some(json!({"name": "x"})));
+        assert_eq!(body.finish(), json!({"name": "x"}));
     }
 
     #[test]

@@ -85,7 +85,7 @@ impl Connections {
                 let path = format!("/v1/servers/{}/quarantine", part(&server));
                 let text =
                     |answer: &serde_json::Value| format!("{} connections: {word}\n", answer["decided"]);
-                change.make(Method::POST, &path, Some(json!({"decision": word})), text).await
+                change.make(Method::POST, &path, json!({"decision": word}), text).await
             }
         }
     }

@@ -123,7 +123,7 @@ impl Keys {
 
 /// The key alone on a line, so that it can be piped to where it belongs.
 async fn made(access: &Access, path: &str, body: Body) -> Result<String, ClientError> {
-    let answer = access.client()?.send(Method::POST, path, body.finish()).await?;
+    let answer = access.client()?.send(Method::POST, path, Some(body.finish())).await?;
     let key = answer["api_key"].as_str().unwrap_or_default();
     Ok(if access.json { show::json(&answer) } else { format!("{key}\n") })
 }

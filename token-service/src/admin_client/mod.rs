@@ -191,10 +191,10 @@ impl Change {
         &self,
         method: Method,
         path: &str,
-        body: Option<Value>,
+        body: Value,
         text: impl FnOnce(&Value) -> String,
     ) -> Result<String, ClientError> {
-        let answer = self.client()?.send(method, path, body).await?;
+        let answer = self.client()?.send(method, path, Some(body)).await?;
         let text = text(&answer);
         Ok(self.said(&answer, text))
     }

@@ -26,7 +26,7 @@ pub enum Servers {
     },
     /// Registers a server; it can be called at once.
     Add {
-        /// In the URL that clients call: https://<gateway>/<slug>/mcp.
+        /// In the URL that clients call: `https://<gateway>/<slug>/mcp`.
         slug: String,
         /// Slugs or ids of the workspaces that have it, or `all`, also those to come.
         #[arg(long, value_delimiter = ',', required = true)]

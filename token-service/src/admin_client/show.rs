@@ -35,7 +35,8 @@ pub(super) fn list(answer: &Value, name: &str, columns: &[&str], as_json: bool) 
 pub(super) fn object(answer: &Value) -> String {
     let fields = answer.as_object().into_iter().flatten();
     let width = fields.clone().map(|(name, _)| name.len()).max().unwrap_or(0);
-    fields.map(|(name, value)| format!("{name:<width$}  {}\n", cell(value))).collect()
+    let lines: Vec<String> = fields.map(|(name, value)| format!("{name:<width$}  {}", cell(value))).collect();
+    if lines.is_empty() { String::new() } else { lines.join("\n") + "\n" }
 }
 
 fn cell(value: &Value) -> String {

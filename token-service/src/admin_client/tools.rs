@@ -111,13 +111,12 @@ async fn approve(
     for tool in tools {
         // A name may have an @ too.
         let looked_at = tool.rsplit_once('@').filter(|(_, digest)| Digest::parse(digest).is_some());
-        let approval = match looked_at {
-            Some((name, digest)) => json!({"name": name, "digest": digest}),
-            None => {
-                let path = format!("/v1/servers/{}/tools/{}", part(server), part(&tool));
-                let shown = client.send(Method::GET, &path, None).await?;
-                json!({"name": tool, "digest": shown["digest"]})
-            }
+        let approval = if let Some((name, digest)) = looked_at {
+            json!({"name": name, "digest": digest})
+        } else {
+            let path = format!("/v1/servers/{}/tools/{}", part(server), part(&tool));
+            let shown = client.send(Method::GET, &path, None).await?;
+            json!({"name": tool, "digest": shown["digest"]})
         };
         approvals.push(approval);
     }

@@ -139,7 +139,7 @@ async fn tools_are_looked_at_and_approved() {
     learn(&service, "Searches, and deletes.").await;
     let shown = done(&service, "tools show notes search").await;
     assert!(shown.starts_with("search  changed  "), "{shown}");
-    assert!(shown.contains("-") && shown.contains("+") && shown.contains("and deletes."), "{shown}");
+    assert!(shown.contains('-') && shown.contains('+') && shown.contains("and deletes."), "{shown}");
     let text = done(&service, "tools approve notes --all --json").await;
     let answer: Value = serde_json::from_str(&text).expect("JSON");
     assert_eq!(answer["approved"].as_array().map(Vec::len), Some(1), "{answer}");

@@ -84,7 +84,7 @@ async fn of_messages(stack: &Stack) -> Vec<Denial> {
         (of_json("x".repeat(5 << 20)), "request_too_large"),
         (post().header("content-type", "text/plain").body(message.to_string()), "unsupported_media_type"),
         (asking(Method::PUT).header("content-type", "application/json").body("{}"), "method_not_allowed"),
-        (agent.post(&message).header("mcp-name", "other"), "ambiguous_request"),
+        (agent.post(&message).header("mcp-name", "other"), "header_mismatch"),
         (agent.post(&agent.message("tools/unheard", json!({}))), "method_not_found"),
         (agent.post(&agent.message("tools/call", json!({"name": 7}))), "invalid_params"),
         (

@@ -114,8 +114,8 @@ fn the_same_record_has_the_same_uid() {
 fn too_much_is_cut() {
     let long = vec![b'x'; 100_000];
     let kept = fields(&[("portcullis.name", &long), ("gen_ai.tool.call.result", &long), ("further", &long)]);
-    assert_eq!(kept.name.map(|text| text.len()), Some(512));
-    assert_eq!(kept.response.map(|text| text.len()), Some(8_192));
+    assert_eq!(kept.name.map(|text| text.len()), Some(1_024));
+    assert_eq!(kept.response.map(|text| text.len()), Some(66_560));
     assert!(kept.attributes.is_some_and(|text| text.len() < 2 * LONGEST_VALUE));
 
     let names: Vec<String> = (0..300).map(|number| format!("further.{number}")).collect();

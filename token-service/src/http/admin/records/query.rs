@@ -344,7 +344,7 @@ mod tests {
     fn every_fault_is_named() {
         let query = RecordsQuery {
             server: Some(String::new()),
-            name: Some("x".repeat(600)),
+            name: Some("x".repeat(1_100)),
             outcome: Some("fine".into()),
             status: Some("4xx; DROP".into()),
             from: Some("yesterday".into()),
