@@ -93,8 +93,8 @@ impl WatchHub {
         let connected_until = now.plus(hold).plus(LAPSE);
         let before = filters.insert(filter.to_owned(), Seen { cursor, at: now, connected_until });
         drop(filters);
-        // A filter that is new here has nothing cached that could be late.
-        if let Some(before) = before {
+        // A filter that is new here, or starts over, has nothing cached that could be late.
+        if let Some(before) = before.filter(|before| before.cursor > Revision::default()) {
             self.delays().acknowledged(before.cursor, cursor, now);
         }
         self.acknowledgements.send_modify(|count| *count = count.wrapping_add(1));
@@ -273,6 +273,8 @@ mod tests {
         hub.committed(Revision(2), START);
         hub.acknowledge("known", Revision(2), Timestamp(40), HOLD);
         hub.acknowledge("new", Revision(2), Timestamp(900), HOLD);
+        hub.acknowledge("started", Revision(0), Timestamp(900), HOLD);
+        hub.acknowledge("started", Revision(2), Timestamp(950), HOLD);
         let figures = hub.delay().expect("measured");
         assert_eq!((figures.count, figures.max), (1, 40));
     }

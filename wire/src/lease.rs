@@ -304,10 +304,11 @@ pub enum DenyReason {
 }
 
 impl DenyReason {
+    /// As callers are told and the response-code details say it.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::UnknownCredential => "unknown_credential",
-            Self::ExpiredCredential => "expired_credential",
+            Self::ExpiredCredential => "credential_expired",
             Self::DisabledCredential => "disabled_credential",
             Self::WrongAudience => "wrong_audience",
             Self::NotForThisServer => "not_for_this_server",

@@ -60,7 +60,7 @@ pub(super) fn record(record: &Value) -> String {
         record["caller_name"].as_str().or(record["caller"].as_str()).map_or_else(|| "-".to_owned(), plain);
     let rule = record["rule"].as_str().map(|rule| format!("  {}", plain(rule))).unwrap_or_default();
     let (at, outcome, server) = (text("at"), text("outcome"), text("server"));
-    format!("{at}  {outcome:<8} {status:>3} {latency:>6} ms  {server}  {what}  {who}{rule}\n")
+    format!("{at}  {outcome:<16} {status:>3} {latency:>6} ms  {server}  {what}  {who}{rule}\n")
 }
 
 /// Callers choose some of what is shown, and terminals obey some of what they show.
@@ -127,7 +127,7 @@ mod tests {
             "method": "tools/call", "name": "x\r\n\u{1b}[2J\u{2028}\u{202e}y", "caller": "mem_1", "rule": "workspace/tools.deny:x",
         }));
         let shown: Vec<&str> = shown.split_inclusive('\n').collect();
-        let expected = "2026-11-23T10:00:00Z  denied   200      3 ms  linear  \
+        let expected = "2026-11-23T10:00:00Z  denied           200      3 ms  linear  \
                         tools/call x\u{fffd}\u{fffd}\u{fffd}[2J\u{fffd}\u{fffd}y  mem_1  workspace/tools.deny:x\n";
         assert_eq!(shown, [expected]);
     }

@@ -7,7 +7,6 @@ mod words;
 
 use std::collections::BTreeMap;
 
-use portcullis_wire::lease::DenyReason;
 use portcullis_wire::policy::{CompiledPolicy, Kind, Policy};
 use serde_json::Value;
 
@@ -69,7 +68,7 @@ impl Explanation {
                 }
                 explanation.grant = Some(grant);
             }
-            Resolution::Denied(reason) => explanation.reason = Some(spell(reason)),
+            Resolution::Denied(reason) => explanation.reason = Some(reason.as_str()),
             Resolution::Provision { .. } | Resolution::Pending | Resolution::Unavailable => {}
         }
         explanation
@@ -131,22 +130,6 @@ impl Explanation {
         if denies {
             self.reason = Some("insufficient_scope");
         }
-    }
-}
-
-/// As the filter says it in the response-code details.
-pub fn spell(reason: DenyReason) -> &'static str {
-    match reason {
-        DenyReason::UnknownCredential => "unknown_credential",
-        DenyReason::ExpiredCredential => "credential_expired",
-        DenyReason::DisabledCredential => "disabled_credential",
-        DenyReason::WrongAudience => "wrong_audience",
-        DenyReason::NotForThisServer => "not_for_this_server",
-        DenyReason::WrongWorkspace => "wrong_workspace",
-        DenyReason::UnknownServer => "unknown_server",
-        DenyReason::CredentialUnavailable => "credential_unavailable",
-        DenyReason::MemberRequired => "member_required",
-        DenyReason::TooManyScopes => "too_many_scopes",
     }
 }
 

@@ -7,13 +7,10 @@ mod rows;
 mod searching;
 
 use std::path::Path;
-use std::time::Duration;
 
 use async_trait::async_trait;
 use sqlx::migrate::Migrator;
-use sqlx::sqlite::{
-    Sqlite, SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
-};
+use sqlx::sqlite::{Sqlite, SqlitePool};
 use sqlx::{Row as _, Transaction};
 use tokio::sync::watch;
 
@@ -21,17 +18,12 @@ use super::{
     Appended, Arrival, Arrived, Bounds, Intervals, NewRecord, Query, Range, Record, RecordId, RecordStore,
     Result, Retention, Slice, Tally, Usage,
 };
-use crate::store::StoreError;
-use crate::store::sqlite::create_private;
+use crate::store::sqlite::{Opening, Pools};
 
 static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite_records");
 
-const READERS: u32 = 4;
 /// In KiB, with a minus: the ends of the indexes, into which records are inserted.
 const WRITER_CACHE: &str = "-65536";
-const READER_CACHE: &str = "-16384";
-/// How long a transaction waits for another process that writes.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Records in one SQLite file.
 #[derive(Clone, Debug)]
@@ -45,27 +37,8 @@ impl SqliteRecordStore {
     /// Opens the database at `path`, makes it if there is none (readable by its owner only), and brings its tables up to
     /// date. It is not checked whole: that would take minutes.
     pub async fn open(path: &Path) -> Result<Self> {
-        create_private(path)?;
-        let options = SqliteConnectOptions::new()
-            .filename(path)
-            .journal_mode(SqliteJournalMode::Wal)
-            // Senders forget what was acknowledged.
-            .synchronous(SqliteSynchronous::Full)
-            .busy_timeout(BUSY_TIMEOUT);
-        let writer = SqlitePoolOptions::new()
-            .max_connections(1)
-            .connect_with(options.clone().pragma("cache_size", WRITER_CACHE))
-            .await?;
-        MIGRATIONS
-            .run(&writer)
-            .await
-            .map_err(|error| StoreError::Unavailable { problem: error.to_string() })?;
-        let readers = SqlitePoolOptions::new()
-            .max_connections(READERS)
-            .connect_with(
-                options.read_only(true).pragma("query_only", "ON").pragma("cache_size", READER_CACHE),
-            )
-            .await?;
+        let opening = Opening { migrations: &MIGRATIONS, writer_cache: WRITER_CACHE, is_checked: false };
+        let Pools { writer, readers } = opening.open(path).await?;
         let store = Self { writer, readers, arrivals: watch::Sender::new(Arrival::default()) };
         store.announce(store.newest().await?);
         Ok(store)

@@ -17,14 +17,11 @@ pub struct Times {
 #[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own, and none rules out another")]
 #[derive(Debug, Default)]
 pub(super) struct Measured {
-    /// As in the path; whether there is such a server is asked at the end.
-    server: String,
-    /// Of the lease.
-    workspace: Option<Box<str>>,
     method: Option<&'static str>,
     decision: Option<&'static str>,
     rule: String,
-    tool: Option<Box<str>>,
+    /// Of a call of a tool: whether its name may be a label.
+    knows_tool: Option<bool>,
     status: Option<u32>,
     has_error: bool,
     has_tool_error: bool,
@@ -32,6 +29,17 @@ pub(super) struct Measured {
     is_stale: bool,
     masked_bytes: u64,
     lease: Lease,
+}
+
+/// What a request is about, as the record has it.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Names<'a> {
+    /// As in the path; whether there is such a server is asked here.
+    pub(super) server: &'a str,
+    /// Of the lease.
+    pub(super) workspace: Option<&'a str>,
+    /// Of what is called.
+    pub(super) target: &'a str,
 }
 
 /// Where the lease came from.
@@ -48,8 +56,6 @@ impl Measured {
     /// Takes what concerns the metrics from the access log's record. Texts are judged where they become labels.
     pub(super) fn note(&mut self, field: &'static str, value: &str) {
         match field {
-            "server" => value.clone_into(&mut self.server),
-            "workspace" => self.workspace = Some(value.into()),
             "method" => self.method = Some(Method::known_name(value).unwrap_or(OTHER)),
             "decision" => self.decision = DECISIONS.into_iter().find(|known| *known == value),
             "rule" => value.clone_into(&mut self.rule),
@@ -65,9 +71,9 @@ impl Measured {
         self.method = Some(method);
     }
 
-    /// A call of `tool`, which is a label if `is_known`.
-    pub(super) fn tool(&mut self, tool: &str, is_known: bool) {
-        self.tool = Some(if is_known { tool } else { OTHER }.into());
+    /// It is a call of a tool, whose name is a label if `is_known`.
+    pub(super) fn tool(&mut self, is_known: bool) {
+        self.knows_tool = Some(is_known);
     }
 
     pub(super) fn status(&mut self, status: u32) {
@@ -100,20 +106,27 @@ impl Measured {
     }
 
     /// Adds everything. `is_server` says whether the registry has a name.
-    pub(super) fn count(&self, metrics: &mut Metrics, is_server: impl Fn(&str) -> bool, times: Times) {
-        let server = if is_server(&self.server) { self.server.as_str() } else { "unknown" };
+    pub(super) fn count(
+        &self,
+        metrics: &mut Metrics,
+        names: Names<'_>,
+        is_server: impl Fn(&str) -> bool,
+        times: Times,
+    ) {
+        let server = if is_server(names.server) { names.server } else { "unknown" };
         let decision = self.decision.unwrap_or(NONE);
         let outcome = self.outcome();
         let (on_server, ends) = ((Tag::Server, server), (Tag::Outcome, outcome));
         let method = (Tag::Method, self.method.unwrap_or(NONE));
         let verdict = (Tag::Decision, decision);
         metrics.count(Metric::Requests, &[on_server, method, verdict, ends]);
-        let workspace = self.workspace.as_deref().unwrap_or(NONE);
+        let workspace = names.workspace.unwrap_or(NONE);
         metrics.count(Metric::WorkspaceRequests, &[(Tag::Workspace, workspace), verdict]);
         if decision == "deny" {
             metrics.count(Metric::Denials, &[on_server, (Tag::Rule, kind_of(&self.rule))]);
         }
-        if let Some(tool) = &self.tool {
+        if let Some(is_known) = self.knows_tool {
+            let tool = if is_known { names.target } else { OTHER };
             metrics.count(Metric::ToolCalls, &[on_server, (Tag::Tool, tool), verdict, ends]);
         }
         if let Some(result) = self.lease.result() {
@@ -173,9 +186,9 @@ mod tests {
 
     use super::*;
 
-    fn counted(measured: &Measured, times: Times) -> BTreeMap<String, u64> {
+    fn counted(measured: &Measured, names: Names<'_>, times: Times) -> BTreeMap<String, u64> {
         let mut metrics = Metrics::default();
-        measured.count(&mut metrics, |server| server == "linear", times);
+        measured.count(&mut metrics, names, |server| server == "linear", times);
         let mut all = BTreeMap::new();
         metrics.hand_over(|sample| {
             all.insert(sample.name.to_owned(), sample.value);
@@ -187,8 +200,6 @@ mod tests {
     fn a_denied_call_counts_by_server_tool_and_kind_of_rule() {
         let mut measured = Measured::default();
         for (field, value) in [
-            ("server", "linear"),
-            ("workspace", "core"),
             ("method", "tools/call"),
             ("decision", "deny"),
             ("rule", "workspace/tools.deny:delete_*"),
@@ -196,13 +207,14 @@ mod tests {
         ] {
             measured.note(field, value);
         }
-        measured.tool("delete_issue", true);
+        measured.tool(true);
         measured.status(200);
         measured.lease_asked_for();
         measured.lease_cached();
         let times = Times { decision_us: Some(80), whole_ms: Some(1) };
+        let names = Names { server: "linear", workspace: Some("core"), target: "delete_issue" };
         are(
-            &counted(&measured, times),
+            &counted(&measured, names, times),
             &[
                 ("mcp_result=.=miss;.;portcullis_lease_lookups_total", 1),
                 (
@@ -224,11 +236,12 @@ mod tests {
     #[test]
     fn what_a_client_makes_up_is_no_label() {
         let mut measured = Measured::default();
-        for (field, value) in [("server", "made-up"), ("method", "made/up"), ("decision", "made-up")] {
+        for (field, value) in [("method", "made/up"), ("decision", "made-up")] {
             measured.note(field, value);
         }
-        measured.tool("made_up", false);
-        let text = format!("{:?}", counted(&measured, Times::default()));
+        measured.tool(false);
+        let names = Names { server: "made-up", target: "made_up", ..Names::default() };
+        let text = format!("{:?}", counted(&measured, names, Times::default()));
         assert!(!text.contains("made"), "{text}");
     }
 

@@ -41,7 +41,7 @@ pub(super) fn judge_message(
         record.target(target.kind, &target.name);
         if target.kind == Kind::Tool {
             let is_known = server.knows_tool(&target.name) || rules.policy.names_tool(&target.name);
-            record.measured.tool(&target.name, is_known);
+            record.measured.tool(is_known);
         }
     }
     let parameters = request.params.clone().and_then(|span| bytes.get(span)).unwrap_or_default();

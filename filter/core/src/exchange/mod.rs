@@ -35,6 +35,7 @@ use portcullis_wire::watch::VerificationKey;
 
 use self::answering::Forwarded;
 use self::cors::Cors;
+pub use self::ending::HostEnd;
 use self::ending::{Ended, Reached};
 use self::judging::{Judging, Progress};
 pub use self::measured::Times;
@@ -48,8 +49,6 @@ use crate::reply::LocalReply;
 use crate::shared::SharedData;
 use crate::step::{Headers, Step};
 use crate::worker::Worker;
-
-pub use self::ending::HostEnd;
 
 /// Checks signatures; the shell has the host's fast function and the pure-Rust fallback.
 pub trait SignatureVerifier {
@@ -248,6 +247,6 @@ impl Exchange {
             Some(ended) if self.doubts_end => self.record.ended(ended.of_error(&host())),
             Some(_) => {}
         }
-        worker.count_request(|metrics, is_server| self.record.measured.count(metrics, is_server, times));
+        worker.count_request(|metrics, is_server| self.record.count(metrics, is_server, times));
     }
 }

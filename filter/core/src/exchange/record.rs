@@ -11,9 +11,10 @@ use portcullis_wire::names::Slug;
 use portcullis_wire::policy::{Decision, Kind};
 
 use super::ending::Ended;
-use super::measured::Measured;
+use super::measured::{Measured, Names, Times};
 use crate::leases::{Access, Denial};
 use crate::mcp::{Client, Id};
+use crate::metrics::Metrics;
 use crate::path::Route;
 use crate::payload::{Excerpt, printable};
 use crate::reply::LocalReply;
@@ -117,7 +118,6 @@ impl Record {
 
     /// The path names this server, and perhaps a workspace; whose the caller is, a lease will say.
     pub(super) fn route(&mut self, route: &Rc<Route>) {
-        self.measured.note("server", route.server.as_str());
         self.route = Told::Fresh(Rc::clone(route));
     }
 
@@ -127,7 +127,6 @@ impl Record {
     }
 
     pub(super) fn caller(&mut self, access: &Access) {
-        self.measured.note("workspace", access.workspace().slug.as_str());
         self.access = Told::Fresh(access.clone());
     }
 
@@ -314,6 +313,16 @@ impl Record {
     /// The value of a field that the shell has not been given.
     fn fresh(&self, field: &str) -> Option<&str> {
         self.fresh.iter().find(|(name, _)| *name == field).map(|(_, value)| value.as_ref())
+    }
+
+    /// Adds the request to the metrics. `is_server` says whether the registry has a name.
+    pub(super) fn count(&self, metrics: &mut Metrics, is_server: &dyn Fn(&str) -> bool, times: Times) {
+        let names = Names {
+            server: self.route.get().map_or("", |route| route.server.as_str()),
+            workspace: self.access.get().map(|access| access.workspace().slug.as_str()),
+            target: self.target.get().map_or("", |(_, name)| name),
+        };
+        self.measured.count(metrics, names, is_server, times);
     }
 
     /// Gives `take` every field that is new or changed since the last time.

@@ -1,62 +1,36 @@
 //! Opening the database, and the transactions that everything else runs in.
 
 use std::path::Path;
-use std::time::Duration;
 
 use portcullis_wire::watch::Invalidation;
+use sqlx::Transaction;
 use sqlx::migrate::Migrator;
 use sqlx::pool::PoolConnection;
-use sqlx::sqlite::{
-    Sqlite, SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool, SqlitePoolOptions,
-    SqliteSynchronous,
-};
-use sqlx::{Connection as _, Transaction};
+use sqlx::sqlite::{Sqlite, SqliteConnection};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::SqliteStore;
 use super::audit::{self, Attribution};
 use super::convert::{from_database, to_database};
+use super::opening::{Opening, Pools};
 use crate::clock::Timestamp;
 use crate::domain::Revision;
 use crate::measure;
+use crate::store::Result;
 use crate::store::changes::MAX_INVALIDATIONS;
-use crate::store::{Result, StoreError};
 
 pub(super) static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
 
-const READERS: u32 = 4;
-/// In KiB, with a minus: what a hundred thousand members' leases look things up in. SQLite's own 2 MiB would have it read
-/// from the file again and again.
-const READER_CACHE: &str = "-16384";
-/// How long a transaction waits for another process that writes.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// SQLite's own.
+const WRITER_CACHE: &str = "-2000";
 
 impl SqliteStore {
     /// Opens the database at `path`, makes it if there is none (readable by its owner only), checks it, and brings its
     /// tables up to date.
     pub async fn open(path: &Path) -> Result<Self> {
-        create_private(path)?;
-        let options = SqliteConnectOptions::new()
-            .filename(path)
-            .journal_mode(SqliteJournalMode::Wal)
-            // A commit that was answered survives a power cut.
-            .synchronous(SqliteSynchronous::Full)
-            .foreign_keys(true)
-            .busy_timeout(BUSY_TIMEOUT);
-        // One writer: transactions queue here instead of fighting for SQLite's lock.
-        let writer = SqlitePoolOptions::new().max_connections(1).connect_with(options.clone()).await?;
-        check_integrity(&writer).await?;
-        MIGRATIONS
-            .run(&writer)
-            .await
-            .map_err(|error| StoreError::Unavailable { problem: error.to_string() })?;
-        let readers = SqlitePoolOptions::new()
-            .max_connections(READERS)
-            .connect_with(
-                options.read_only(true).pragma("query_only", "ON").pragma("cache_size", READER_CACHE),
-            )
-            .await?;
+        let opening = Opening { migrations: &MIGRATIONS, writer_cache: WRITER_CACHE, is_checked: true };
+        let Pools { writer, readers } = opening.open(path).await?;
         let commits = watch::Sender::new(Revision::default());
         let store = Self { writer, readers, commits, attribution: Attribution::default() };
         let mut read = store.read().await?;
@@ -252,23 +226,4 @@ fn spell(invalidation: Invalidation) -> (&'static str, String) {
 pub(super) async fn current_revision(connection: &mut SqliteConnection) -> Result<Revision> {
     let current: i64 = sqlx::query_scalar("SELECT current FROM revisions").fetch_one(connection).await?;
     Ok(Revision(from_database(current)))
-}
-
-/// SQLite gives its other files the mode of this one.
-pub(crate) fn create_private(path: &Path) -> Result<()> {
-    use std::os::unix::fs::OpenOptionsExt as _;
-    let opened = std::fs::OpenOptions::new().append(true).create(true).mode(0o600).open(path);
-    let unavailable = |error| StoreError::Unavailable { problem: format!("{}: {error}", path.display()) };
-    opened.map(drop).map_err(unavailable)
-}
-
-async fn check_integrity(pool: &SqlitePool) -> Result<()> {
-    let mut connection = pool.acquire().await?;
-    connection.ping().await?;
-    let verdict: String = sqlx::query_scalar("PRAGMA quick_check(1)").fetch_one(&mut *connection).await?;
-    if verdict == "ok" {
-        Ok(())
-    } else {
-        Err(StoreError::Unavailable { problem: format!("the database file is damaged: {verdict}") })
-    }
 }

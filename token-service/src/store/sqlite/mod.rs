@@ -25,6 +25,7 @@ mod issuers;
 mod keys;
 mod limits;
 mod members;
+mod opening;
 mod policies;
 mod quarantines;
 mod refresh_tokens;
@@ -50,7 +51,7 @@ use tokio::sync::watch;
 use url::Url;
 
 use self::audit::Attribution;
-pub(crate) use self::connection::create_private;
+pub(crate) use self::opening::{Opening, Pools};
 use super::{
     Actor, AuditEntry, DataKeyRow, Declaration, MemberChange, NewKey, NewMember, NewServer, NewWorkspace,
     RegistrySnapshot, Result, Since, Store, WorkspaceChange,

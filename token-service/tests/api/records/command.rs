@@ -31,9 +31,9 @@ async fn records_are_searched_and_downloaded() {
     ];
     stand.send(vec![call(1, "a", &[]), call(2, "b", &denied)]).await;
     let all = output(&stand, "").await;
-    let expected = "2026-11-23T10:00:00.002Z  denied   200      7 ms  linear  tools/call b  Ada\u{fffd}[2J  \
+    let expected = "2026-11-23T10:00:00.002Z  denied           200      7 ms  linear  tools/call b  Ada\u{fffd}[2J  \
                     workspace/tools.deny:b\n\
-                    2026-11-23T10:00:00.001Z  ok       200      7 ms  linear  tools/call a  -\n";
+                    2026-11-23T10:00:00.001Z  ok               200      7 ms  linear  tools/call a  -\n";
     assert_eq!(all, expected);
     assert_eq!(output(&stand, "--limit 1").await.lines().count(), 1);
     assert_eq!(output(&stand, "--tool a --outcome ok --server linear").await.lines().count(), 1);

@@ -5,9 +5,10 @@ use std::time::Duration;
 use serde::Deserialize;
 use utoipa::IntoParams;
 
+use super::super::check::Problems;
 use super::super::time;
 use crate::clock::Timestamp;
-use crate::http::error::{ApiError, FieldProblem};
+use crate::http::error::ApiError;
 use crate::record_store::{Column, FIELDS, Kind, Outcome, Query, Range, RecordId, StatusFilter};
 
 const DEFAULT_LIMIT: u32 = 100;
@@ -18,24 +19,6 @@ const LARGEST_DOWNLOAD: u32 = 100_000;
 /// The longest that a follower waits, and how long it does if nothing is said, in seconds.
 const LONGEST_WAIT: u64 = 25;
 const DEFAULT_WAIT: u64 = 10;
-
-/// Faults of a query.
-#[derive(Default)]
-struct Problems(Vec<FieldProblem>);
-
-impl Problems {
-    fn add(&mut self, field: &str, problem: &str, remedy: &str) {
-        self.0.push(FieldProblem {
-            field: field.to_owned(),
-            problem: problem.to_owned(),
-            remedy: remedy.to_owned(),
-        });
-    }
-
-    fn finish<T>(self, value: T) -> Result<T, ApiError> {
-        if self.0.is_empty() { Ok(value) } else { Err(ApiError::Invalid(self.0)) }
-    }
-}
 
 /// A query with the filters that all of them have. Serde cannot flatten one strict query into another.
 macro_rules! with_filters {
@@ -169,7 +152,7 @@ impl RecordsQuery {
         let (query, range) = self.filters(&mut problems);
         let range = read_after(&mut problems, range, self.after.as_deref());
         let limit = read_limit(&mut problems, self.limit, DEFAULT_LIMIT, LARGEST_LIMIT);
-        problems.finish(Search { query, range, limit, payloads: self.payloads.unwrap_or(false) })
+        problems.finish(Some(Search { query, range, limit, payloads: self.payloads.unwrap_or(false) }))
     }
 }
 
@@ -195,7 +178,7 @@ impl DownloadQuery {
             }
         };
         let payloads = self.payloads.unwrap_or(false);
-        problems.finish((Search { query, range, limit, payloads }, format))
+        problems.finish(Some((Search { query, range, limit, payloads }, format)))
     }
 }
 
@@ -221,7 +204,7 @@ impl TailQuery {
             problems.add("wait", "is longer than 25 seconds", "wait for less and ask again");
         }
         let (wait, payloads) = (Duration::from_secs(wait.min(LONGEST_WAIT)), self.payloads.unwrap_or(false));
-        problems.finish(Tail { query, range, after, wait, payloads })
+        problems.finish(Some(Tail { query, range, after, wait, payloads }))
     }
 }
 
@@ -267,7 +250,7 @@ impl SummaryQuery {
             let problem = "is not between a minute and 31 days, or makes more than 500";
             problems.add("interval", problem, "choose another one");
         }
-        problems.finish(Window { query, from, until, interval })
+        problems.finish(Some(Window { query, from, until, interval }))
     }
 }
 
@@ -329,7 +312,7 @@ fn read_after(problems: &mut Problems, range: Range, after: Option<&str>) -> Ran
 fn read_limit(problems: &mut Problems, limit: Option<u32>, default: u32, largest: u32) -> u32 {
     let limit = limit.unwrap_or(default);
     if !(1..=largest).contains(&limit) {
-        problems.add("limit", &format!("is not 1 to {largest}"), "ask for fewer and follow `next`");
+        problems.add("limit", format!("is not 1 to {largest}"), "ask for fewer and follow `next`");
     }
     limit
 }
