@@ -9,7 +9,7 @@ use axum::body::Bytes;
 use axum::http::{HeaderMap, HeaderValue, Method, header};
 use url::Url;
 
-pub use self::report::Report;
+pub use self::report::{Findings, Report};
 use crate::domain::auth_text::is_loopback;
 use crate::domain::server::AuthorizationServerSettings;
 use crate::domain::url::{PlainHttp, ServerUrl, ServerUrlError};
@@ -49,9 +49,16 @@ pub async fn check_server(url: &str, policy: &EgressPolicy) -> Result<Report, Ch
     let laptop = policy.development_loopback && is_loopback(&parsed);
     let url = ServerUrl::parse(url, if laptop { PlainHttp::Allowed } else { PlainHttp::Refused })?;
     let egress = EgressClient::new(policy).map_err(CheckError::Egress)?;
-    let probe = probe(&egress, parsed).await?;
+    ask(&egress, url).await
+}
+
+/// The same by a client that there is already, of a URL that was checked.
+pub async fn ask(egress: &EgressClient, url: ServerUrl) -> Result<Report, CheckError> {
+    let parsed =
+        Url::parse(&url.to_string()).map_err(|error| ServerUrlError::Malformed(error.to_string()))?;
+    let probe = probe(egress, parsed).await?;
     let settings = AuthorizationServerSettings::Discovered;
-    let found = discover(&egress, &url, &settings, probe.challenge.as_ref()).await;
+    let found = discover(egress, &url, &settings, probe.challenge.as_ref()).await;
     Ok(Report::new(url, probe, found.map_err(|error: DiscoveryError| error.to_string())))
 }
 

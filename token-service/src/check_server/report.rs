@@ -19,7 +19,61 @@ pub struct Report {
     preset: Option<&'static Preset>,
 }
 
+/// A report for programs.
+#[derive(Clone, Debug)]
+pub struct Findings {
+    pub url: String,
+    /// Of the answer to a first request without a credential.
+    pub status: u16,
+    /// What that answer means, in words.
+    pub answer: &'static str,
+    /// How a server like this one is signed in to: `oauth`, `headers` or `none`.
+    pub auth: &'static str,
+    pub issuer: Option<String>,
+    pub scopes: Vec<String>,
+    /// Whether the gateway can register itself with the provider.
+    pub registers: bool,
+    /// Why no OAuth was found.
+    pub no_oauth: Option<String>,
+    pub preset: Option<&'static str>,
+    /// What has to be known or done before members can connect.
+    pub warnings: Vec<String>,
+}
+
 impl Report {
+    /// For programs.
+    pub fn findings(&self) -> Findings {
+        let (issuer, scopes) = self.found.as_ref().map_or((None, Vec::new()), |found| {
+            (Some(found.authorization_server.issuer.clone()), found.scopes.iter().cloned().collect())
+        });
+        Findings {
+            url: self.url.to_string(),
+            status: self.probe.status,
+            answer: self.answer(),
+            auth: match (&self.found, self.preset) {
+                (Ok(_), _) | (_, Some(_)) => "oauth",
+                (Err(_), None) if matches!(self.probe.status, 200..=299) => "none",
+                (Err(_), None) => "headers",
+            },
+            issuer,
+            scopes,
+            registers: self.registers(),
+            no_oauth: self.found.as_ref().err().cloned(),
+            preset: self.preset.map(|preset| preset.name.as_str()),
+            warnings: if self.preset.is_some() { Vec::new() } else { self.warnings() },
+        }
+    }
+
+    fn answer(&self) -> &'static str {
+        match self.probe.status {
+            401 | 403 => "asks for a credential at once",
+            200..=299 => "answers the first request without a credential",
+            404 | 405 => "does not answer like an MCP endpoint; look at the path of the URL",
+            300..=399 => "redirects, which the gateway does not follow; use the URL that it points to",
+            _ => "answers the first request with an error",
+        }
+    }
+
     pub(super) fn new(url: ServerUrl, probe: Probe, found: Result<Discovered, String>) -> Self {
         let preset = presets::for_host(&host(&url));
         Self { url, probe, found, preset }
@@ -61,13 +115,7 @@ impl Report {
 
     fn words(&self, out: &mut dyn fmt::Write) -> fmt::Result {
         writeln!(out, "{}", self.url)?;
-        let asked = match self.probe.status {
-            401 | 403 => "asks for a credential at once",
-            200..=299 => "answers the first request without a credential",
-            404 | 405 => "does not answer like an MCP endpoint; look at the path of the URL",
-            300..=399 => "redirects, which the gateway does not follow; use the URL that it points to",
-            _ => "answers the first request with an error",
-        };
+        let asked = self.answer();
         writeln!(out, "  server:         {asked} (status {})", self.probe.status)?;
         match &self.found {
             Ok(found) => authorization(out, found)?,

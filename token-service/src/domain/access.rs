@@ -127,6 +127,11 @@ impl Principal {
         }
     }
 
+    /// Whether it may appoint administrators.
+    pub fn owns(&self) -> bool {
+        matches!(self, Self::AdminToken | Self::Person { role: Some(OrganizationRole::Owner), .. })
+    }
+
     /// Who it is; the admin token is nobody.
     pub fn identity(&self) -> Option<&Identity> {
         match self {

@@ -2,6 +2,7 @@
 //! [`super::resolve`].
 
 pub mod faults;
+pub mod toggle;
 
 use portcullis_wire::policy::{ArgumentRule, Level, LevelRules, NameRules, NewTools, Pattern};
 use serde::{Deserialize, Serialize};

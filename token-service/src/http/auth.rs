@@ -16,6 +16,7 @@ use super::public::guard::{SignedIn, is_from_us};
 use super::public::realm::Realm;
 use super::read::is_json;
 use crate::domain::access::Principal;
+use crate::domain::connecting::BrowserSession;
 use crate::state::{Service, Shared};
 use crate::store::{Actor, StoreError};
 
@@ -39,6 +40,16 @@ pub struct CallerSession {
 }
 
 impl Caller {
+    /// Whoever has signed in on the admin side, with what they are at this moment.
+    pub(super) async fn of_browser(app: &Service, browser: &SignedIn) -> Result<Self, StoreError> {
+        let BrowserSession { digest, identity, name, .. } = browser.session.clone();
+        let role =
+            app.store.administrator_by_identity(&identity).await?.map(|administrator| administrator.role);
+        let memberships = app.store.memberships(&identity).await?;
+        let session = CallerSession { digest, name, csrf: browser.csrf() };
+        Ok(Self { principal: Principal::Person { identity, role, memberships }, session: Some(session) })
+    }
+
     /// As the audit log names it.
     pub fn actor(&self) -> Actor {
         self.principal.identity().map_or(Actor::AdminToken, |identity| Actor::Person(identity.clone()))
@@ -77,12 +88,7 @@ async fn caller(app: &Service, method: &Method, headers: &HeaderMap) -> Result<C
     if !method.is_safe() {
         is_meant(app, headers, &browser)?;
     }
-    let identity = browser.session.identity.clone();
-    let role = app.store.administrator_by_identity(&identity).await?.map(|administrator| administrator.role);
-    let memberships = app.store.memberships(&identity).await?;
-    let csrf = browser.csrf();
-    let session = CallerSession { digest: browser.session.digest, name: browser.session.name, csrf };
-    Ok(Caller { principal: Principal::Person { identity, role, memberships }, session: Some(session) })
+    Ok(Caller::of_browser(app, &browser).await?)
 }
 
 /// A browser sends cookies also with what other pages make it send. Those can set neither the header nor our origin.
@@ -113,8 +119,12 @@ impl Service {
 
     /// Where people sign in on the admin side, if they can.
     fn admin_sign_in(&self) -> Option<String> {
-        let can = self.company.is_some() || self.settings.development_sign_in;
-        can.then(|| format!("{}/sign-in", self.settings.admin_url))
+        self.can_sign_in().then(|| format!("{}/sign-in", self.settings.admin_url))
+    }
+
+    /// Whether there is a way for people to sign in.
+    pub(super) fn can_sign_in(&self) -> bool {
+        self.company.is_some() || self.settings.development_sign_in
     }
 }
 

@@ -28,6 +28,8 @@ pub enum ApiError {
     Forbidden,
     /// A change by somebody signed in that no page of ours has made.
     Forged,
+    /// A form that no page of ours has made, or that is from before the last sign-in.
+    ForgedForm,
     /// The path names nothing; `what` is the kind of object.
     NotFound { what: &'static str },
     /// The path exists, the method does not.
@@ -119,7 +121,9 @@ impl ApiError {
     fn status(&self) -> StatusCode {
         match self {
             Self::Unauthorized { .. } => StatusCode::UNAUTHORIZED,
-            Self::AdminTokenOver { .. } | Self::Forbidden | Self::Forged => StatusCode::FORBIDDEN,
+            Self::AdminTokenOver { .. } | Self::Forbidden | Self::Forged | Self::ForgedForm => {
+                StatusCode::FORBIDDEN
+            }
             Self::NotFound { .. } => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::Malformed { .. } => StatusCode::BAD_REQUEST,
@@ -140,7 +144,7 @@ impl ApiError {
             Self::Unauthorized { .. } => "unauthorized",
             Self::AdminTokenOver { .. } => "admin-token-over",
             Self::Forbidden => "forbidden",
-            Self::Forged => "forged-request",
+            Self::Forged | Self::ForgedForm => "forged-request",
             Self::NotFound { .. } => "not-found",
             Self::MethodNotAllowed => "method-not-allowed",
             Self::Malformed { .. } => "malformed-request",
@@ -162,7 +166,7 @@ impl ApiError {
             Self::Unauthorized { .. } => "Nobody is signed in, and the admin token is missing or wrong",
             Self::AdminTokenOver { .. } => "The admin token is no longer taken",
             Self::Forbidden => "You may not do this",
-            Self::Forged => "The change does not come from a page of the admin side",
+            Self::Forged | Self::ForgedForm => "The change does not come from a page of the admin side",
             Self::NotFound { .. } => "There is no such thing",
             Self::MethodNotAllowed => "This path does not take this method",
             Self::Malformed { .. } => "The request cannot be read",
@@ -199,6 +203,9 @@ impl ApiError {
             Self::Forged => "send `Content-Type: application/json`, the `Origin` of the admin side, and in \
                              `x-portcullis-csrf` what `GET /v1/me` shows"
                 .to_owned(),
+            Self::ForgedForm => {
+                "nothing was changed; open the page again, and repeat the change there".to_owned()
+            }
             Self::NotFound { what } => format!("no {what} under this path"),
             Self::MethodNotAllowed => "the `Allow` header and /openapi.json say which it takes".to_owned(),
             Self::Malformed { detail } => detail.clone(),
@@ -230,7 +237,11 @@ impl ApiError {
         }
     }
 
-    fn into_document(self) -> ProblemDocument {
+    /// The problem document. What went wrong inside is not in it.
+    pub(super) fn into_document(self) -> ProblemDocument {
+        if let Self::Internal(error) = &self {
+            tracing::error!(error = error_chain(error.as_ref()), "request failed");
+        }
         let mut document = ProblemDocument {
             kind: format!("urn:portcullis:problem:{}", self.name()),
             title: self.title().to_owned(),
@@ -282,9 +293,6 @@ impl From<StoreError> for ApiError {
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        if let Self::Internal(error) = &self {
-            tracing::error!(error = error_chain(error.as_ref()), "request failed");
-        }
         let status = self.status();
         let mut response = (status, Json(self.into_document())).into_response();
         let headers = response.headers_mut();

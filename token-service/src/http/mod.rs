@@ -3,10 +3,22 @@
 //! A listener for each audience, so that none can reach what is meant for another:
 //!
 //! - *internal*, for filters and their Envoys: leases, the watch, what unconnected members are answered, records. Every reply carries the marker header.
-//! - *admin*, for administrators and their programs: the admin API, behind a session or the admin token, and the pages
-//!   for signing in there.
+//! - *admin*, for administrators and their programs: the admin API, behind a session or the admin token, and the console
+//!   behind a session.
 //! - *metrics*, for Prometheus, if there is one besides *internal*: figures, and nothing else.
 //! - *public*, through Envoy for anybody: the pages for connecting accounts, see [`mod@public`].
+
+/// Makes the routes and their list from one list, so that whoever goes through the list leaves none out.
+macro_rules! listed {
+    ($list:ident, $make:ident: $($path:expr => $($method:ident $handler:path),+;)+) => {
+        /// Every route by method and path, as `axum` spells it.
+        pub const $list: &[(&str, &str)] = &[$($((stringify!($method), $path)),+),+];
+
+        pub(super) fn $make() -> Router<Shared> {
+            Router::new()$(.route($path, MethodRouter::new()$(.$method($handler))+))+
+        }
+    };
+}
 
 pub mod admin;
 pub mod auth;
@@ -44,8 +56,8 @@ use utoipa_axum::routes;
 use self::admin::{
     administrators, admissions, approvals, audit, catalogue, connections, description, explain, issuers,
     keys, limits, me, members, oauth_clients, policies, presets, provisions, quarantines,
-    records as request_records, servers, sessions as client_sessions, signing_keys, start, status,
-    workspaces,
+    records as request_records, server_checks, servers, sessions as client_sessions, signing_keys, start,
+    status, workspaces,
 };
 use self::error::ApiError;
 use self::public::realm::Realm;
@@ -76,7 +88,8 @@ pub fn admin(shared: Shared) -> Router {
     let routes =
         routes.with_state(Arc::clone(&shared)).layer(Extension(document)).layer(map_response(harden));
     let pages = public::admin_routes().with_state(Arc::clone(&shared));
-    finish(routes.merge(public::dress(pages, Realm::Admin, shared)), Audience::Admin)
+    let console = admin::console::routes(&shared).with_state(Arc::clone(&shared));
+    finish(routes.merge(console).merge(public::dress(pages, Realm::Admin, shared)), Audience::Admin)
 }
 
 /// For Prometheus.
@@ -92,12 +105,11 @@ pub fn public(shared: Shared) -> Router {
 
 /// The admin API and its description, made from the same list. `routes!` is the one way to add a route here.
 fn admin_api(shared: &Shared) -> OpenApiRouter<Shared> {
-    let open = OpenApiRouter::with_openapi(description::frame())
-        .routes(routes!(start::page))
-        .routes(routes!(start::description));
+    let open = OpenApiRouter::with_openapi(description::frame()).routes(routes!(start::description));
     let behind_the_door = OpenApiRouter::new()
         .routes(routes!(servers::list, servers::create))
         .routes(routes!(servers::show, servers::change, servers::delete))
+        .routes(routes!(server_checks::check))
         .routes(routes!(provisions::list))
         .routes(routes!(provisions::add, provisions::remove, admissions::change))
         .routes(routes!(admissions::list))

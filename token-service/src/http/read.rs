@@ -36,7 +36,7 @@ pub fn is_json(headers: &HeaderMap) -> bool {
     media_type.is_some_and(|media_type| media_type.eq_ignore_ascii_case("application/json"))
 }
 
-async fn read_body(body: Body, limit: usize) -> Result<Vec<u8>, ApiError> {
+pub async fn read_body(body: Body, limit: usize) -> Result<Vec<u8>, ApiError> {
     match to_bytes(body, limit).await {
         Ok(bytes) => Ok(bytes.into()),
         Err(error) if is_limit(&error) => Err(ApiError::TooLarge { limit }),
@@ -49,7 +49,8 @@ fn is_limit(error: &axum::Error) -> bool {
         .is_some_and(<dyn std::error::Error>::is::<http_body_util::LengthLimitError>)
 }
 
-fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
+/// Reads JSON strictly: a fault names its field.
+pub fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
     let mut json = serde_json::Deserializer::from_slice(body);
     let value = serde_path_to_error::deserialize(&mut json).map_err(|error| {
         let field = error.path().to_string();

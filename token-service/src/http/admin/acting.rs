@@ -17,6 +17,7 @@ use crate::state::Shared;
 use crate::store::Store;
 
 /// The service, on behalf of whoever asks. There is no other way to find an object that a path names.
+#[derive(Clone)]
 pub struct Acting {
     app: Shared,
     caller: Caller,

@@ -39,10 +39,15 @@ pub enum WaitFor {
 pub(super) const IF_MATCH: &str = "Change it only if this is still its entity tag, such as \"12\"";
 
 /// `If-Match: "<revision>"`: change the object only if this is still its revision.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct IfMatch(Option<Revision>);
 
 impl IfMatch {
+    /// Only if this is still its revision.
+    pub fn of(revision: Revision) -> Self {
+        Self(Some(revision))
+    }
+
     /// The revision to pass to the store for an object that was read at `read`, so that a change which keeps some
     /// fields as they are is not made from fields that have changed since.
     pub fn based_on(self, read: Revision) -> Option<Revision> {

@@ -10,7 +10,8 @@ use utoipa::ToSchema;
 
 use super::acting::Acting;
 use super::check::Problems;
-use super::explain_view::{Answer, DecidedThen, Holds};
+use super::explain_view::DecidedThen;
+pub(super) use super::explain_view::{Answer, Holds};
 use crate::domain::Revision;
 use crate::domain::access::{Object, Operation};
 use crate::domain::explain::{Asked, Basis, basis};

@@ -37,6 +37,13 @@ pub struct KeyLimits {
     pub sources: Vec<String>,
 }
 
+impl KeyLimits {
+    /// Whether the key may do all that its owner may.
+    pub(super) fn is_nothing(&self) -> bool {
+        self.servers.is_none() && self.tools.is_empty() && !self.read_only && self.sources.is_empty()
+    }
+}
+
 /// The limits of a new key, or what is to become of those of a key: absent stays, `null` lifts.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]

@@ -18,6 +18,7 @@ use super::key_limits::{Change, KeyLimits, LimitsBody};
 use super::page::{Page, next};
 use super::time;
 use crate::clock::Timestamp;
+use crate::domain::Revision;
 use crate::domain::access::{Object, Operation};
 use crate::domain::ids::{KeyId, WorkspaceId};
 use crate::domain::people::{ApiKeyRecord, KeyOwner, KeyScope, KeySettings};
@@ -171,26 +172,7 @@ pub async fn create(
     Path(workspace): Path<String>,
     StrictJson(body): StrictJson<CreateKey>,
 ) -> Result<Response, ApiError> {
-    let workspace = app.find_workspace(&workspace, Operation::Use).await?.id;
-    let now = app.clock.now();
-    let mut problems = Problems::default();
-    let name = problems.name("name", body.name);
-    let expires_at = body.expires_at.map(|text| expiry(&mut problems, &text, now)).transpose();
-    let (scope, sources) = body.limits.apply(&app, &mut problems, KeyScope::default(), Vec::new()).await?;
-    let settings = name.zip(expires_at.ok()).map(|(name, expires_at)| KeySettings {
-        name,
-        expires_at,
-        disabled: false,
-        scope,
-        sources,
-    });
-    let settings = problems.finish(settings)?;
-    let owner = app.owner(&workspace, body.member).await?;
-    let (text, key) = app.new_key(workspace, owner, settings)?;
-    let made = app.changing().create_key(&key).await.map_err(|error| app.refusal(error))?;
-    let revision = made.revision;
-    let created = CreatedKey { api_key: text, key: made.into() };
-    // No waiting: nothing has to forget a key that did not exist, and a timeout would lose it.
+    let (created, revision) = app.make_key(&workspace, body).await?;
     app.committed(revision, Wait::default(), shown(StatusCode::CREATED, revision, created)).await
 }
 
@@ -205,25 +187,62 @@ pub async fn rotate(
     Path(id): Path<String>,
     StrictJson(body): StrictJson<RotateKey>,
 ) -> Result<Response, ApiError> {
-    let old = app.find_key(&id, Operation::Use).await?;
-    if body.overlap_seconds > LONGEST_OVERLAP {
-        let problem = "is longer than a week";
-        return Err(ApiError::invalid("overlap_seconds", problem, "give at most 604800"));
-    }
-    let (text, new) = app.new_key(old.workspace, old.owner, old.settings)?;
-    let ends = new.created_at.plus(Duration::from_secs(body.overlap_seconds));
-    let made = app
-        .changing()
-        .rotate_key(&old.id, &new, ends, Some(old.revision))
-        .await
-        .map_err(|error| app.refusal(error))?
-        .ok_or(ApiError::NotFound { what: "key" })?;
-    let revision = made.revision;
-    let created = CreatedKey { api_key: text, key: made.into() };
+    let (created, revision) = app.replace_key(&id, body).await?;
     app.committed(revision, Wait::default(), shown(StatusCode::CREATED, revision, created)).await
 }
 
 impl Acting {
+    /// Makes a key. Nobody waits for filters: nothing has to forget a key that did not exist, and a timeout would lose it.
+    pub(super) async fn make_key(
+        &self,
+        workspace: &str,
+        body: CreateKey,
+    ) -> Result<(CreatedKey, Revision), ApiError> {
+        let workspace = self.find_workspace(workspace, Operation::Use).await?.id;
+        let now = self.clock.now();
+        let mut problems = Problems::default();
+        let name = problems.name("name", body.name);
+        let expires_at = body.expires_at.map(|text| expiry(&mut problems, &text, now)).transpose();
+        let (scope, sources) =
+            body.limits.apply(self, &mut problems, KeyScope::default(), Vec::new()).await?;
+        let settings = name.zip(expires_at.ok()).map(|(name, expires_at)| KeySettings {
+            name,
+            expires_at,
+            disabled: false,
+            scope,
+            sources,
+        });
+        let settings = problems.finish(settings)?;
+        let owner = self.owner(&workspace, body.member).await?;
+        let (text, key) = self.new_key(workspace, owner, settings)?;
+        let made = self.changing().create_key(&key).await.map_err(|error| self.refusal(error))?;
+        let revision = made.revision;
+        Ok((CreatedKey { api_key: text, key: made.into() }, revision))
+    }
+
+    /// Makes a key in place of another.
+    pub(super) async fn replace_key(
+        &self,
+        id: &str,
+        body: RotateKey,
+    ) -> Result<(CreatedKey, Revision), ApiError> {
+        let old = self.find_key(id, Operation::Use).await?;
+        if body.overlap_seconds > LONGEST_OVERLAP {
+            let problem = "is longer than a week";
+            return Err(ApiError::invalid("overlap_seconds", problem, "give at most 604800"));
+        }
+        let (text, new) = self.new_key(old.workspace, old.owner, old.settings)?;
+        let ends = new.created_at.plus(Duration::from_secs(body.overlap_seconds));
+        let made = self
+            .changing()
+            .rotate_key(&old.id, &new, ends, Some(old.revision))
+            .await
+            .map_err(|error| self.refusal(error))?
+            .ok_or(ApiError::NotFound { what: "key" })?;
+        let revision = made.revision;
+        Ok((CreatedKey { api_key: text, key: made.into() }, revision))
+    }
+
     /// A key that is yet to be kept, made by the caller, and its text.
     fn new_key(
         &self,

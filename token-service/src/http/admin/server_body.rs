@@ -58,6 +58,17 @@ pub enum All {
     All,
 }
 
+impl PayloadBody {
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Self::Off => "off",
+            Self::Digest => "digest",
+            Self::Redacted => "redacted",
+            Self::Full => "full",
+        }
+    }
+}
+
 impl From<PayloadPolicy> for PayloadBody {
     fn from(policy: PayloadPolicy) -> Self {
         match policy {

@@ -131,7 +131,7 @@ impl ServerShown {
 }
 
 impl ServerView {
-    fn of(server: Server, app: &Service) -> Self {
+    pub(super) fn of(server: Server, app: &Service) -> Self {
         Self {
             auth: AuthView::of(&server, &app.settings.public_url),
             id: server.id.into(),

@@ -14,18 +14,6 @@
 //! A `GET` changes nothing, so that link previews do no harm. Pages run no scripts. The gateway's own address is that
 //! of the configuration, never that of a request.
 
-/// Makes the routes and their list from one list, so that whoever goes through the list leaves none out.
-macro_rules! listed {
-    ($list:ident, $make:ident: $($path:expr => $($method:ident $handler:path),+;)+) => {
-        /// Every route by method and path, as `axum` spells it.
-        pub const $list: &[(&str, &str)] = &[$($((stringify!($method), $path)),+),+];
-
-        pub(super) fn $make() -> Router<Shared> {
-            Router::new()$(.route($path, MethodRouter::new()$(.$method($handler))+))+
-        }
-    };
-}
-
 mod callback;
 mod client_document;
 mod company;

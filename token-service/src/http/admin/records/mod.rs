@@ -17,10 +17,10 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use utoipa::ToSchema;
 
 pub use self::download::{__path_download, download};
-use self::query::RecordsQuery;
-pub use self::summary::{__path_summary, summary};
+pub(super) use self::query::{RecordsQuery, SummaryQuery, TailQuery};
+pub use self::summary::{__path_summary, SummaryView, summary};
 pub use self::tail::{__path_tail, tail};
-use self::view::RecordView;
+pub(super) use self::view::RecordView;
 use super::acting::Acting;
 use crate::http::error::ApiError;
 use crate::http::read::StrictQuery;

@@ -1,0 +1,103 @@
+//! Workspaces.
+
+use askama::Template;
+use axum::Json;
+use axum::extract::Path;
+use axum::response::Response;
+use serde_json::json;
+
+use super::entry::Refused;
+use super::form::{Sent, body};
+use super::shell::{Visit, page, see_other, segment};
+use crate::domain::access::{Object, Operation};
+use crate::http::admin::acting::Acting;
+use crate::http::admin::commit::Wait;
+use crate::http::admin::servers::{self, ServerShown};
+use crate::http::admin::workspaces::{self, WorkspaceView};
+use crate::http::error::ApiError;
+use crate::http::read::StrictQuery;
+
+#[derive(Template)]
+#[template(path = "console/workspaces.html")]
+struct Workspaces<'a> {
+    visit: &'a Visit,
+    workspaces: Vec<WorkspaceView>,
+}
+
+pub(super) async fn list(app: Acting, visit: Visit) -> Result<Response, Refused> {
+    let Json(found) = workspaces::list(app).await?;
+    Ok(page(&visit, "Workspaces", &Workspaces { visit: &visit, workspaces: found.workspaces }))
+}
+
+pub(super) async fn create(app: Acting, Sent(form): Sent) -> Result<Response, Refused> {
+    let sent = json!({"slug": form.text("slug"), "name": form.given("name")});
+    workspaces::create(app, StrictQuery(Wait::default()), body(&sent)?).await?;
+    Ok(see_other(&format!("/workspaces/{}", segment(form.text("slug")))))
+}
+
+#[derive(Template)]
+#[template(path = "console/workspace.html")]
+struct Page<'a> {
+    visit: &'a Visit,
+    workspace: WorkspaceView,
+    is_declared: bool,
+    file: &'a str,
+    /// Slug and name.
+    servers: Vec<(String, String)>,
+}
+
+pub(super) async fn show(app: Acting, visit: Visit, Path(name): Path<String>) -> Result<Response, Refused> {
+    let found = app.find_workspace(&name, Operation::See).await?;
+    let mut having = Vec::new();
+    for server in servers::list(app.clone()).await?.0.servers {
+        let (slug, name) = match server {
+            ServerShown::Whole(server) => (server.slug, server.name),
+            ServerShown::Summary(server) => (server.slug, server.name),
+        };
+        let server = app.find_server(&slug, Operation::See).await?;
+        if app.workspaces_of(&server).await?.contains(&found.id) {
+            having.push((slug, name));
+        }
+    }
+    let workspace = WorkspaceView::from(found);
+    let content = Page {
+        visit: &visit,
+        is_declared: workspace.origin == "config",
+        file: &app.settings.config_file,
+        servers: having,
+        workspace,
+    };
+    Ok(page(&visit, &content.workspace.name, &content))
+}
+
+pub(super) async fn change(
+    app: Acting,
+    Path(name): Path<String>,
+    Sent(form): Sent,
+) -> Result<Response, Refused> {
+    let sent = json!({"name": form.given("name"), "staleness": form.given("staleness")});
+    let path = Path(name.clone());
+    workspaces::change(app, path, StrictQuery(Wait::default()), form.expected(), body(&sent)?).await?;
+    Ok(see_other(&format!("/workspaces/{}", segment(&name))))
+}
+
+pub(super) async fn delete(app: Acting, Path(name): Path<String>) -> Result<Response, Refused> {
+    workspaces::delete(app, Path(name), StrictQuery(Wait::default())).await?;
+    Ok(see_other("/workspaces"))
+}
+
+/// What the pages within a workspace say of it.
+pub(super) struct Around {
+    pub(super) id: String,
+    pub(super) slug: String,
+    pub(super) name: String,
+    pub(super) manages: bool,
+}
+
+impl Around {
+    pub(super) async fn find(app: &Acting, name: &str) -> Result<Self, ApiError> {
+        let found = app.find_workspace(name, Operation::See).await?;
+        let manages = app.may(Operation::Manage, Object::Workspace(&found.id), "workspace").is_ok();
+        Ok(Self { id: found.id.to_string(), slug: found.slug.to_string(), name: found.name, manages })
+    }
+}
