@@ -168,6 +168,47 @@ impl Person {
         self.tell("fill", json!({"label": label, "value": value})).await;
     }
 
+    /// Chooses an option of a list, by what people read.
+    pub async fn choose(&self, label: &str, option: &str) {
+        self.tell("choose", json!({"label": label, "option": option})).await;
+    }
+
+    /// Opens or closes what is folded behind a summary with this text in it.
+    pub async fn unfold(&self, name: &str) {
+        self.tell("unfold", json!({"name": name})).await;
+    }
+
+    /// Waits until a text is somewhere on the page.
+    pub async fn wait_for_text(&self, text: &str) {
+        self.tell("wait_for_text", json!({"text": text})).await;
+    }
+
+    /// What axe finds fault with in how the page serves everybody: its impact, rule, and an element that has the fault.
+    ///
+    /// # Panics
+    /// As everything here.
+    pub async fn faults(&self) -> Vec<String> {
+        self.texts("faults").await
+    }
+
+    /// Elements and handlers on the page that no page of ours has: what a text would have become that was not escaped.
+    ///
+    /// # Panics
+    /// As everything here.
+    pub async fn injected(&self) -> Vec<String> {
+        self.texts("injected").await
+    }
+
+    /// What the page keeps in the browser's storage, as JSON.
+    pub async fn stored(&self) -> String {
+        self.string("stored").await
+    }
+
+    async fn texts(&self, command: &str) -> Vec<String> {
+        let texts = self.tell(command, json!({})).await;
+        serde_json::from_value(texts).unwrap_or_else(|error| panic!("no texts: {error}"))
+    }
+
     /// Presses a key, such as `Tab` or `Enter`.
     pub async fn press(&self, key: &str) {
         self.tell("press", json!({"key": key})).await;
@@ -259,8 +300,7 @@ impl Person {
     /// # Panics
     /// As everything here.
     pub async fn complaints(&self) -> Vec<String> {
-        let complaints = self.tell("complaints", json!({})).await;
-        serde_json::from_value(complaints).unwrap_or_else(|error| panic!("no texts: {error}"))
+        self.texts("complaints").await
     }
 
     /// Leaves, and takes all cookies along.

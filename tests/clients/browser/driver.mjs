@@ -1,9 +1,12 @@
 // A real browser for the stories: commands in, answers out, one JSON object a line; `../../src/browser.rs` is the
 // other end. Every person has a context of their own, so that none sees another's cookies.
+import { readFileSync } from "node:fs";
 import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
 import { chromium } from "playwright-core";
 
 const PATIENCE_MS = 15_000;
+const AXE = readFileSync(fileURLToPath(import.meta.resolve("axe-core/axe.min.js")), "utf8");
 
 const browser = await chromium.launch({
   executablePath: process.env.CHROMIUM,
@@ -32,6 +35,10 @@ async function open({ person, width = 1024, height = 768, dark = false }) {
     if (message.type() === "error") complaints.push(`${message.text()} (${message.location().url})`);
   });
   page.on("pageerror", (error) => complaints.push(String(error)));
+  page.on("dialog", (dialog) => {
+    complaints.push(`a dialog: ${dialog.message()}`);
+    return dialog.dismiss();
+  });
   const someone = { context, page, complaints, status: null };
   page.on("response", (response) => {
     const request = response.request();
@@ -58,6 +65,22 @@ function overflow() {
   return scrollWidth - clientWidth;
 }
 
+/** What axe finds fault with on the page, each with one element that has the fault. */
+async function faults(_, { page }) {
+  await page.evaluate(AXE);
+  const { violations } = await page.evaluate(() => axe.run(document, { resultTypes: ["violations"] }));
+  return violations.map(({ impact, id, nodes }) => `${impact} ${id} (${nodes.length}): ${nodes[0].html.slice(0, 200)}`);
+}
+
+/** Elements that a text of somebody else's has become, and handlers. Runs in the page. */
+function injected() {
+  const elements = document.querySelectorAll("body script, body img, body iframe, a[href^='javascript:'], body object");
+  const handlers = [...document.querySelectorAll("body *")].filter((element) =>
+    element.getAttributeNames().some((name) => name.startsWith("on")),
+  );
+  return [...elements, ...handlers].map((element) => element.outerHTML.slice(0, 200));
+}
+
 /** Each takes the command and the person's page, context and complaints. */
 const COMMANDS = {
   goto: async ({ url }, { page }) => (await page.goto(url))?.status() ?? null,
@@ -65,6 +88,12 @@ const COMMANDS = {
   // Pages that are not ours may have a placeholder in place of a label.
   fill: ({ label, value }, { page }) =>
     page.getByLabel(label, { exact: true }).or(page.getByPlaceholder(label, { exact: true })).fill(value),
+  choose: ({ label, option }, { page }) => page.getByRole("combobox", { name: label, exact: true }).selectOption({ label: option }),
+  unfold: ({ name }, { page }) => page.locator("summary", { hasText: name }).click(),
+  wait_for_text: ({ text }, { page }) => page.getByText(text).first().waitFor(),
+  faults,
+  injected: (_, { page }) => page.evaluate(injected),
+  stored: (_, { page }) => page.evaluate(() => JSON.stringify({ ...localStorage, ...sessionStorage })),
   count: ({ role, name }, { page }) => page.getByRole(role, { name, exact: true }).count(),
   text: (_, { page }) => page.locator("body").innerText(),
   html: (_, { page }) => page.content(),

@@ -171,7 +171,7 @@ fn print_guide(stack: &Stack, directory: &Path) {
     println!("What was called:  tail -f {}", stack.envoy.access_log.path().display());
     println!("Searchable:       {}/v1/records (portcullis records)", stack.admin().url());
     println!("The admin API:    {}/openapi.json", stack.admin().url());
-    println!("The admin side:   {}/sign-in (Ada Lovelace is an owner)", stack.admin().url());
+    println!("The console:      {}/ (Ada Lovelace is an owner)", stack.admin().url());
     let (Some(server), key) = (stack.servers.first(), &stack.seeded.key.text) else { return };
     let url = stack.url(server.slug);
     println!("\nList the tools that the key may use, call one, and be refused another:");

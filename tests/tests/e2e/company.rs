@@ -2,55 +2,9 @@
 
 use portcullis_tests::artifacts::target_directory;
 use portcullis_tests::browser::{Browser, Person};
-use portcullis_tests::oidc::{Company, Oidc};
-use portcullis_tests::port::Reserved;
-use portcullis_tests::stack::{Builder, Ports, Stack};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
-/// A gateway whose sign-in is the company's.
-struct Office {
-    stack: Stack,
-    oidc: Oidc,
-    _secrets: tempfile::TempDir,
-}
-
-impl Office {
-    /// `None` without `oidc-provider`.
-    async fn open() -> anyhow::Result<Option<Self>> {
-        let (gateway, admin) = (Reserved::take(None)?.address()?, Reserved::take(None)?.address()?);
-        let company = Company {
-            redirect_uris: [gateway, admin]
-                .map(|address| format!("http://{address}/sign-in/callback"))
-                .into(),
-            people: json!({
-                "ada": {"name": "Ada Lovelace", "groups": ["engineers", "it"]},
-                "grace": {"name": "Grace Hopper", "groups": []},
-            }),
-        };
-        let Some(oidc) = Oidc::of_company(&company).await? else { return Ok(None) };
-        let secrets = tempfile::tempdir()?;
-        let rules = json!([
-            {"group": "engineers", "workspace": "engineering", "role": "manager"},
-            {"group": "it", "organization_role": "admin"},
-        ]);
-        let sign_in = oidc.sign_in(&secrets.path().join("client"), &rules)?;
-        let sections = [("sign_in", sign_in), ("workspaces", json!([{"slug": "engineering"}]))];
-        let ports = Ports { gateway: Some(gateway.port()), admin: Some(admin.port()), ..Ports::default() };
-        let sections: Map<String, Value> =
-            sections.into_iter().map(|(name, section)| (name.to_owned(), section)).collect();
-        let stack = Stack::build(Builder { ports, sections, ..Builder::default() }).await?;
-        Ok(Some(Self { stack, oidc, _secrets: secrets }))
-    }
-
-    /// On the provider's own pages, which ask whom it is and for consent the first time.
-    async fn at_the_provider(&self, person: &Person, login: &str) {
-        person.wait_for_url(&self.oidc.issuer()).await;
-        person.fill("Enter any login", login).await;
-        person.fill("and password", "anything").await;
-        person.click("button", "Sign-in").await;
-        person.click("button", "Continue").await;
-    }
-}
+use super::office::Office;
 
 #[tokio::test]
 async fn people_are_what_their_groups_say() -> anyhow::Result<()> {

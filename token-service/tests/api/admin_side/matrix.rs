@@ -81,7 +81,6 @@ fn organization(ids: &BTreeMap<&'static str, String>) -> Vec<Row> {
         json!({"slug": "new", "url": "https://mcp.example/mcp", "auth": {"type": "none"}, "workspaces": []});
     let administrator = json!({"issuer": "https://idp.example", "subject": "new", "role": "admin"});
     vec![
-        row("GET /", OPEN),
         row("GET /openapi.json", OPEN),
         row("GET /v1/me", ANYBODY),
         row("DELETE /v1/me/session", "u-......."),
@@ -94,6 +93,8 @@ fn organization(ids: &BTreeMap<&'static str, String>) -> Vec<Row> {
         row("GET /v1/records/tail", ANYBODY).at("/v1/records/tail?wait=0"),
         row("GET /v1/issuers", ADMINS),
         row("GET /v1/presets", ADMINS),
+        // Nothing answers there, which is only found out by who may ask.
+        row("POST /v1/server-checks", "u???xxxxx").with(json!({"url": "https://127.0.0.1:9/mcp"})),
         row("GET /v1/oauth-clients", ADMINS),
         row("DELETE /v1/oauth-clients/{client}", ADMINS),
         row("GET /v1/signing-keys", ADMINS),

@@ -8,11 +8,10 @@ use axum::response::Response;
 use serde_json::json;
 
 use super::entry::Refused;
-use super::form::{Form, Sent, body};
+use super::form::{Form, Sent, applied, body};
 use super::shell::{see_other, segment};
 use crate::domain::access::Operation;
 use crate::http::admin::acting::Acting;
-use crate::http::admin::commit::Wait;
 use crate::http::admin::connections::{self, ConnectionView, Which};
 use crate::http::admin::servers::ServerView;
 use crate::http::admin::{admissions, provisions, sessions, workspaces};
@@ -53,7 +52,7 @@ pub(super) async fn change(
     let server = ServerView::of(app.find_server(&name, Operation::Administer).await?, &app);
     let listed: BTreeSet<&str> = form.all("listed").iter().map(String::as_str).collect();
     let has: BTreeSet<&str> = form.all("has").iter().map(String::as_str).collect();
-    let wait = || StrictQuery(Wait::default());
+    let wait = applied;
     for row in WorkspaceRow::all(&app, &server).await? {
         let slug = row.slug.as_str();
         if !listed.contains(slug) {
@@ -81,7 +80,7 @@ pub(super) async fn of_member(
     Sent(form): Sent,
 ) -> Result<Response, Refused> {
     let path = Path((form.text("server").to_owned(), member.clone()));
-    let wait = StrictQuery(Wait::default());
+    let wait = applied();
     match form.text("access") {
         "" => admissions::remove(app, path, wait).await?,
         access => admissions::set(app, path, wait, body(&json!({ "access": access }))?).await?,
@@ -166,7 +165,7 @@ pub(super) async fn disconnect(
     Path(connection): Path<String>,
     Sent(form): Sent,
 ) -> Result<Response, Refused> {
-    connections::delete(app, Path(connection), StrictQuery(Wait::default())).await?;
+    connections::delete(app, Path(connection), applied()).await?;
     Ok(see_other(&way_back(&form)))
 }
 
@@ -176,7 +175,7 @@ pub(super) async fn sign_out(
     Path(session): Path<String>,
     Sent(form): Sent,
 ) -> Result<Response, Refused> {
-    sessions::delete(app, Path(session), StrictQuery(Wait::default())).await?;
+    sessions::delete(app, Path(session), applied()).await?;
     Ok(see_other(&way_back(&form)))
 }
 
@@ -187,7 +186,7 @@ pub(super) async fn decide(
     Sent(form): Sent,
 ) -> Result<Response, Refused> {
     let decision = json!({"decision": form.text("decision")});
-    connections::decide(app, Path(name.clone()), StrictQuery(Wait::default()), body(&decision)?).await?;
+    connections::decide(app, Path(name.clone()), applied(), body(&decision)?).await?;
     Ok(see_other(&format!("/servers/{}", segment(&name))))
 }
 

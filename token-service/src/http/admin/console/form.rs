@@ -10,10 +10,10 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::domain::Revision;
-use crate::http::admin::commit::IfMatch;
+use crate::http::admin::commit::{IfMatch, Wait, WaitFor};
 use crate::http::error::ApiError;
 use crate::http::public::guard::SignedIn;
-use crate::http::read::{StrictJson, parse};
+use crate::http::read::{StrictJson, StrictQuery, parse};
 use crate::state::Shared;
 
 /// What somebody has sent with a form of ours. Handlers take the fields that they know by name; others do nothing. Fields may
@@ -89,6 +89,11 @@ impl FromRequestParts<Shared> for Sent {
         let form = parts.extensions.get::<Arc<Form>>().map(Arc::clone);
         form.map(Self).ok_or_else(|| ApiError::Internal("a page is not behind the door".into()))
     }
+}
+
+/// For a change: a page that says that it is done comes when every connected gateway goes by it.
+pub(super) fn applied() -> StrictQuery<Wait> {
+    StrictQuery(Wait { wait: Some(WaitFor::Applied) })
 }
 
 /// The body of an operation, read as strictly as if a program had sent it.

@@ -7,14 +7,13 @@ use axum::response::Response;
 use serde_json::{Map, Value, json};
 
 use super::entry::Refused;
-use super::form::{Form, Sent, body, read};
+use super::form::{Form, Sent, applied, body, read};
 use super::quarantine::Held;
 use super::shell::{Visit, filters, page, see_other, segment};
 use super::workspaces::Around;
 use crate::domain::access::Operation;
 use crate::domain::people::KeyOwner;
 use crate::http::admin::acting::Acting;
-use crate::http::admin::commit::Wait;
 use crate::http::admin::keys::{self, CreatedKey, KeyView};
 use crate::http::admin::members::{self, MemberView};
 use crate::http::admin::page::Page as Paging;
@@ -62,12 +61,21 @@ async fn show_list(
 ) -> Result<Response, Refused> {
     let workspace = Around::find(app, name).await?;
     let Json(found) = keys::list(app.clone(), Path(name.to_owned()), StrictQuery(paging)).await?;
-    let all = Paging { after: None, limit: Some(1_000) };
-    let Json(members) = members::list(app.clone(), Path(name.to_owned()), StrictQuery(all)).await?;
+    let members = owners(app, &workspace).await?;
     let title = format!("API keys of {}", workspace.name);
-    let content =
-        List { visit, workspace, keys: found.keys, next: found.next, members: members.members, created };
+    let content = List { visit, workspace, keys: found.keys, next: found.next, members, created };
     Ok(page(visit, &title, &content))
+}
+
+/// Whom keys may be made for: anybody by who manages the workspace, otherwise oneself.
+async fn owners(app: &Acting, workspace: &Around) -> Result<Vec<MemberView>, ApiError> {
+    if !workspace.manages {
+        let own = app.principal().membership(&workspace.id.as_str().into()).cloned();
+        return Ok(own.into_iter().map(Into::into).collect());
+    }
+    let all = Paging { after: None, limit: Some(1_000) };
+    let Json(found) = members::list(app.clone(), Path(workspace.slug.clone()), StrictQuery(all)).await?;
+    Ok(found.members)
 }
 
 pub(super) async fn create(
@@ -161,7 +169,7 @@ pub(super) async fn change(
 ) -> Result<Response, Refused> {
     let sent = json!({"name": form.given("name"), "disabled": form.is_ticked("disabled")});
     let path = Path(id.clone());
-    keys::change(app, path, StrictQuery(Wait::default()), form.expected(), body(&sent)?).await?;
+    keys::change(app, path, applied(), form.expected(), body(&sent)?).await?;
     Ok(see_other(&format!("/keys/{}", segment(&id))))
 }
 
@@ -186,6 +194,6 @@ pub(super) async fn rotate(
 
 pub(super) async fn delete(app: Acting, Path(id): Path<String>) -> Result<Response, Refused> {
     let workspace = app.find_key(&id, Operation::See).await?.workspace;
-    keys::delete(app, Path(id), StrictQuery(Wait::default())).await?;
+    keys::delete(app, Path(id), applied()).await?;
     Ok(see_other(&format!("/workspaces/{workspace}/keys")))
 }

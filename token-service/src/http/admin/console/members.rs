@@ -8,14 +8,13 @@ use serde_json::json;
 
 use super::access::Connected;
 use super::entry::Refused;
-use super::form::{Sent, body};
+use super::form::{Sent, applied, body};
 use super::quarantine::Held;
 use super::shell::{Visit, filters, page, see_other, segment};
 use super::workspaces::Around;
 use crate::domain::access::{Object, Operation};
 use crate::http::admin::acting::Acting;
 use crate::http::admin::admissions;
-use crate::http::admin::commit::Wait;
 use crate::http::admin::members::{self, MemberView};
 use crate::http::admin::page::Page as Paging;
 use crate::http::admin::quarantines::QuarantineView;
@@ -62,7 +61,7 @@ pub(super) async fn create(
     if let Some(role) = form.given("role") {
         sent["role"] = json!(role);
     }
-    members::create(app, Path(name.clone()), StrictQuery(Wait::default()), body(&sent)?).await?;
+    members::create(app, Path(name.clone()), applied(), body(&sent)?).await?;
     Ok(see_other(&format!("/workspaces/{}/members", segment(&name))))
 }
 
@@ -154,12 +153,12 @@ pub(super) async fn change(
         "disabled": form.is_ticked("disabled"),
     });
     let path = Path(id.clone());
-    members::change(app, path, StrictQuery(Wait::default()), form.expected(), body(&sent)?).await?;
+    members::change(app, path, applied(), form.expected(), body(&sent)?).await?;
     Ok(see_other(&format!("/members/{}", segment(&id))))
 }
 
 pub(super) async fn delete(app: Acting, Path(id): Path<String>) -> Result<Response, Refused> {
     let workspace = app.find_member(&id, Operation::Manage).await?.workspace;
-    members::delete(app, Path(id), StrictQuery(Wait::default())).await?;
+    members::delete(app, Path(id), applied()).await?;
     Ok(see_other(&format!("/workspaces/{workspace}/members")))
 }

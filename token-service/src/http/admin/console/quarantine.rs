@@ -9,13 +9,11 @@ use serde_json::json;
 
 use super::access::way_back;
 use super::entry::Refused;
-use super::form::{Sent, body};
+use super::form::{Sent, applied, body};
 use super::shell::see_other;
 use crate::http::admin::acting::Acting;
-use crate::http::admin::commit::Wait;
 use crate::http::admin::quarantines::{self, QuarantineView};
 use crate::http::error::ApiError;
-use crate::http::read::StrictQuery;
 
 /// What is in quarantine, by target.
 pub(super) struct Held(BTreeMap<String, QuarantineView>);
@@ -43,7 +41,7 @@ pub(super) async fn set(
 ) -> Result<Response, Refused> {
     let back = way_back(&form);
     let sent = json!({"reason": form.text("reason")});
-    quarantines::set(app, Path(target), StrictQuery(Wait::default()), body(&sent)?).await?;
+    quarantines::set(app, Path(target), applied(), body(&sent)?).await?;
     Ok(see_other(&back))
 }
 
@@ -53,6 +51,6 @@ pub(super) async fn lift(
     Sent(form): Sent,
 ) -> Result<Response, Refused> {
     let back = way_back(&form);
-    quarantines::lift(app, Path(target), StrictQuery(Wait::default())).await?;
+    quarantines::lift(app, Path(target), applied()).await?;
     Ok(see_other(&back))
 }

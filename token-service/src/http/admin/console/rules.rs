@@ -8,13 +8,13 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::entry::Refused;
-use super::form::{Sent, body};
+use super::form::{Sent, applied, body};
 use super::shell::{Visit, page, see_other, segment};
 use crate::domain::Revision;
 use crate::domain::access::Operation;
 use crate::domain::policy::ServerRules;
 use crate::http::admin::acting::Acting;
-use crate::http::admin::commit::{IfMatch, Wait};
+use crate::http::admin::commit::IfMatch;
 use crate::http::admin::policies;
 use crate::http::admin::servers::ServerView;
 use crate::http::admin::workspaces;
@@ -69,7 +69,7 @@ impl Level {
     /// Puts `rules` in place of what the level says; of nothing, the entry goes.
     pub(super) async fn replace(self, app: &Acting, server: &str, rules: &Value) -> Result<(), ApiError> {
         let path = Path((self.target, server.to_owned()));
-        let wait = StrictQuery(Wait::default());
+        let wait = applied();
         if *rules == serde_json::json!({}) {
             if self.revision > 0 {
                 policies::delete(app.clone(), path, wait).await?;

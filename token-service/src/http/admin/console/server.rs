@@ -8,14 +8,13 @@ use serde_json::{Value, json};
 
 use super::access::{Connected, WorkspaceRow};
 use super::entry::Refused;
-use super::form::{Sent, body};
+use super::form::{Sent, applied, body};
 use super::quarantine::Held;
 use super::server_form;
 use super::shell::{Visit, filters, page, see_other};
 use crate::domain::access::Operation;
 use crate::http::admin::acting::Acting;
 use crate::http::admin::catalogue::{self, Which};
-use crate::http::admin::commit::Wait;
 use crate::http::admin::quarantines::QuarantineView;
 use crate::http::admin::records::{self, SummaryQuery, SummaryView};
 use crate::http::admin::servers::{self, ServerView};
@@ -123,7 +122,7 @@ pub(super) async fn change(
         sent["auth"] = server_form::auth(&form)?;
     }
     let path = Path(name.clone());
-    servers::change(app, path, StrictQuery(Wait::default()), form.expected(), body(&sent)?).await?;
+    servers::change(app, path, applied(), form.expected(), body(&sent)?).await?;
     Ok(see_other(&format!("/servers/{name}")))
 }
 
@@ -133,6 +132,6 @@ fn number(text: &str) -> Value {
 }
 
 pub(super) async fn delete(app: Acting, Path(name): Path<String>) -> Result<Response, Refused> {
-    servers::delete(app, Path(name), StrictQuery(Wait::default())).await?;
+    servers::delete(app, Path(name), applied()).await?;
     Ok(see_other("/servers"))
 }

@@ -6,13 +6,12 @@ use axum::response::Response;
 use serde_json::json;
 
 use super::entry::Refused;
-use super::form::{Sent, body};
+use super::form::{Sent, applied, body};
 use super::quarantine::Held;
 use super::server_form;
 use super::shell::{Visit, page, see_other};
 use crate::domain::access::Operation;
 use crate::http::admin::acting::Acting;
-use crate::http::admin::commit::Wait;
 use crate::http::admin::presets::{self, PresetView};
 use crate::http::admin::servers::{self, ServerShown};
 use crate::http::admin::workspaces::{self, WorkspaceView};
@@ -125,6 +124,6 @@ pub(super) async fn create(app: Acting, Sent(form): Sent) -> Result<Response, Re
         "workspaces": workspaces,
         "payload": form.given("payload"),
     });
-    servers::create(app, StrictQuery(Wait::default()), body(&sent)?).await?;
+    servers::create(app, applied(), body(&sent)?).await?;
     Ok(see_other(&format!("/servers/{}", form.text("slug"))))
 }

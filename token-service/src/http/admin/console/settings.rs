@@ -6,17 +6,15 @@ use axum::response::Response;
 use serde_json::json;
 
 use super::entry::Refused;
-use super::form::{Sent, body};
+use super::form::{Sent, applied, body};
 use super::shell::{Visit, filters, page, see_other};
 use crate::http::admin::acting::Acting;
 use crate::http::admin::administrators::{self, AdministratorView};
-use crate::http::admin::commit::Wait;
 use crate::http::admin::issuers::{self, IssuerView};
 use crate::http::admin::me;
 use crate::http::admin::quarantines::{self, QuarantineView};
 use crate::http::admin::signing_keys::{self, SigningKeyView};
 use crate::http::admin::status::{self, Status};
-use crate::http::read::StrictQuery;
 
 #[derive(Template)]
 #[template(path = "console/settings.html")]
@@ -55,7 +53,7 @@ pub(super) async fn appoint(app: Acting, Sent(form): Sent) -> Result<Response, R
         "name": form.given("name"),
         "role": form.text("role"),
     });
-    administrators::create(app, StrictQuery(Wait::default()), body(&sent)?).await?;
+    administrators::create(app, applied(), body(&sent)?).await?;
     Ok(see_other("/settings"))
 }
 
@@ -65,13 +63,12 @@ pub(super) async fn change(
     Sent(form): Sent,
 ) -> Result<Response, Refused> {
     let sent = json!({"role": form.text("role")});
-    administrators::change(app, Path(id), StrictQuery(Wait::default()), form.expected(), body(&sent)?)
-        .await?;
+    administrators::change(app, Path(id), applied(), form.expected(), body(&sent)?).await?;
     Ok(see_other("/settings"))
 }
 
 pub(super) async fn dismiss(app: Acting, Path(id): Path<String>) -> Result<Response, Refused> {
-    administrators::delete(app, Path(id), StrictQuery(Wait::default())).await?;
+    administrators::delete(app, Path(id), applied()).await?;
     Ok(see_other("/settings"))
 }
 

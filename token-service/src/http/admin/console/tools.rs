@@ -10,7 +10,7 @@ use portcullis_wire::policy::NewTools;
 use serde_json::json;
 
 use super::entry::Refused;
-use super::form::{Sent, body};
+use super::form::{Sent, applied, body};
 use super::rules::{At, Choice, Level, choices};
 use super::shell::{Visit, filters, page, see_other, segment};
 use crate::domain::access::Operation;
@@ -18,7 +18,7 @@ use crate::domain::policy::toggle::{Switch, switch, turn};
 use crate::http::admin::acting::Acting;
 use crate::http::admin::approvals::{self, Withdrawal};
 use crate::http::admin::catalogue::{self, EntryView, ToolView, Which};
-use crate::http::admin::commit::Wait;
+use crate::http::admin::commit::WaitFor;
 use crate::http::admin::servers::ServerView;
 use crate::http::error::ApiError;
 use crate::http::read::StrictQuery;
@@ -163,11 +163,11 @@ pub(super) async fn approve(
 ) -> Result<Response, Refused> {
     let path = format!("/servers/{}/tools/{}", segment(&server), segment(&tool));
     if form.text("decision") == "withdraw" {
-        let which = Withdrawal { tool, wait: None };
+        let which = Withdrawal { tool, wait: Some(WaitFor::Applied) };
         approvals::withdraw(app, Path(server), StrictQuery(which)).await?;
     } else {
         let sent = json!({"tools": [{"name": tool, "digest": form.text("digest")}]});
-        approvals::approve(app, Path(server), StrictQuery(Wait::default()), body(&sent)?).await?;
+        approvals::approve(app, Path(server), applied(), body(&sent)?).await?;
     }
     Ok(see_other(&path))
 }

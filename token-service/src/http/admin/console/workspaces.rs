@@ -7,15 +7,13 @@ use axum::response::Response;
 use serde_json::json;
 
 use super::entry::Refused;
-use super::form::{Sent, body};
+use super::form::{Sent, applied, body};
 use super::shell::{Visit, page, see_other, segment};
 use crate::domain::access::{Object, Operation};
 use crate::http::admin::acting::Acting;
-use crate::http::admin::commit::Wait;
 use crate::http::admin::servers::{self, ServerShown};
 use crate::http::admin::workspaces::{self, WorkspaceView};
 use crate::http::error::ApiError;
-use crate::http::read::StrictQuery;
 
 #[derive(Template)]
 #[template(path = "console/workspaces.html")]
@@ -31,7 +29,7 @@ pub(super) async fn list(app: Acting, visit: Visit) -> Result<Response, Refused>
 
 pub(super) async fn create(app: Acting, Sent(form): Sent) -> Result<Response, Refused> {
     let sent = json!({"slug": form.text("slug"), "name": form.given("name")});
-    workspaces::create(app, StrictQuery(Wait::default()), body(&sent)?).await?;
+    workspaces::create(app, applied(), body(&sent)?).await?;
     Ok(see_other(&format!("/workspaces/{}", segment(form.text("slug")))))
 }
 
@@ -77,12 +75,12 @@ pub(super) async fn change(
 ) -> Result<Response, Refused> {
     let sent = json!({"name": form.given("name"), "staleness": form.given("staleness")});
     let path = Path(name.clone());
-    workspaces::change(app, path, StrictQuery(Wait::default()), form.expected(), body(&sent)?).await?;
+    workspaces::change(app, path, applied(), form.expected(), body(&sent)?).await?;
     Ok(see_other(&format!("/workspaces/{}", segment(&name))))
 }
 
 pub(super) async fn delete(app: Acting, Path(name): Path<String>) -> Result<Response, Refused> {
-    workspaces::delete(app, Path(name), StrictQuery(Wait::default())).await?;
+    workspaces::delete(app, Path(name), applied()).await?;
     Ok(see_other("/workspaces"))
 }
 
