@@ -231,6 +231,12 @@ impl Person {
         self.number("overflow", json!({})).await
     }
 
+    /// What is selected after one click on what a CSS selector finds.
+    pub async fn selected_by_click(&self, selector: &str) -> String {
+        let selected = self.tell("selected_by_click", json!({"selector": selector})).await;
+        selected.as_str().unwrap_or_default().to_owned()
+    }
+
     /// Leads nowhere whose address contains `part`: the page before stays.
     pub async fn stay_off(&self, part: &str) {
         self.tell("stay_off", json!({"part": part})).await;

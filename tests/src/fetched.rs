@@ -40,6 +40,18 @@ pub fn promtool() -> Option<PathBuf> {
     required("promtool", named.or_else(|| on_path(&["promtool"])).or_else(fetched))
 }
 
+/// A client that the tests do not fetch, because it is large or not free to pass on: what the variable names. Where it
+/// names none that is reported, and never a failure.
+pub fn client_named(variable: &str) -> Option<PathBuf> {
+    let named = std::env::var_os(variable).filter(|path| !path.is_empty()).map(PathBuf::from);
+    if named.is_none() {
+        report(&format!(
+            "{variable} names no program; its configuration was checked, and not used by the client itself"
+        ));
+    }
+    named
+}
+
 /// The first program on the `PATH` that has one of these names.
 fn on_path(names: &[&str]) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();

@@ -19,7 +19,7 @@ impl std::borrow::Borrow<str> for Slug {
 }
 
 /// Segments that the gateway keeps for itself, now or soon.
-pub const RESERVED_SLUGS: [&str; 22] = [
+pub const RESERVED_SLUGS: [&str; 23] = [
     "admin",
     "api",
     "assets",
@@ -37,6 +37,7 @@ pub const RESERVED_SLUGS: [&str; 22] = [
     "readyz",
     "register",
     "revoke",
+    "setup",
     "sign-in",
     "sign-out",
     "static",

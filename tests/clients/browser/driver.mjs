@@ -81,6 +81,11 @@ function injected() {
   return [...elements, ...handlers].map((element) => element.outerHTML.slice(0, 200));
 }
 
+/** What is selected. Runs in the page. */
+function selection() {
+  return getSelection().toString();
+}
+
 /** Each takes the command and the person's page, context and complaints. */
 const COMMANDS = {
   goto: async ({ url }, { page }) => (await page.goto(url))?.status() ?? null,
@@ -106,6 +111,11 @@ const COMMANDS = {
   type: ({ value }, { page }) => page.keyboard.insertText(value),
   focused: (_, { page }) => page.evaluate(focused),
   overflow: (_, { page }) => page.evaluate(overflow),
+  // The corner, because the middle of something wide may be out of sight.
+  selected_by_click: async ({ selector }, { page }) => {
+    await page.locator(selector).click({ position: { x: 8, y: 8 } });
+    return page.evaluate(selection);
+  },
   // With "no content" the page before stays.
   stay_off: ({ part }, { page }) =>
     page.route((url) => url.href.includes(part), (route) => route.fulfill({ status: 204 })),

@@ -185,6 +185,7 @@ fn print_guide(stack: &Stack, directory: &Path) {
     println!("Ada Lovelace, agree, and sign in to the sample provider under any name. Then call again:");
     println!("{}", curl(&desk, key, "tools/call", Some("whoami")));
     println!("\nWhat is connected:  {}/connections", stack.public_url());
+    println!("Set up a client:    {}/setup", stack.public_url());
     let headers = json!({"Authorization": format!("Bearer {key}")});
     let client = json!({"mcpServers": {server.slug: {"url": url, "headers": headers}}});
     println!(

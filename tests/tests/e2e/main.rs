@@ -22,6 +22,7 @@ mod records;
 mod revoke;
 mod run;
 mod sessions;
+mod setup;
 mod streaming;
 mod token_service_down;
 mod traces;

@@ -20,6 +20,15 @@ pub struct Access {
     pub server: Server,
 }
 
+/// What somebody may use.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Usable {
+    pub accesses: Vec<Access>,
+    /// Whether the person has memberships in several workspaces, active or not: an address without a workspace can
+    /// then mean any of them.
+    pub in_several_workspaces: bool,
+}
+
 impl Service {
     /// All that `identity` may connect, by server and then by workspace.
     pub async fn accesses(&self, identity: &Identity) -> Result<Vec<Access>, StoreError> {
@@ -53,6 +62,22 @@ impl Service {
     /// Every membership as which `identity` may use the server of this slug, whatever its type; none if there is no such
     /// server.
     pub async fn usable(&self, identity: &Identity, server: &Slug) -> Result<Vec<Access>, StoreError> {
+        Ok(self.usable_by(identity, server).await?.accesses)
+    }
+
+    /// [`Self::usable_by`] of every server, by server and then by workspace.
+    pub async fn usable_servers(&self, identity: &Identity) -> Result<Usable, StoreError> {
+        let mut all = Usable::default();
+        for server in self.store.servers().await? {
+            let usable = self.usable_by(identity, &server.slug).await?;
+            all.accesses.extend(usable.accesses);
+            all.in_several_workspaces |= usable.in_several_workspaces;
+        }
+        Ok(all)
+    }
+
+    /// [`Self::usable`], and whether somebody has to say which membership is meant.
+    pub async fn usable_by(&self, identity: &Identity, server: &Slug) -> Result<Usable, StoreError> {
         // The same facts as for a lease, so that the pages and the gateway cannot differ on who may use what.
         let proof = CallerProof::Jwt {
             issuer: identity.issuer.clone(),
@@ -67,11 +92,12 @@ impl Service {
             LeaseRequest { server: server.clone(), workspace: None, proof, rejected: None, wait_ms: None };
         let facts = self.store.lease_facts(&request).await?;
         let (CallerFacts::Token(person), Some(server)) = (facts.caller, facts.server) else {
-            return Ok(Vec::new());
+            return Ok(Usable::default());
         };
+        let in_several_workspaces = person.memberships.len() > 1;
         let usable = person.memberships.into_iter().filter(|membership| may_use(&server, membership));
         let access =
             |Membership { workspace, member }| Access { workspace, member, server: server.server.clone() };
-        Ok(usable.map(access).collect())
+        Ok(Usable { accesses: usable.map(access).collect(), in_several_workspaces })
     }
 }

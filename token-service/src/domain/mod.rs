@@ -15,6 +15,7 @@
 //! - [`oauth_client`], [`redirect_uri`]: MCP clients that sign in with OAuth, and where they may be sent back to.
 //! - [`client_session`], [`resource`], [`signing`]: what a member has allowed a client, on which server, and the keys
 //!   that sign the tokens for it.
+//! - [`client_setup`]: what to put into a client so that it calls a server here.
 //! - [`resolve`]: all of it together, turned into a lease or a reason why not.
 //! - [`denial`], [`explain`]: what it was judged by, and what that means.
 
@@ -23,6 +24,7 @@ pub mod auth_draft;
 pub mod auth_text;
 pub mod catalogue;
 pub mod client_session;
+pub mod client_setup;
 pub mod connecting;
 pub mod connection;
 pub mod denial;

@@ -35,6 +35,7 @@ mod provider;
 mod records;
 mod reply;
 mod secrets;
+mod setup_page;
 mod sign_in;
 mod tracker;
 mod unconnected;

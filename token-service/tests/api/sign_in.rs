@@ -152,6 +152,7 @@ async fn every_reply_is_hardened_and_failures_tell_nothing() {
     for (path, status) in [
         ("/sign-in", StatusCode::OK),
         ("/connections", StatusCode::OK),
+        ("/setup", StatusCode::OK),
         ("/", StatusCode::SEE_OTHER),
         ("/assets/portcullis.css", StatusCode::OK),
         ("/no-such-page", StatusCode::NOT_FOUND),

@@ -47,7 +47,7 @@ async fn everything_can_be_reached_and_seen_with_the_keyboard() -> anyhow::Resul
     assert_eq!(account_of(&whoami(&agent).await), ADA_THERE);
 
     let passed = tab_to(&ada, "Disconnect linear in Core").await;
-    assert_eq!(passed, ["Portcullis", "Sign out", "Reconnect linear in Core"]);
+    assert_eq!(passed, ["Portcullis", "Sign out", "Set up a client", "Reconnect linear in Core"]);
     ada.press("Space").await;
     ada.wait_for("button", "Connect linear in Core").await;
     link_of(&whoami(&agent).await);

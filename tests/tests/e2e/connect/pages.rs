@@ -15,6 +15,8 @@ async fn pages_come_from_the_public_listener_and_nothing_else_does() {
         "/callback/s1?code=c&state=s",
         "/connections",
         "/connections/c1/reconnect",
+        "/setup",
+        "/setup/core/linear",
         "/sign-in",
         "/sign-out",
         "/oauth/authorize",
@@ -47,6 +49,7 @@ async fn pages_come_from_the_public_listener_and_nothing_else_does() {
         ("/connect/t1", "x-portcullis-upstream: service"),
         ("/v1/leases", "x-portcullis-upstream: service"),
         ("/connectionsx", "x-a: b"),
+        ("/setupx", "x-a: b"),
         ("/connections/../scripted/mcp", "x-a: b"),
         ("/scripted/mcp", "x-portcullis-upstream: plain"),
     ] {
@@ -58,7 +61,7 @@ async fn pages_come_from_the_public_listener_and_nothing_else_does() {
         let body: serde_json::Value = serde_json::from_slice(&reply.body).expect("JSON");
         assert_eq!(body["jsonrpc"], json!("2.0"), "{path} {header}: the filter's answer");
     }
-    assert_eq!(stand.pages.journal.entries().len(), 8);
+    assert_eq!(stand.pages.journal.entries().len(), 10);
     assert!(stand.upstream.journal.entries().is_empty());
     assert!(stand.service.asked("/v1/leases").is_empty());
 }

@@ -93,18 +93,23 @@ fn extent(scope: &str) -> &'static str {
 
 /// Signs in as a member with a fresh browser, allows all that is asked for, and connects an account if the server wants
 /// one. The browser ends at the client.
-async fn allow(url: &str, member: &str) -> Page {
+pub(super) async fn allow(url: &str, member: &str) -> Page {
+    let page = allow_anything(url, member).await;
+    assert!(page.text().contains("You can close this page."), "{} {}", page.url, page.text());
+    page
+}
+
+/// [`allow`], whatever the client says at the end.
+pub(super) async fn allow_anything(url: &str, member: &str) -> Page {
     let person = Person::new();
     let consent = sign_in(&person, url, member).await;
     assert_eq!(consent.status, 200, "{}", consent.text());
     let form = consent.form("Allow").unwrap_or_else(|error| panic!("{error:#}"));
     let page = person.submit(form.with("extent", "everything")).await.expect("a way on");
-    let page = match page.form("Continue to") {
+    match page.form("Continue to") {
         Ok(form) => person.submit(form).await.expect("a way through the provider"),
         Err(_) => page,
-    };
-    assert!(page.text().contains("You can close this page."), "{} {}", page.url, page.text());
-    page
+    }
 }
 
 /// A client that calls `whoami` so often. With a credential, or to sign in by itself.

@@ -167,12 +167,12 @@ async fn own_connection(
     Ok(ConnectionId::of(server, &ConnectionOwner::Member(member.clone())))
 }
 
-fn connection_id(access: &Access) -> ConnectionId {
+pub(super) fn connection_id(access: &Access) -> ConnectionId {
     ConnectionId::of(&access.server.id, &ConnectionOwner::Member(access.member.id.clone()))
 }
 
 fn row(access: &Access, connection: Option<&Connection>) -> ConnectionRow {
-    let state = connection.map_or(RowState::NotConnected, |connection| state(connection.state));
+    let state = row_state(connection);
     let connection = connection.filter(|_| state != RowState::NotConnected);
     let time = |time: Timestamp| (words::date(time), words::machine(time));
     ConnectionRow {
@@ -189,6 +189,10 @@ fn row(access: &Access, connection: Option<&Connection>) -> ConnectionRow {
             .filter(|connection| connection.refreshed_at > connection.connected_at)
             .map(|connection| time(connection.refreshed_at)),
     }
+}
+
+pub(super) fn row_state(connection: Option<&Connection>) -> RowState {
+    connection.map_or(RowState::NotConnected, |connection| state(connection.state))
 }
 
 fn state(state: ConnectionState) -> RowState {

@@ -7,6 +7,7 @@
 //! - [`connect`]: the link of an agent, the consent page, and off to the provider.
 //! - [`callback`]: back from the provider; everything is checked before a code is redeemed.
 //! - [`connections`]: what a person has connected, to connect again or disconnect.
+//! - [`setup`]: what to put into a client.
 //! - [`oauth`]: signing MCP clients in.
 //! - [`client_document`]: what the gateway says about itself as an OAuth client.
 //! - [`trouble`]: every way a page can fail, and the one mapping to status and text.
@@ -26,6 +27,8 @@ mod next;
 mod oauth;
 mod page;
 pub(super) mod realm;
+mod setup;
+mod setup_page;
 mod sign_in;
 mod trouble;
 mod trouble_signing_in;
@@ -53,6 +56,9 @@ listed! {
     "/connections/{server}/connected" => get connections::connected;
     "/connections/{server}/keep" => post connections::keep;
     "/connections/{server}/disconnect" => post connections::disconnect;
+    "/setup" => get setup::list;
+    "/setup/{workspace}/{server}" => get setup::of_server;
+    "/setup/{workspace}/{server}/{client}/{credential}/{step}" => get setup::snippet;
     "/sign-in" => get sign_in::show, post sign_in::choose;
     "/sign-in/callback" => get sign_in::back;
     "/sign-out" => get sign_in::signed_out, post sign_in::sign_out;

@@ -1,11 +1,19 @@
 //! Where to go after signing in: one of our own pages, or the list of connections.
 
+use portcullis_wire::names::Slug;
+
 use crate::authorization_server::request::MAX_SEALED;
 
 /// A page of ours. It is spelt anew from its parts, so no address that somebody made up survives.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Next {
     Connections,
+    Setup,
+    /// How to set a client up for this server, as a member of this workspace.
+    SetupOf {
+        workspace: Slug,
+        server: Slug,
+    },
     /// The link with this ticket.
     Connect(String),
     /// The consent page for this sealed request of a client.
@@ -13,6 +21,7 @@ pub(super) enum Next {
 }
 
 const CONSENT: &str = "/oauth/consent?request=";
+const SETUP: &str = "/setup";
 
 impl Next {
     /// Anything that is not the path of such a page is [`Next::Connections`].
@@ -23,12 +32,25 @@ impl Next {
         if let Some(request) = text.strip_prefix(CONSENT).filter(|request| is_sealed(request)) {
             return Self::Authorize(request.to_owned());
         }
+        if let Some(rest) = text.strip_prefix(SETUP) {
+            return Self::read_setup(rest).unwrap_or(Self::Connections);
+        }
         Self::Connections
+    }
+
+    fn read_setup(rest: &str) -> Option<Self> {
+        if rest.is_empty() {
+            return Some(Self::Setup);
+        }
+        let (workspace, server) = rest.strip_prefix('/')?.split_once('/')?;
+        Some(Self::SetupOf { workspace: Slug::parse(workspace).ok()?, server: Slug::parse(server).ok()? })
     }
 
     pub(super) fn path(&self) -> String {
         match self {
             Self::Connections => "/connections".to_owned(),
+            Self::Setup => SETUP.to_owned(),
+            Self::SetupOf { workspace, server } => format!("{SETUP}/{workspace}/{server}"),
             Self::Connect(ticket) => format!("/connect/{ticket}"),
             Self::Authorize(request) => format!("{CONSENT}{request}"),
         }
@@ -38,6 +60,7 @@ impl Next {
     pub(super) fn sign_in(&self) -> String {
         match self {
             Self::Connections => "/sign-in".to_owned(),
+            Self::Setup | Self::SetupOf { .. } => format!("/sign-in?next={}", self.path()),
             Self::Connect(ticket) => format!("/sign-in?next=/connect/{ticket}"),
             Self::Authorize(request) => format!("/sign-in?next=/oauth/consent%3Frequest%3D{request}"),
         }
@@ -67,9 +90,10 @@ mod tests {
     fn our_pages_and_no_others() {
         let link = format!("/connect/{}", "a-_9".repeat(11).split_at(43).0);
         let consent = format!("/oauth/consent?request={}", "a-_9".repeat(400));
-        for page in [&link, &consent] {
+        for page in [&link, &consent, "/setup", "/setup/core/linear"] {
             assert_eq!(Next::read(page).path(), *page);
         }
+        assert_eq!(Next::read("/setup/core/linear").sign_in(), "/sign-in?next=/setup/core/linear");
         assert_eq!(
             Next::read(&consent).sign_in(),
             format!("/sign-in?next={}", consent.replace('?', "%3F").replace("t=", "t%3D"))
@@ -85,6 +109,13 @@ mod tests {
             "/connect/../admin",
             "javascript:alert(1)",
             "/sign-out",
+            "/setup/",
+            "/setup//evil.example",
+            "/setup/core",
+            "/setup/core/linear/x",
+            "/setup/core/linear?x",
+            "/setup/../admin",
+            "/setupx",
             "/oauth/consent?request=",
             "/oauth/consent?request=//evil.example",
             "/oauth/consent?request=a&next=//evil.example",
@@ -103,7 +134,7 @@ mod tests {
         #[test]
         fn what_comes_out_is_a_path_of_ours(text in any::<String>()) {
             let path = Next::read(&text).path();
-            prop_assert!(path == "/connections" || path == text && path.starts_with("/connect/") || path == text && path.starts_with(CONSENT));
+            prop_assert!(path == "/connections" || path == text && path.starts_with("/connect/") || path == text && path.starts_with(CONSENT) || path == text && path.starts_with(SETUP));
             prop_assert!(path.bytes().all(|byte| byte.is_ascii_graphic()));
         }
     }

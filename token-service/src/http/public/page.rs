@@ -182,7 +182,7 @@ pub(super) enum RowState {
 
 impl RowState {
     /// For the stylesheet.
-    fn class(self) -> &'static str {
+    pub(super) fn class(self) -> &'static str {
         match self {
             Self::NotConnected => "off",
             Self::Connected => "on",
@@ -190,7 +190,7 @@ impl RowState {
         }
     }
 
-    fn label(self) -> &'static str {
+    pub(super) fn label(self) -> &'static str {
         match self {
             Self::NotConnected => "Not connected",
             Self::Connected => "Connected",
@@ -214,7 +214,7 @@ impl RowState {
         if self == Self::NotConnected { "Connect" } else { "Reconnect" }
     }
 
-    fn is_fine(self) -> bool {
+    pub(super) fn is_fine(self) -> bool {
         self == Self::Connected
     }
 

@@ -13,7 +13,7 @@ use crate::provider::Provider;
 
 /// By route: a path, and what a stranger, Ada, another member of her workspace, and one of another get. Posts come
 /// without a form, which is what a stranger can do; a session is asked for before the form is looked at.
-const TABLE: [(&str, &str, &str, [u16; 4]); 40] = [
+const TABLE: [(&str, &str, &str, [u16; 4]); 43] = [
     ("get", "/livez", "/livez", [200; 4]),
     ("get", "/readyz", "/readyz", [200; 4]),
     ("get", "/", "/", [303; 4]),
@@ -30,6 +30,14 @@ const TABLE: [(&str, &str, &str, [u16; 4]); 40] = [
     ),
     ("post", "/connections/{server}/keep", "/connections/SERVER/keep", [403; 4]),
     ("post", "/connections/{server}/disconnect", "/connections/SERVER/disconnect", [403; 4]),
+    ("get", "/setup", "/setup", [303, 200, 200, 200]),
+    ("get", "/setup/{workspace}/{server}", "/setup/core/linear", [303, 200, 200, 403]),
+    (
+        "get",
+        "/setup/{workspace}/{server}/{client}/{credential}/{step}",
+        "/setup/core/linear/cursor/api-key/2",
+        [303, 200, 200, 403],
+    ),
     ("get", "/sign-in", "/sign-in", [200; 4]),
     ("post", "/sign-in", "/sign-in", [403; 4]),
     ("get", "/sign-in/callback", "/sign-in/callback?code=x&state=y", [404; 4]),
