@@ -10,8 +10,8 @@ use utoipa::ToSchema;
 
 use super::acting::Acting;
 use super::check::Problems;
-use super::explain_view::DecidedThen;
-pub(super) use super::explain_view::{Answer, Holds};
+pub(super) use super::explain_view::Answer;
+use super::explain_view::{DecidedThen, Holds};
 use crate::domain::Revision;
 use crate::domain::access::{Object, Operation};
 use crate::domain::explain::{Asked, Basis, basis};

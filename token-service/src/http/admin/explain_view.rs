@@ -81,6 +81,20 @@ pub enum Holds {
     Depends,
 }
 
+impl Holds {
+    /// For people.
+    pub(super) fn says(self) -> &'static str {
+        match self {
+            Self::Yes => "It would be denied again, for the same reason.",
+            Self::ByAnotherRule => "It would be denied again, by another rule.",
+            Self::No => "The same request would be allowed now.",
+            Self::Depends => {
+                "Whether it would be denied again depends on the request itself, or on what goes on just then."
+            }
+        }
+    }
+}
+
 /// What was decided, by a decision id. It is not signed: the access log vouches for it.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct DecidedThen {

@@ -11,22 +11,23 @@ use super::form::body;
 use super::shell::{Visit, filters, page};
 use crate::domain::access::Operation;
 use crate::http::admin::acting::Acting;
-use crate::http::admin::explain::{self, Answer, Holds};
+use crate::http::admin::explain::{self, Answer};
 use crate::http::error::ApiError;
 use crate::http::read::StrictQuery;
 
+/// As the form sends it: an empty field says nothing.
 #[derive(Clone, Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(default, deny_unknown_fields)]
 pub(super) struct Asked {
-    decision: Option<String>,
-    member: Option<String>,
-    key: Option<String>,
-    issuer: Option<String>,
-    subject: Option<String>,
-    workspace: Option<String>,
-    server: Option<String>,
-    tool: Option<String>,
-    arguments: Option<String>,
+    decision: String,
+    member: String,
+    key: String,
+    issuer: String,
+    subject: String,
+    workspace: String,
+    server: String,
+    tool: String,
+    arguments: String,
 }
 
 #[derive(Template)]
@@ -34,23 +35,6 @@ pub(super) struct Asked {
 struct Page {
     asked: Asked,
     answer: Option<Answer>,
-}
-
-impl Page {
-    fn value<'a>(&self, field: &'a Option<String>) -> &'a str {
-        field.as_deref().unwrap_or_default()
-    }
-
-    fn holds(&self, holds: Holds) -> &'static str {
-        match holds {
-            Holds::Yes => "It would be denied again, for the same reason.",
-            Holds::ByAnotherRule => "It would be denied again, by another rule.",
-            Holds::No => "The same request would be allowed now.",
-            Holds::Depends => {
-                "Whether it would be denied again depends on the request itself, or on what goes on just then."
-            }
-        }
-    }
 }
 
 pub(super) async fn show(
@@ -71,9 +55,7 @@ pub(super) async fn show(
 
 /// What is asked, once there is enough of it to ask.
 fn question(asked: &Asked) -> Result<Option<Value>, ApiError> {
-    let given = |field: &Option<String>| {
-        field.as_deref().map(str::trim).filter(|text| !text.is_empty()).map(str::to_owned)
-    };
+    let given = |field: &str| Some(field.trim().to_owned()).filter(|text| !text.is_empty());
     if let Some(decision) = given(&asked.decision) {
         return Ok(Some(json!({ "decision": decision })));
     }

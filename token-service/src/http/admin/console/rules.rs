@@ -66,8 +66,17 @@ impl Level {
         })
     }
 
-    /// Puts `rules` in place of what the level says; of nothing, the entry goes.
-    pub(super) async fn replace(self, app: &Acting, server: &str, rules: &Value) -> Result<(), ApiError> {
+    /// Puts `rules` in place of what the level says, if that is what the page had shown; of nothing, the entry goes.
+    pub(super) async fn replace(
+        self,
+        app: &Acting,
+        server: &str,
+        shown: &str,
+        rules: &Value,
+    ) -> Result<(), ApiError> {
+        if shown != self.revision.to_string() {
+            return Err(ApiError::Stale);
+        }
         let path = Path((self.target, server.to_owned()));
         let wait = applied();
         if *rules == serde_json::json!({}) {
@@ -76,7 +85,10 @@ impl Level {
             }
             return Ok(());
         }
-        let expected = IfMatch::of(Revision(self.revision));
+        let expected = match self.revision {
+            0 => IfMatch::default(),
+            revision => IfMatch::of(Revision(revision)),
+        };
         policies::set(app.clone(), path, wait, expected, body(rules)?).await?;
         Ok(())
     }
@@ -149,8 +161,7 @@ pub(super) async fn change(
         let problem = format!("is not JSON: line {}, column {}", error.line(), error.column());
         ApiError::invalid("rules", problem, "mend it there; the example below the form has all that there is")
     })?;
-    let mut level = Level::find(&app, &target, &server).await?;
-    level.revision = form.text("revision").parse().unwrap_or(level.revision);
-    level.replace(&app, &server.slug, &rules).await?;
+    let level = Level::find(&app, &target, &server).await?;
+    level.replace(&app, &server.slug, form.text("revision"), &rules).await?;
     Ok(see_other(&format!("/servers/{}/rules?level={}", segment(&name), segment(&target))))
 }

@@ -152,7 +152,13 @@ pub(super) fn see_other(path: &str) -> Response {
 
 /// Filters of templates.
 pub(super) mod filters {
-    #![expect(unreachable_pub, reason = "askama makes a type of it that has to be as visible")]
+    #![expect(
+        unreachable_pub,
+        clippy::inline_always,
+        clippy::unused_self,
+        clippy::unnecessary_wraps,
+        reason = "askama wants the shape, and makes a type of it"
+    )]
 
     use std::fmt::Display;
 

@@ -104,8 +104,7 @@ pub(super) async fn toggle(
 ) -> Result<Response, Refused> {
     let server = ServerView::of(app.find_server(&name, Operation::Administer).await?, &app);
     let target = form.given("level").unwrap_or("organization").to_owned();
-    let mut level = Level::find(&app, &target, &server).await?;
-    level.revision = form.text("revision").parse().unwrap_or(level.revision);
+    let level = Level::find(&app, &target, &server).await?;
     let on: BTreeSet<&String> = form.all("on").iter().collect();
     let mut rules = level.rules.clone();
     for tool in form.all("listed") {
@@ -119,7 +118,7 @@ pub(super) async fn toggle(
         }
         Some(new_tools) => rules["new_tools"] = json!(new_tools),
     }
-    level.replace(&app, &server.slug, &rules).await?;
+    level.replace(&app, &server.slug, form.text("revision"), &rules).await?;
     Ok(see_other(&format!("/servers/{}/tools?level={}", segment(&name), segment(&target))))
 }
 
