@@ -24,7 +24,8 @@ function draw(place) {
     stroke: color(`--series-${index + 1}`),
     width: 2,
     dash: index === 0 ? undefined : [8, 2 + 3 * index],
-    points: { size: 5 },
+    // A value between gaps has no line to be seen by.
+    points: { show: place.dataset.nothing === undefined, size: 5 },
   }));
   place.replaceChildren();
   const options = { width: place.clientWidth, height: 220, series: [{}, ...series], axes: [axis, { ...axis, size: 56 }] };
