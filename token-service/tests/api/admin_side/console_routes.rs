@@ -172,6 +172,14 @@ async fn a_refusal_within_a_page_says_where_it_belongs() {
     assert!(part.text.contains("<strong>slug</strong>") && !part.text.contains("<main"), "{}", part.text);
     let whole = Reply::read(request().send().await.expect("a reply")).await;
     assert!(whole.text.contains("<strong>slug</strong>") && whole.text.contains("<main"), "{}", whole.text);
+    // What loads a part of a page says it there too, and a link that is followed becomes a page.
+    let load = |path: &str| olga.browser.request(Method::GET, path).header("hx-request", "true");
+    let part = Reply::read(load("/requests/live?after=x").send().await.expect("a reply")).await;
+    assert_eq!(part.header("hx-retarget"), Some("#problems"), "{}", part.text);
+    let link = load("/members/none").header("hx-boosted", "true").send().await.expect("a reply");
+    let whole = Reply::read(link).await;
+    assert_eq!((whole.status, whole.header("hx-retarget")), (StatusCode::NOT_FOUND, None), "{}", whole.text);
+    assert!(whole.text.contains("<main"), "{}", whole.text);
     // Somebody whose session is over goes to the sign-in page as a whole.
     let gone =
         Browser::of_admin(&world.service).request(Method::GET, "/servers").header("hx-request", "true");

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
@@ -15,6 +16,7 @@ use crate::http::public::guard::{SignedIn, is_from_us};
 use crate::http::public::realm::Realm;
 use crate::http::read::read_body;
 use crate::state::{Service, Shared};
+use crate::store::StoreError;
 
 /// Rules may be long lists.
 const FORM_LIMIT: usize = 1024 * 1024;
@@ -24,6 +26,7 @@ const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; st
      img-src 'self' data:; form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
 
 const IS_HTMX: HeaderName = HeaderName::from_static("hx-request");
+const IS_BOOSTED: HeaderName = HeaderName::from_static("hx-boosted");
 
 /// An operation refused, on the way to a page that says so.
 pub(super) struct Refused(ApiError);
@@ -45,49 +48,59 @@ impl IntoResponse for Refused {
 
 /// The door to every page.
 pub(super) async fn enter(State(app): State<Shared>, request: Request, next: Next) -> Response {
-    let wants_part = request.headers().contains_key(IS_HTMX);
-    let is_change = request.method() == Method::POST;
-    let visit = match admit(&app, request).await {
-        Ok(admitted) => admitted,
-        Err(response) => return dress(response),
+    // A link that is followed by htmx wants a whole page, a form that is refused or a part that is loaded does not.
+    let is_link = request.headers().contains_key(IS_BOOSTED) && request.method().is_safe();
+    let as_part = request.headers().contains_key(IS_HTMX) && !is_link;
+    let (visit, response) = match admit(&app, request).await {
+        Ok((visit, request)) => (visit, next.run(request).await),
+        Err(Turned::Away(response)) => return dress(response),
+        Err(Turned::Back(visit, error)) => (*visit, Refused(error).into_response()),
     };
-    let (visit, request) = visit;
-    let response = next.run(request).await;
-    let Some(document) = response.extensions().get::<Arc<ProblemDocument>>().map(Arc::clone) else {
-        return dress(response);
-    };
-    dress(refusal(&visit, &document, wants_part && is_change))
+    match response.extensions().get::<Arc<ProblemDocument>>() {
+        Some(document) => dress(refusal(&visit, document, as_part)),
+        None => dress(response),
+    }
 }
 
-/// The request with whoever sends it, or what they get instead.
-async fn admit(app: &Shared, request: Request) -> Result<(Visit, Request), Response> {
+/// Why a request goes no further.
+enum Turned {
+    /// Nobody knows who it is.
+    Away(Response),
+    /// It is known who it is, and the form is refused.
+    Back(Box<Visit>, ApiError),
+}
+
+/// The request with whoever sends it.
+async fn admit(app: &Shared, request: Request) -> Result<(Visit, Request), Turned> {
     let (mut parts, body) = request.into_parts();
-    let refuse = |error: ApiError| Refused(error).into_response();
-    let found = SignedIn::in_realm(app, Realm::Admin, &parts.headers).await;
-    let Some(browser) = found.map_err(|error| outside(error.into()))? else {
-        return Err(to_sign_in(app, &parts.headers));
-    };
-    let caller = Caller::of_browser(app, &browser).await.map_err(|error| outside(error.into()))?;
+    let unknown =
+        |error: StoreError| Turned::Away(shell::bare_problem(&ApiError::from(error).into_document()));
+    let browser = SignedIn::in_realm(app, Realm::Admin, &parts.headers).await.map_err(unknown)?;
+    let browser = browser.ok_or_else(|| Turned::Away(to_sign_in(app, &parts.headers)))?;
+    let caller = Caller::of_browser(app, &browser).await.map_err(unknown)?;
     let visit = Visit::new(&caller, &browser, parts.uri.path());
-    let form = if parts.method == Method::POST {
-        let body = read_body(body, FORM_LIMIT).await.map_err(refuse).map_err(|r| finish_early(&visit, r))?;
-        let form = Form::read(&parts.headers, &body, &browser);
-        let is_ours = is_from_us(&parts.headers, Realm::Admin.url(&app.settings));
-        form.filter(|_| is_ours).ok_or_else(|| finish_early(&visit, refuse(ApiError::ForgedForm)))?
-    } else {
-        Form::default()
+    let form = match parts.method {
+        Method::POST => read_form(app, &parts.headers, body, &browser).await,
+        _ => Ok(Form::default()),
     };
+    let form = form.map_err(|error| Turned::Back(Box::new(visit.clone()), error))?;
     parts.extensions.insert(Arc::new(caller));
     parts.extensions.insert(visit.clone());
     parts.extensions.insert(Arc::new(form));
-    Ok((visit, Request::from_parts(parts, axum::body::Body::empty())))
+    Ok((visit, Request::from_parts(parts, Body::empty())))
 }
 
-fn finish_early(visit: &Visit, response: Response) -> Response {
-    match response.extensions().get::<Arc<ProblemDocument>>() {
-        Some(document) => refusal(visit, document, false),
-        None => response,
+async fn read_form(
+    app: &Service,
+    headers: &HeaderMap,
+    body: Body,
+    browser: &SignedIn,
+) -> Result<Form, ApiError> {
+    if !is_from_us(headers, Realm::Admin.url(&app.settings)) {
+        return Err(ApiError::ForgedForm);
     }
+    let body = read_body(body, FORM_LIMIT).await?;
+    Form::read(headers, &body, browser).ok_or(ApiError::ForgedForm)
 }
 
 /// Nobody is signed in. A part of a page cannot become the sign-in page, so the whole page goes there.
@@ -97,12 +110,6 @@ fn to_sign_in(app: &Service, headers: &HeaderMap) -> Response {
         return (StatusCode::UNAUTHORIZED, [(HeaderName::from_static("hx-redirect"), to)]).into_response();
     }
     if app.can_sign_in() { shell::see_other("/sign-in") } else { shell::nobody_can_sign_in() }
-}
-
-/// Somebody who is not known yet, because the database cannot say.
-fn outside(error: ApiError) -> Response {
-    let document = error.into_document();
-    shell::bare_problem(&document)
 }
 
 fn refusal(visit: &Visit, document: &ProblemDocument, as_part: bool) -> Response {
