@@ -8,7 +8,8 @@ use serde_json::{Value, json};
 
 use super::body::{Body, read, secret};
 use super::client::ClientError;
-use super::{Access, Change, part};
+use super::provisioning::Switch;
+use super::{Access, Change, part, show};
 
 #[derive(Debug, Subcommand)]
 pub enum Servers {
@@ -21,6 +22,16 @@ pub enum Servers {
     Show {
         /// Id or slug.
         server: String,
+        #[command(flatten)]
+        access: Access,
+    },
+    /// Asks a server, as the token-service would, how it wants to be signed in to. Nothing is registered.
+    Check {
+        /// The MCP endpoint.
+        url: String,
+        /// Plain http, where nobody can listen in.
+        #[arg(long)]
+        allow_http: bool,
         #[command(flatten)]
         access: Access,
     },
@@ -68,6 +79,19 @@ pub struct Settings {
     /// How much of parameters and responses the log holds: `off`, `digest`, `redacted` or `full`.
     #[arg(long)]
     payload: Option<String>,
+    /// How many bytes of each the log holds at most.
+    #[arg(long, value_name = "BYTES")]
+    payload_limit: Option<u32>,
+    /// A JSON pointer to what is left out of parameters, such as `/arguments/password`. All that is given takes the place
+    /// of what was left out of parameters and responses before.
+    #[arg(long = "redact-parameter", value_name = "POINTER")]
+    redact_parameters: Vec<String>,
+    /// The same of responses.
+    #[arg(long = "redact-response", value_name = "POINTER")]
+    redact_responses: Vec<String>,
+    /// Whether workspaces to come have it.
+    #[arg(long, value_name = "SWITCH")]
+    new_workspaces: Option<Switch>,
     /// How many requests may be under way at once through one Envoy; 0 for any number.
     #[arg(long)]
     concurrency: Option<u32>,
@@ -123,6 +147,11 @@ impl Servers {
                 access.list("/v1/servers", "servers", &["slug", "id", "name", "url"]).await
             }
             Self::Show { server, access } => access.show(&path(&server)).await,
+            Self::Check { url, allow_http, access } => {
+                let body = json!({"url": url, "allow_http": allow_http});
+                let answer = access.client()?.send(Method::POST, "/v1/server-checks", Some(body)).await?;
+                Ok(if access.json { show::json(&answer) } else { show::object(&answer) })
+            }
             Self::Add { slug, workspaces, settings, change } => {
                 let workspaces: Value = match workspaces.as_slice() {
                     [one] if one == "all" => "all".into(),
@@ -144,11 +173,17 @@ impl Servers {
 
 impl Settings {
     fn body(&self) -> Result<Body, ClientError> {
+        let redact = Body::default()
+            .with_list("parameters", self.redact_parameters.clone())
+            .with_list("response", self.redact_responses.clone());
         Ok(Body::from_file(self.body.as_deref())?
             .with("name", self.name.clone())
             .with("url", self.url.clone())
             .with_flag("allow_http", self.allow_http)
             .with("payload", self.payload.clone())
+            .with("payload_limit", self.payload_limit)
+            .with_object("redact", redact)
+            .with("provision_new_workspaces", self.new_workspaces.map(|switch| switch == Switch::On))
             .with("concurrency", self.concurrency)
             .with_object("auth", self.auth.body()?))
     }

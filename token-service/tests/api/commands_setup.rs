@@ -74,8 +74,14 @@ async fn what_is_set_is_shown_and_can_be_taken_back() {
     done(&service, "limit delete workspace:core writes").await;
     assert_eq!(done(&service, "limit list workspace:core").await, "");
 
-    done(&service, "server change docs --name Docs --payload off").await;
-    assert!(done(&service, "server show docs").await.contains("Docs"));
+    done(&service, "server change docs --name Docs --payload full --payload-limit 2048 --new-workspaces off")
+        .await;
+    let redact = "server change docs --redact-parameter /arguments/pin --redact-response /result/content";
+    done(&service, redact).await;
+    let shown: Value = serde_json::from_str(&done(&service, "server show docs --json").await).expect("JSON");
+    assert_eq!((&shown["name"], &shown["payload"]), (&json!("Docs"), &json!("full")));
+    assert_eq!((&shown["payload_limit"], &shown["provision_new_workspaces"]), (&json!(2048), &json!(false)));
+    assert_eq!(shown["redact"], json!({"parameters": ["/arguments/pin"], "response": ["/result/content"]}));
     done(&service, "workspace change core --staleness strict").await;
     assert!(done(&service, "workspace show core").await.contains("strict"));
     let key = done(&service, "key make core ci --read-only --sources 10.0.0.0/8").await;
@@ -95,6 +101,10 @@ async fn what_is_set_is_shown_and_can_be_taken_back() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn mistakes_are_named_with_their_remedy() {
     let service = start().await;
+    let error = refused(&service, "server check http://docs.example/mcp").await;
+    assert!(error.contains("url") && error.contains("http"), "{error}");
+    let error = refused(&service, "server check https://127.0.0.1:9/mcp").await;
+    assert!(error.contains("cannot be asked"), "{error}");
     let error = refused(&service, "server add x! --workspaces nowhere --url ftp://x --auth none").await;
     for part in ["slug", "workspaces", "url"] {
         assert!(error.contains(part), "{part}: {error}");
