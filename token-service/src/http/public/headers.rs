@@ -15,10 +15,14 @@ use crate::state::Shared;
 const CONTENT_SECURITY_POLICY: &str =
     "default-src 'none'; style-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
 
-const HEADERS: [(HeaderName, &str); 7] = [
+const HEADERS: [(HeaderName, &str); 2] = [
     (header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY),
     // Pages with a form say `same-origin` themselves: with `no-referrer` a browser sends `Origin: null` with the form.
     (header::REFERRER_POLICY, "no-referrer"),
+];
+
+/// What no page of either side does without.
+pub(in crate::http) const OF_EVERY_PAGE: [(HeaderName, &str); 5] = [
     (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
     (header::X_FRAME_OPTIONS, "DENY"),
     (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
@@ -43,7 +47,7 @@ pub(super) async fn dress(
         response.headers_mut().extend(set_cookies.map(|value| (header::SET_COOKIE, value)));
     }
     let headers = response.headers_mut();
-    for (name, value) in HEADERS {
+    for (name, value) in HEADERS.into_iter().chain(OF_EVERY_PAGE) {
         headers.insert(name, HeaderValue::from_static(value));
     }
     headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));

@@ -22,7 +22,7 @@ mod connect;
 mod connections;
 mod cookies;
 pub(super) mod guard;
-mod headers;
+pub(super) mod headers;
 mod next;
 mod oauth;
 mod page;

@@ -13,6 +13,7 @@ use super::shell::{self, Visit};
 use crate::http::auth::Caller;
 use crate::http::error::{ApiError, ProblemDocument};
 use crate::http::public::guard::{SignedIn, is_from_us};
+use crate::http::public::headers::OF_EVERY_PAGE;
 use crate::http::public::realm::Realm;
 use crate::http::read::read_body;
 use crate::state::{Service, Shared};
@@ -128,16 +129,13 @@ fn refusal(visit: &Visit, document: &ProblemDocument, as_part: bool) -> Response
 
 fn dress(mut response: Response) -> Response {
     let headers = response.headers_mut();
-    for (name, value) in [
+    let own = [
         (header::CACHE_CONTROL, "no-store"),
         (header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY),
+        // With `no-referrer` a browser sends `Origin: null` with a form.
         (header::REFERRER_POLICY, "same-origin"),
-        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-        (header::X_FRAME_OPTIONS, "DENY"),
-        (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
-        (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
-        (HeaderName::from_static("permissions-policy"), "camera=(), geolocation=(), microphone=()"),
-    ] {
+    ];
+    for (name, value) in own.into_iter().chain(OF_EVERY_PAGE) {
         headers.insert(name, HeaderValue::from_static(value));
     }
     response

@@ -70,7 +70,7 @@ async fn show_list(
 /// Whom keys may be made for: anybody by who manages the workspace, otherwise oneself.
 async fn owners(app: &Acting, workspace: &Around) -> Result<Vec<MemberView>, ApiError> {
     if !workspace.manages {
-        let own = app.principal().membership(&workspace.id.as_str().into()).cloned();
+        let own = app.principal().membership(&workspace.id).cloned();
         return Ok(own.into_iter().map(Into::into).collect());
     }
     let all = Paging { after: None, limit: Some(1_000) };

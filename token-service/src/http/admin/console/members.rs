@@ -11,14 +11,13 @@ use super::entry::Refused;
 use super::form::{Sent, applied, body};
 use super::quarantine::Held;
 use super::shell::{Visit, filters, page, see_other, segment};
-use super::workspaces::Around;
+use super::workspaces::{self, Around};
 use crate::domain::access::{Object, Operation};
 use crate::http::admin::acting::Acting;
 use crate::http::admin::admissions;
 use crate::http::admin::members::{self, MemberView};
 use crate::http::admin::page::Page as Paging;
 use crate::http::admin::quarantines::QuarantineView;
-use crate::http::admin::servers::{self, ServerShown};
 use crate::http::admin::sessions::{self, SessionView};
 use crate::http::error::ApiError;
 use crate::http::read::StrictQuery;
@@ -107,7 +106,7 @@ pub(super) async fn show(app: Acting, visit: Visit, Path(id): Path<String>) -> R
         target: format!("member:{id}"),
         back: format!("member {id}"),
         what: "member",
-        servers: servers_of(&app, &member, &workspace).await?,
+        servers: said_of(&app, &member, &workspace).await?,
         connected: Connected::of_member(&app, &id).await?,
         sessions: sessions.0.sessions,
         member,
@@ -116,24 +115,12 @@ pub(super) async fn show(app: Acting, visit: Visit, Path(id): Path<String>) -> R
     Ok(page(&visit, &content.member.name, &content))
 }
 
-async fn servers_of(
-    app: &Acting,
-    member: &MemberView,
-    workspace: &Around,
-) -> Result<Vec<ServerRow>, ApiError> {
+async fn said_of(app: &Acting, member: &MemberView, workspace: &Around) -> Result<Vec<ServerRow>, ApiError> {
     let mut rows = Vec::new();
     if !workspace.manages {
         return Ok(rows);
     }
-    for server in servers::list(app.clone()).await?.0.servers {
-        let (slug, name) = match server {
-            ServerShown::Whole(server) => (server.slug, server.name),
-            ServerShown::Summary(server) => (server.slug, server.name),
-        };
-        let found = app.find_server(&slug, Operation::See).await?;
-        if !app.workspaces_of(&found).await?.iter().any(|each| each.as_str() == workspace.id) {
-            continue;
-        }
+    for (slug, name) in workspaces::servers_of(app, &workspace.id).await? {
         let Json(admission) = admissions::list(app.clone(), Path(slug.clone())).await?;
         let said = admission.members.iter().find(|said| said.member == member.id);
         let access = said.map_or("", |said| said.access.as_str());

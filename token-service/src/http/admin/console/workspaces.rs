@@ -10,6 +10,7 @@ use super::entry::Refused;
 use super::form::{Sent, applied, body};
 use super::shell::{Visit, page, see_other, segment};
 use crate::domain::access::{Object, Operation};
+use crate::domain::ids::WorkspaceId;
 use crate::http::admin::acting::Acting;
 use crate::http::admin::servers::{self, ServerShown};
 use crate::http::admin::workspaces::{self, WorkspaceView};
@@ -46,17 +47,7 @@ struct Page<'a> {
 
 pub(super) async fn show(app: Acting, visit: Visit, Path(name): Path<String>) -> Result<Response, Refused> {
     let found = app.find_workspace(&name, Operation::See).await?;
-    let mut having = Vec::new();
-    for server in servers::list(app.clone()).await?.0.servers {
-        let (slug, name) = match server {
-            ServerShown::Whole(server) => (server.slug, server.name),
-            ServerShown::Summary(server) => (server.slug, server.name),
-        };
-        let server = app.find_server(&slug, Operation::See).await?;
-        if app.workspaces_of(&server).await?.contains(&found.id) {
-            having.push((slug, name));
-        }
-    }
+    let having = servers_of(&app, &found.id).await?;
     let workspace = WorkspaceView::from(found);
     let content = Page {
         visit: &visit,
@@ -84,9 +75,28 @@ pub(super) async fn delete(app: Acting, Path(name): Path<String>) -> Result<Resp
     Ok(see_other("/workspaces"))
 }
 
+/// Slug and name of every server that a workspace has, as far as the caller sees them.
+pub(super) async fn servers_of(
+    app: &Acting,
+    workspace: &WorkspaceId,
+) -> Result<Vec<(String, String)>, ApiError> {
+    let mut having = Vec::new();
+    for server in servers::list(app.clone()).await?.0.servers {
+        let (id, slug, name) = match server {
+            ServerShown::Whole(server) => (server.id, server.slug, server.name),
+            ServerShown::Summary(server) => (server.id, server.slug, server.name),
+        };
+        let workspaces = app.store.provisions(&id.as_str().into()).await?.unwrap_or_default();
+        if workspaces.contains(workspace) {
+            having.push((slug, name));
+        }
+    }
+    Ok(having)
+}
+
 /// What the pages within a workspace say of it.
 pub(super) struct Around {
-    pub(super) id: String,
+    pub(super) id: WorkspaceId,
     pub(super) slug: String,
     pub(super) name: String,
     pub(super) manages: bool,
@@ -96,6 +106,6 @@ impl Around {
     pub(super) async fn find(app: &Acting, name: &str) -> Result<Self, ApiError> {
         let found = app.find_workspace(name, Operation::See).await?;
         let manages = app.may(Operation::Manage, Object::Workspace(&found.id), "workspace").is_ok();
-        Ok(Self { id: found.id.to_string(), slug: found.slug.to_string(), name: found.name, manages })
+        Ok(Self { id: found.id, slug: found.slug.to_string(), name: found.name, manages })
     }
 }
