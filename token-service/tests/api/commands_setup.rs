@@ -74,8 +74,11 @@ async fn what_is_set_is_shown_and_can_be_taken_back() {
     done(&service, "limit delete workspace:core writes").await;
     assert_eq!(done(&service, "limit list workspace:core").await, "");
 
-    done(&service, "server change docs --name Docs --payload redacted --payload-limit 2048 --new-workspaces off")
-        .await;
+    done(
+        &service,
+        "server change docs --name Docs --payload redacted --payload-limit 2048 --new-workspaces off",
+    )
+    .await;
     let redact = "server change docs --redact-parameter /arguments/pin --redact-response /result/content";
     done(&service, redact).await;
     let shown: Value = serde_json::from_str(&done(&service, "server show docs --json").await).expect("JSON");

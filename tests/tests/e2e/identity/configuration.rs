@@ -15,7 +15,9 @@ fn pasted(port: u16, slug: &str, key: &str) -> anyhow::Result<Value> {
     let readme = std::fs::read_to_string(repository().join("README.md"))?;
     let (_, rest) = readme.split_once("```json\n").context("the README shows no JSON")?;
     let (block, _) = rest.split_once("```").context("the block does not end")?;
-    let filled = block.replace("PORT", &port.to_string()).replace("linear", slug).replace("pcl_…", key);
+    // The key first: the name of its variable begins with a word that is replaced too.
+    let filled = block.replace("${env:PORTCULLIS_API_KEY}", key);
+    let filled = filled.replace("PORT", &port.to_string()).replace("linear", slug);
     serde_json::from_str(&filled).with_context(|| format!("not JSON: {filled}"))
 }
 
