@@ -134,7 +134,7 @@ pub(super) fn bare_problem(problem: &ProblemDocument) -> Response {
 
 pub(super) fn nobody_can_sign_in() -> Response {
     let text = "No way to sign in is configured. Add the section `sign_in` to portcullis.yaml, so that people come in \
-                by your OpenID provider. Programs use the admin API with the admin token.";
+                by your OpenID provider. Programs use the admin API with the admin token: /openapi.json describes it.";
     Html(render(&Bare { title: "Nobody can sign in", text, onward: "Try again" })).into_response()
 }
 
