@@ -53,36 +53,39 @@ async fn names_stay_text() -> anyhow::Result<()> {
     let (member, key) = (&stack.seeded.member, &stack.seeded.key.id);
     let olga = owner(&browser, &stack, Window::default()).await?;
     for (path, expected) in [
-        ("/", 1),
-        ("/servers", 0),
-        ("/servers/odd", 0),
-        ("/servers/odd/tools", 0),
-        ("/servers/odd/tools/read", 1),
-        ("/workspaces", 1),
-        ("/workspaces/core", 1),
-        ("/workspaces/core/members", 2),
-        ("/workspaces/core/keys", 3),
-        (&format!("/members/{member}"), 2),
-        (&format!("/keys/{key}"), 3),
-        ("/requests", 0),
-        (&format!("/requests/{record}"), 3),
-        (&format!("/explain?member={member}&server=odd&tool=%3Cscript%3Ealert(1)%3C/script%3E"), 0),
-        ("/settings", 0),
+        ("/", Some(0)),
+        ("/servers", Some(0)),
+        ("/servers/odd", Some(0)),
+        ("/servers/odd/tools", Some(0)),
+        ("/servers/odd/tools/read", Some(1)),
+        ("/workspaces", Some(1)),
+        ("/workspaces/core", Some(1)),
+        ("/workspaces/core/members", Some(2)),
+        ("/workspaces/core/keys", Some(3)),
+        (&format!("/members/{member}"), Some(2)),
+        (&format!("/keys/{key}"), Some(3)),
+        ("/requests", Some(0)),
+        (&format!("/requests/{record}"), Some(3)),
+        (&format!("/explain?member={member}&server=odd&tool=%3Cscript%3Ealert(1)%3C/script%3E"), Some(0)),
+        ("/settings", None),
     ] {
         assert_eq!(olga.goto(&at(&stack, path)).await, 200, "{path}");
         assert_eq!(olga.injected().await, [""; 0], "{path}");
         assert_eq!(complaints(&olga).await, [""; 0], "{path}");
         // It is there, as it is written: a page without it would prove nothing.
-        let expected = NAMES[expected];
-        let is_there = olga.text().await.contains(expected) || olga.html().await.contains(&escaped(expected));
-        let may_be_absent =
-            ["/", "/explain", "/settings"].iter().any(|page| path == *page || path.starts_with("/explain"));
-        assert!(is_there || may_be_absent, "{path}: {}", olga.text().await);
+        if let Some(expected) = expected.map(|number: usize| NAMES[number]) {
+            let (text, html) = (olga.text().await, olga.html().await);
+            let is_there =
+                text.contains(expected) || escaped(expected).iter().any(|text| html.contains(text));
+            assert!(is_there, "{path}: {}", olga.text().await);
+        }
     }
     Ok(())
 }
 
-/// As a browser writes it in an attribute.
-fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;").replace('"', "&quot;")
+/// As browsers write it in an attribute: the older ones leave angle brackets as they are.
+fn escaped(text: &str) -> [String; 2] {
+    let older = text.replace('&', "&amp;").replace('"', "&quot;");
+    let newer = older.replace('<', "&lt;").replace('>', "&gt;");
+    [older, newer]
 }

@@ -31,8 +31,8 @@ async fn pages(stack: &Stack) -> anyhow::Result<Vec<(String, &'static str)>> {
     Ok(vec![
         ("/".to_owned(), "overview"),
         ("/servers".to_owned(), "servers"),
-        ("/servers/new".to_owned(), "server-new"),
-        ("/servers/new?preset=github".to_owned(), "server-new-preset"),
+        ("/servers/-/new".to_owned(), "server-new"),
+        ("/servers/-/new?preset=github".to_owned(), "server-new-preset"),
         ("/servers/sample".to_owned(), "server"),
         ("/servers/sample/tools".to_owned(), "tools"),
         ("/servers/sample/tools/search_issues".to_owned(), "tool"),

@@ -13,7 +13,7 @@ use crate::http::error::ApiError;
 use crate::presets::{self, Preset, Registration};
 
 /// What is known of a server: `"auth": {"type": "oauth", "preset": "…"}` fills it in where nothing else is given.
-#[derive(Clone, Debug, Serialize, ToSchema)]
+#[derive(Debug, Serialize, ToSchema)]
 pub struct PresetView {
     pub name: &'static str,
     pub title: &'static str,
@@ -37,7 +37,7 @@ pub struct PresetView {
 }
 
 /// How the gateway becomes a client of the provider.
-#[derive(Clone, Copy, Debug, Serialize, ToSchema)]
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum RegistrationView {
     /// By itself.
@@ -46,7 +46,7 @@ pub enum RegistrationView {
     PreRegistered,
 }
 
-#[derive(Clone, Copy, Debug, Serialize, ToSchema)]
+#[derive(Debug, Serialize, ToSchema)]
 pub struct EnterView {
     pub field: &'static str,
     pub how: &'static str,

@@ -15,7 +15,7 @@ use crate::reply::Reply;
 const PAGES: [(&str, &str, &str); 18] = [
     ("/", "/", "ss......."),
     ("/servers", "/servers", "ss......."),
-    ("/servers/new", "/servers/new", "ss..xxxxx"),
+    ("/servers/-/new", "/servers/-/new", "ss..xxxxx"),
     ("/servers/{server}", "/servers/linear", "ss...-..-"),
     ("/servers/{server}/tools", "/servers/linear/tools", "ss..x-xx-"),
     ("/servers/{server}/tools/{tool}", "/servers/linear/tools/search", "ss...-xx-"),
@@ -88,7 +88,7 @@ async fn every_page_against_every_role() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-fn form(person: &Person, path: &str, body: &str) -> RequestBuilder {
+pub(super) fn form(person: &Person, path: &str, body: &str) -> RequestBuilder {
     person
         .browser
         .request(Method::POST, path)

@@ -52,7 +52,6 @@ pub(super) async fn change(
     let server = ServerView::of(app.find_server(&name, Operation::Administer).await?, &app);
     let listed: BTreeSet<&str> = form.all("listed").iter().map(String::as_str).collect();
     let has: BTreeSet<&str> = form.all("has").iter().map(String::as_str).collect();
-    let wait = applied;
     for row in WorkspaceRow::all(&app, &server).await? {
         let slug = row.slug.as_str();
         if !listed.contains(slug) {
@@ -61,13 +60,13 @@ pub(super) async fn change(
         let path = || Path((name.clone(), slug.to_owned()));
         let wants_it = has.contains(slug);
         if wants_it && !row.has_it {
-            provisions::add(app.clone(), path(), wait()).await?;
+            provisions::add(app.clone(), path(), applied()).await?;
         } else if !wants_it && row.has_it {
-            provisions::remove(app.clone(), path(), wait()).await?;
+            provisions::remove(app.clone(), path(), applied()).await?;
         }
         let members = form.text(&format!("members-{slug}"));
         if wants_it && !members.is_empty() && (members == "chosen") != row.is_chosen {
-            admissions::change(app.clone(), path(), wait(), body(&json!({ "members": members }))?).await?;
+            admissions::change(app.clone(), path(), applied(), body(&json!({ "members": members }))?).await?;
         }
     }
     Ok(see_other(&format!("/servers/{}", segment(&name))))
@@ -113,11 +112,15 @@ impl ConnectionRow {
 
     pub(super) fn state_name(&self) -> &'static str {
         match self.state {
-            "connected" => "Connected",
+            "active" => "Connected",
             "needs_reauth" => "Has to connect again",
             "quarantined" => "On hold",
-            other => other,
+            _ => "Disconnected",
         }
+    }
+
+    pub(super) fn is_over(&self) -> bool {
+        self.state == "disconnected"
     }
 }
 

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::entry::Refused;
 use super::form::{Form, Sent, applied, body, read};
-use super::quarantine::Held;
+use super::quarantine;
 use super::shell::{Visit, filters, page, see_other, segment};
 use super::workspaces::Around;
 use crate::domain::access::Operation;
@@ -147,14 +147,15 @@ async fn show_key(
         KeyOwner::Service => "Service".to_owned(),
         KeyOwner::Member(id) => app.find_member(id.as_str(), Operation::See).await?.name,
     };
-    let held = if workspace.manages { Held::all(app).await?.take("key", id) } else { None };
+    let target = format!("key:{id}");
+    let held = if workspace.manages { quarantine::of(app, &target).await? } else { None };
     let content = Page {
         visit,
         key: found.into(),
         workspace,
         owner,
         held,
-        target: format!("key:{id}"),
+        target,
         back: format!("key {id}"),
         what: "key",
         created,

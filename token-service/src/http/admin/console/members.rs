@@ -9,7 +9,7 @@ use serde_json::json;
 use super::access::Connected;
 use super::entry::Refused;
 use super::form::{Sent, applied, body};
-use super::quarantine::Held;
+use super::quarantine;
 use super::shell::{Visit, filters, page, see_other, segment};
 use super::workspaces::{self, Around};
 use crate::domain::access::{Object, Operation};
@@ -91,8 +91,9 @@ struct ServerRow {
 pub(super) async fn show(app: Acting, visit: Visit, Path(id): Path<String>) -> Result<Response, Refused> {
     let found = app.find_member(&id, Operation::See).await?;
     let workspace = Around::find(&app, found.workspace.as_str()).await?;
+    let target = format!("member:{id}");
     let held = if app.may(Operation::Manage, Object::Member(&found), "member").is_ok() {
-        Held::all(&app).await?.take("member", &id)
+        quarantine::of(&app, &target).await?
     } else {
         None
     };
@@ -103,7 +104,7 @@ pub(super) async fn show(app: Acting, visit: Visit, Path(id): Path<String>) -> R
         is_declared: member.origin == "config",
         file: &app.settings.config_file,
         held,
-        target: format!("member:{id}"),
+        target,
         back: format!("member {id}"),
         what: "member",
         servers: said_of(&app, &member, &workspace).await?,

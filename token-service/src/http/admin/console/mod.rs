@@ -38,12 +38,13 @@ pub use self::assets::ASSET_ROUTES;
 
 use crate::state::Shared;
 
+// `-` is no slug, so no server hides behind the pages of all servers, nor they behind one.
 listed! {
     CONSOLE_ROUTES, pages:
     "/" => get overview::show;
     "/servers" => get servers::list;
-    "/servers/new" => get servers::blank, post servers::create;
-    "/servers/check" => post check::server;
+    "/servers/-/new" => get servers::blank, post servers::create;
+    "/servers/-/check" => post check::server;
     "/servers/{server}" => get server::show, post server::change;
     "/servers/{server}/delete" => post server::delete;
     "/servers/{server}/access" => post access::change;

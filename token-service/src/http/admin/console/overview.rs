@@ -1,5 +1,7 @@
 //! The first page: what goes on, and what to do first.
 
+use std::time::Duration;
+
 use askama::Template;
 use axum::response::Response;
 
@@ -8,7 +10,7 @@ use super::shell::{Visit, filters, page};
 use crate::http::admin::acting::Acting;
 use crate::http::admin::records::{self, SummaryQuery, SummaryView};
 use crate::http::admin::status::{self, Status};
-use crate::http::admin::{servers, workspaces};
+use crate::http::admin::{servers, time, workspaces};
 use crate::http::error::ApiError;
 use crate::http::read::StrictQuery;
 
@@ -77,10 +79,6 @@ pub(super) async fn show(
 
 /// The last so many seconds.
 fn last(app: &Acting, seconds: u64) -> SummaryQuery {
-    let now = app.clock.now();
-    let from = now.minus(std::time::Duration::from_secs(seconds));
-    let spell = crate::http::admin::time::spell;
-    // The second that has begun counts.
-    let until = now.plus(std::time::Duration::from_secs(1));
-    SummaryQuery { from: Some(spell(from)), until: Some(spell(until)), ..SummaryQuery::default() }
+    let from = app.clock.now().minus(Duration::from_secs(seconds));
+    SummaryQuery { from: Some(time::spell(from)), ..SummaryQuery::default() }
 }

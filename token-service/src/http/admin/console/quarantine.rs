@@ -1,6 +1,6 @@
 //! Switching a server, a member or a key off at once, and on again.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 use axum::Json;
 use axum::extract::Path;
@@ -16,22 +16,23 @@ use crate::http::admin::quarantines::{self, QuarantineView};
 use crate::http::error::ApiError;
 
 /// What is in quarantine, by target.
-pub(super) struct Held(BTreeMap<String, QuarantineView>);
+pub(super) struct Held(BTreeSet<String>);
 
 impl Held {
     pub(super) async fn all(app: &Acting) -> Result<Self, ApiError> {
         let Json(found) = quarantines::list(app.clone()).await?;
-        Ok(Self(found.quarantines.into_iter().map(|each| (each.target.clone(), each)).collect()))
+        Ok(Self(found.quarantines.into_iter().map(|each| each.target).collect()))
     }
 
     pub(super) fn has(&self, kind: &str, id: &str) -> bool {
-        self.0.contains_key(&format!("{kind}:{id}"))
+        self.0.contains(&format!("{kind}:{id}"))
     }
+}
 
-    /// Why something is held.
-    pub(super) fn take(mut self, kind: &str, id: &str) -> Option<QuarantineView> {
-        self.0.remove(&format!("{kind}:{id}"))
-    }
+/// Why one thing is held, if it is.
+pub(super) async fn of(app: &Acting, target: &str) -> Result<Option<QuarantineView>, ApiError> {
+    let Json(found) = quarantines::show(app.clone(), Path(target.to_owned())).await?;
+    Ok(Some(found).filter(|found| found.quarantined))
 }
 
 pub(super) async fn set(

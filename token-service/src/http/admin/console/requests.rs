@@ -1,18 +1,19 @@
 //! The log of requests: searched, looked at one by one, and followed as they come.
 
-use std::fmt::Write as _;
+use std::collections::BTreeMap;
 
 use askama::Template;
 use axum::Json;
 use axum::extract::Path;
 use axum::response::Response;
-use serde::Deserialize;
-use serde_json::Value;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
 
 use super::entry::Refused;
-use super::shell::{Visit, filters, page, part, segment};
+use super::form::read;
+use super::shell::{Visit, filters, page, part};
 use crate::http::admin::acting::Acting;
-use crate::http::admin::records::{self, RecordView, RecordsQuery, TailQuery};
+use crate::http::admin::records::{self, RecordView, TailQuery};
 use crate::http::error::ApiError;
 use crate::http::read::StrictQuery;
 
@@ -34,159 +35,95 @@ const OUTCOMES: [(&str, &str); 5] = [
     ("connect_required", "account needed"),
 ];
 
-/// The query of the log, as its form sends it: an empty field says nothing.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Filters {
-    server: Option<String>,
-    workspace: Option<String>,
-    caller: Option<String>,
-    key: Option<String>,
-    name: Option<String>,
-    method: Option<String>,
-    outcome: Option<String>,
-    rule: Option<String>,
-    status: Option<String>,
-    /// Times of the form have no zone; they are UTC.
-    from: Option<String>,
-    until: Option<String>,
-    after: Option<String>,
-    live: Option<String>,
-}
+/// What the log is searched by, as its form and links say it: the filters of the API, by name. An empty field says nothing.
+struct Filters(BTreeMap<String, String>);
 
 impl Filters {
-    fn without_empty(mut self) -> Self {
-        for field in [
-            &mut self.server,
-            &mut self.workspace,
-            &mut self.caller,
-            &mut self.key,
-            &mut self.name,
-            &mut self.method,
-            &mut self.outcome,
-            &mut self.rule,
-            &mut self.status,
-            &mut self.from,
-            &mut self.until,
-            &mut self.after,
-            &mut self.live,
-        ] {
-            *field = field.take().map(|text| text.trim().to_owned()).filter(|text| !text.is_empty());
+    fn of(query: BTreeMap<String, String>) -> Self {
+        let mut filters = BTreeMap::new();
+        for (name, value) in query {
+            let value = value.trim();
+            let value =
+                if matches!(name.as_str(), "from" | "until") { in_utc(value) } else { value.to_owned() };
+            if !value.is_empty() {
+                filters.insert(name, value);
+            }
         }
-        self.from = self.from.map(in_utc);
-        self.until = self.until.map(in_utc);
-        self
+        Self(filters)
     }
 
-    fn pairs(&self) -> [(&'static str, &Option<String>); 11] {
-        [
-            ("server", &self.server),
-            ("workspace", &self.workspace),
-            ("caller", &self.caller),
-            ("key", &self.key),
-            ("name", &self.name),
-            ("method", &self.method),
-            ("outcome", &self.outcome),
-            ("rule", &self.rule),
-            ("status", &self.status),
-            ("from", &self.from),
-            ("until", &self.until),
-        ]
+    fn value(&self, name: &str) -> &str {
+        self.0.get(name).map_or("", String::as_str)
+    }
+
+    fn take(&mut self, name: &str) -> Option<String> {
+        self.0.remove(name)
     }
 
     /// As the query of a link.
     fn query(&self) -> String {
-        let mut query = String::new();
-        for (name, value) in self.pairs() {
-            if let Some(value) = value {
-                let _ = write!(query, "{name}={}&", segment(value));
-            }
-        }
-        query.trim_end_matches('&').to_owned()
+        url::form_urlencoded::Serializer::new(String::new()).extend_pairs(&self.0).finish()
     }
 
-    fn search(&self) -> RecordsQuery {
-        let this = self.clone();
-        RecordsQuery {
-            server: this.server,
-            workspace: this.workspace,
-            caller: this.caller,
-            key: this.key,
-            name: this.name,
-            method: this.method,
-            outcome: this.outcome,
-            rule: this.rule,
-            status: this.status,
-            from: this.from,
-            until: this.until,
-            after: this.after,
-            ..RecordsQuery::default()
-        }
-    }
-
-    fn tail(&self) -> TailQuery {
-        let this = self.clone();
-        TailQuery {
-            server: this.server,
-            workspace: this.workspace,
-            caller: this.caller,
-            key: this.key,
-            name: this.name,
-            method: this.method,
-            outcome: this.outcome,
-            rule: this.rule,
-            status: this.status,
-            after: this.after,
-            ..TailQuery::default()
-        }
+    /// As the query of an operation, read as strictly as if a program had sent it.
+    fn read<T: DeserializeOwned>(&self) -> Result<StrictQuery<T>, ApiError> {
+        read(&json!(self.0)).map(StrictQuery)
     }
 }
 
-fn in_utc(text: String) -> String {
-    let seconds = if text.len() == 16 { ":00" } else { "" };
-    if text.ends_with('Z') || text.contains('+') { text } else { format!("{text}{seconds}Z") }
+/// Times of the form, to the minute or the second, have no zone: they are UTC.
+fn in_utc(text: &str) -> String {
+    match text.len() {
+        16 => format!("{text}:00Z"),
+        19 => format!("{text}Z"),
+        _ => text.to_owned(),
+    }
 }
 
 #[derive(Template)]
 #[template(path = "console/requests.html")]
 struct List {
-    filters: Vec<(&'static str, &'static str, String)>,
-    outcomes: Vec<(&'static str, &'static str, bool)>,
+    filters: [(&'static str, &'static str, String); 6],
+    outcomes: [(&'static str, &'static str, bool); 5],
     from: String,
     until: String,
     query: String,
     rows: Vec<RecordView>,
     next: Option<String>,
-    /// Whether the page follows what comes.
-    live: bool,
-    /// Where it begins to follow; of the first answer of the tail.
+    /// Where the page begins to follow what comes, if it does.
+    follows: Option<String>,
     is_filtered: bool,
 }
 
 pub(super) async fn list(
     app: Acting,
     visit: Visit,
-    StrictQuery(filters): StrictQuery<Filters>,
+    StrictQuery(query): StrictQuery<BTreeMap<String, String>>,
 ) -> Result<Response, Refused> {
-    let filters = filters.without_empty();
-    let Json(found) = records::list(app, StrictQuery(filters.search())).await?;
-    let value = |name: &str| {
-        let found = filters.pairs().into_iter().find(|(each, _)| *each == name);
-        found.and_then(|(_, value)| value.clone()).unwrap_or_default()
+    let mut filters = Filters::of(query);
+    let is_live = filters.take("live").is_some();
+    let Json(found) = records::list(app.clone(), filters.read()?).await?;
+    filters.take("after");
+    let follows = if is_live {
+        let StrictQuery(tail) = filters.read::<TailQuery>()?;
+        let now = TailQuery { wait: Some(0), ..tail };
+        Some(records::tail(app, StrictQuery(now)).await?.0.next)
+    } else {
+        None
     };
-    let minutes = |text: String| text.trim_end_matches('Z').to_owned();
+    let minutes = |name| filters.value(name).trim_end_matches('Z').to_owned();
     let query = filters.query();
-    let outcome = value("outcome");
+    let outcome = filters.value("outcome");
     let content = List {
-        filters: FILTERS.iter().map(|(name, label)| (*name, *label, value(name))).collect(),
-        outcomes: OUTCOMES.iter().map(|(word, name)| (*word, *name, *word == outcome)).collect(),
-        from: minutes(value("from")),
-        until: minutes(value("until")),
+        filters: FILTERS.map(|(name, label)| (name, label, filters.value(name).to_owned())),
+        outcomes: OUTCOMES.map(|(word, name)| (word, name, word == outcome)),
+        from: minutes("from"),
+        until: minutes("until"),
         is_filtered: !query.is_empty(),
         query,
         rows: found.records,
         next: found.next,
-        live: filters.live.is_some() && filters.after.is_none(),
+        follows,
     };
     Ok(page(&visit, "Requests", &content))
 }
@@ -202,11 +139,12 @@ struct Live {
 /// The records that have come, and the element that asks for the next.
 pub(super) async fn live(
     app: Acting,
-    StrictQuery(filters): StrictQuery<Filters>,
+    StrictQuery(query): StrictQuery<BTreeMap<String, String>>,
 ) -> Result<Response, Refused> {
-    let filters = filters.without_empty();
-    let Json(mut news) = records::tail(app, StrictQuery(filters.tail())).await?;
+    let mut filters = Filters::of(query);
+    let Json(mut news) = records::tail(app, filters.read()?).await?;
     news.records.reverse();
+    filters.take("after");
     Ok(part(&Live { rows: news.records, query: filters.query(), next: news.next }))
 }
 

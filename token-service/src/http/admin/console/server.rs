@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::access::{Connected, WorkspaceRow};
 use super::entry::Refused;
 use super::form::{Sent, applied, body};
-use super::quarantine::Held;
+use super::quarantine;
 use super::server_form;
 use super::shell::{Visit, filters, page, see_other};
 use crate::domain::access::Operation;
@@ -40,10 +40,7 @@ struct Page<'a> {
     connected: Connected,
     redact_parameters: String,
     redact_response: String,
-    preset_name: Option<&'a str>,
-    wants_client: bool,
-    /// Whether the sign-in may stay as it is.
-    keeps: bool,
+    sign_in: server_form::SignIn,
 }
 
 #[derive(Template)]
@@ -64,6 +61,7 @@ pub(super) async fn show(app: Acting, visit: Visit, Path(name): Path<String>) ->
     let server = ServerView::of(found, &app);
     let of_it = SummaryQuery { server: Some(server.slug.clone()), ..SummaryQuery::default() };
     let summary = records::summary(app.clone(), StrictQuery(of_it)).await.ok().map(|Json(summary)| summary);
+    let target = format!("server:{}", server.id);
     let redact = server.redact.clone().unwrap_or_default();
     let content = Page {
         visit: &visit,
@@ -71,8 +69,8 @@ pub(super) async fn show(app: Acting, visit: Visit, Path(name): Path<String>) ->
         mcp_url,
         is_declared: server.origin == "config",
         file: &app.settings.config_file,
-        held: Held::all(&app).await?.take("server", &server.id),
-        target: format!("server:{}", server.id),
+        held: quarantine::of(&app, &target).await?,
+        target,
         back: format!("server {}", server.slug),
         what: "server",
         summary,
@@ -81,9 +79,7 @@ pub(super) async fn show(app: Acting, visit: Visit, Path(name): Path<String>) ->
         connected: Connected::to_server(&app, &server).await?,
         redact_parameters: redact.parameters.join("\n"),
         redact_response: redact.response.join("\n"),
-        preset_name: None,
-        wants_client: false,
-        keeps: true,
+        sign_in: server_form::SignIn::of(&server.auth),
         server,
     };
     Ok(page(&visit, &content.server.name, &content))
@@ -119,7 +115,8 @@ pub(super) async fn change(
         sent["url"] = json!(url);
     }
     if form.text("auth") != "keep" {
-        sent["auth"] = server_form::auth(&form)?;
+        let present = ServerView::of(app.find_server(&name, Operation::Administer).await?, &app);
+        sent["auth"] = server_form::auth(&form, Some(&present.auth))?;
     }
     let path = Path(name.clone());
     servers::change(app, path, applied(), form.expected(), body(&sent)?).await?;

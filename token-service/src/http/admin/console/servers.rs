@@ -66,20 +66,16 @@ pub(super) async fn list(app: Acting, visit: Visit) -> Result<Response, Refused>
 #[template(path = "console/server_new.html")]
 struct New<'a> {
     visit: &'a Visit,
-    presets: Vec<PresetView>,
+    presets: &'a [PresetView],
     /// The preset that is chosen.
     preset: Option<&'a PresetView>,
     workspaces: Vec<WorkspaceView>,
-    preset_name: Option<&'static str>,
-    /// Whether the preset wants a client that was registered by hand.
-    wants_client: bool,
-    /// Whether the sign-in may stay as it is.
-    keeps: bool,
+    sign_in: server_form::SignIn,
 }
 
 impl New<'_> {
     fn is_chosen(&self, name: &str) -> bool {
-        self.preset_name == Some(name)
+        self.preset.is_some_and(|preset| preset.name == name)
     }
 }
 
@@ -97,17 +93,14 @@ pub(super) async fn blank(
 ) -> Result<Response, Refused> {
     app.may_in_organization(Operation::Administer)?;
     let presets = presets::list(app.clone()).await?.0.presets;
-    let chosen = presets.iter().position(|preset| Some(preset.name) == beginning.preset.as_deref());
+    let preset = presets.iter().find(|preset| Some(preset.name) == beginning.preset.as_deref());
     let workspaces = workspaces::list(app).await?.0.workspaces;
-    let preset = chosen.and_then(|index| presets.get(index)).cloned();
     let content = New {
         visit: &visit,
-        presets,
-        preset: preset.as_ref(),
+        presets: &presets,
+        preset,
         workspaces,
-        preset_name: preset.as_ref().map(|preset| preset.name),
-        wants_client: preset.as_ref().is_some_and(|preset| !preset.enter.is_empty()),
-        keeps: false,
+        sign_in: server_form::SignIn::of_new(preset),
     };
     Ok(page(&visit, "Add a server", &content))
 }
@@ -120,7 +113,7 @@ pub(super) async fn create(app: Acting, Sent(form): Sent) -> Result<Response, Re
         "name": form.given("name"),
         "url": form.given("url"),
         "allow_http": form.is_ticked("allow_http"),
-        "auth": server_form::auth(&form)?,
+        "auth": server_form::auth(&form, None)?,
         "workspaces": workspaces,
         "payload": form.given("payload"),
     });
