@@ -117,7 +117,7 @@ fn with_client(form: &Form, mut auth: Value) -> Result<Value, ApiError> {
     match form.given("issuer") {
         Some(issuer) if auth["authorization_server"]["issuer"] == *issuer => {}
         issuer => {
-            auth["authorization_server"] = issuer.map_or(Value::Null, |issuer| json!({ "issuer": issuer }))
+            auth["authorization_server"] = issuer.map_or(Value::Null, |issuer| json!({ "issuer": issuer }));
         }
     }
     if auth["type"] == "oauth" {
