@@ -2,6 +2,9 @@
 //!
 //! The official clients are tried elsewhere; this one can be told to do things that they would not.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap};
 use reqwest::{Client, Method, RequestBuilder, Response};
 use serde_json::{Value, json};
@@ -28,6 +31,8 @@ pub struct Agent {
     credential: Option<String>,
     era: Era,
     session: Option<String>,
+    /// Shared with every agent that was made from this one.
+    sent: Arc<AtomicU64>,
 }
 
 impl Agent {
@@ -41,7 +46,13 @@ impl Agent {
             credential: credential.map(str::to_owned),
             era,
             session: None,
+            sent: Arc::default(),
         }
+    }
+
+    /// How many requests this agent and those made from it have sent.
+    pub fn sent(&self) -> u64 {
+        self.sent.load(Ordering::Relaxed)
     }
 
     pub fn session(&self) -> Option<&str> {
@@ -177,6 +188,7 @@ impl Agent {
     /// # Panics
     /// If there is none.
     pub async fn send(&self, request: RequestBuilder) -> Reply {
+        self.sent.fetch_add(1, Ordering::Relaxed);
         within("an answer", async {
             let response = request.send().await.expect("an answer");
             Reply {
@@ -193,6 +205,7 @@ impl Agent {
     /// # Panics
     /// If there is no answer.
     pub async fn stream(&self, request: RequestBuilder) -> EventStream {
+        self.sent.fetch_add(1, Ordering::Relaxed);
         let response = within("the head of an answer", request.send()).await.expect("an answer");
         EventStream { response, buffer: Vec::new() }
     }

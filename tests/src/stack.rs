@@ -123,6 +123,8 @@ pub struct Stack {
     pub gateway: SocketAddr,
     /// Where everything is kept.
     pub directory: PathBuf,
+    /// How many requests the stack itself has made to see whether the filter judges them.
+    pub asked: u64,
     explained: bool,
     _temporary: Option<TempDir>,
 }
@@ -180,6 +182,7 @@ impl Stack {
             servers,
             gateway,
             directory,
+            asked: 0,
             explained: builder.explained,
             _temporary: temporary,
         };
@@ -254,6 +257,7 @@ impl Stack {
         let agent = self.agent(SAMPLE, Era::Modern);
         let judged = poll(async || {
             let reply = agent.post(&agent.message("tools/list", json!({}))).send().await.ok()?;
+            self.asked += 1;
             (reply.status() == 200).then_some(())
         })
         .await;

@@ -10,6 +10,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use portcullis_tests::artifacts::target_directory;
 use portcullis_tests::figures::Figures;
+use portcullis_tests::soak::records::Counted;
 use portcullis_tests::soak::tally::Counts;
 use portcullis_tests::soak::usage::Usage;
 use portcullis_tests::soak::{Settings, Soak, seed};
@@ -40,6 +41,7 @@ async fn main() -> anyhow::Result<()> {
     let (counts, samples) = run(&soak, settings).await;
     let seconds = begun.elapsed().as_secs().max(1);
     let token_requests = soak.calls_at_expiry(AT_ONCE).await;
+    let counted = soak.count_records().await;
     let made = soak.tally.calls();
     println!("\n{counts}");
     let violations = soak.tally.counts().violations;
@@ -57,6 +59,7 @@ async fn main() -> anyhow::Result<()> {
         Err(error) => (json!(format!("{error:#}")), false),
     };
     figures.add("token_requests_for_1000_calls_at_expiry", value, "requests", "1".into(), holds);
+    records(&mut figures, counted);
     processes(&mut figures, &samples);
     figures.report("soak")
 }
@@ -129,6 +132,15 @@ fn answers(figures: &mut Figures, counts: &Counts, made: u64, wanted: u64) {
     for (name, count) in &counts.changes {
         figures.add(&format!("change: {name}"), *count, "times", "≥ 1".into(), *count >= 1);
     }
+}
+
+/// Every request leaves one record, restarts or not.
+fn records(figures: &mut Figures, counted: anyhow::Result<Counted>) {
+    let (value, target, holds) = match counted {
+        Ok(Counted { requests, records }) => (json!(records), requests.to_string(), records == requests),
+        Err(error) => (json!(format!("{error:#}")), "as many as requests".into(), false),
+    };
+    figures.add("records_of_requests", value, "records", target, holds);
 }
 
 /// Start, middle and end; and that the second half took no more than the first.

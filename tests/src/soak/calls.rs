@@ -38,6 +38,11 @@ impl Line {
         Self { agent, sessions: Mutex::default(), nonces: AtomicU64::new(0) }
     }
 
+    /// How many requests were sent.
+    pub(super) fn sent(&self) -> u64 {
+        self.agent.sent()
+    }
+
     /// Forgets the sessions of a key that is no longer valid.
     pub(super) fn forget(&self, key: &Key) {
         self.sessions().retain(|(id, ..), _| *id != key.issued.id);

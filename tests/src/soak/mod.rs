@@ -12,6 +12,7 @@
 //!   repeat a nonce of the caller's.
 //! - [`tally`]: how often what happened; [`usage`]: what it took.
 //! - [`stampede`]: many calls in the same moment.
+//! - [`records`]: whether each request has left its record.
 
 mod calls;
 mod changes;
@@ -19,6 +20,7 @@ mod consent;
 pub mod fact;
 mod judge;
 pub mod plan;
+pub mod records;
 pub mod stampede;
 pub mod tally;
 mod upstreams;

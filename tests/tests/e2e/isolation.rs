@@ -40,4 +40,6 @@ async fn ten_thousand_calls_amid_changes_never_mix() {
         assert!(counts.of(name) >= least, "{name} happened {} times only", counts.of(name));
     }
     assert_eq!(counts.served.len(), soak.places(), "everybody was served everywhere");
+    let counted = soak.count_records().await.expect("counts");
+    assert_eq!(counted.records, counted.requests, "each request has one record");
 }
