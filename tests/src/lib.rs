@@ -27,6 +27,7 @@ pub mod idp;
 pub mod mcp;
 pub mod oauth_client;
 pub mod oidc;
+pub mod parsers;
 pub mod patience;
 pub mod person;
 pub mod port;

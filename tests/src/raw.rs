@@ -41,6 +41,8 @@ impl RawConnection {
     /// If nobody listens there.
     pub async fn open(address: SocketAddr) -> Self {
         let stream = TcpStream::connect(address).await.expect("the gateway listens");
+        // What is sent in pieces goes in pieces.
+        stream.set_nodelay(true).expect("an open connection");
         Self { stream, buffer: Vec::new() }
     }
 

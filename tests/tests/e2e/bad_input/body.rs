@@ -140,6 +140,59 @@ async fn what_is_beyond_the_bounds() {
     .await;
 }
 
+/// The same request with its body in two pieces.
+fn in_two(request: &Request, at: usize) -> [Vec<u8>; 2] {
+    let (first, second) = request.body.split_at(at);
+    let chunk = |bytes: &[u8]| match bytes {
+        [] => Vec::new(),
+        bytes => [format!("{:x}\r\n", bytes.len()).as_bytes(), bytes, b"\r\n"].concat(),
+    };
+    let mut head = request.clone().set("transfer-encoding", "chunked");
+    head.declared = false;
+    head.body = chunk(first);
+    [head.bytes(), [&chunk(second)[..], b"0\r\n\r\n"].concat()]
+}
+
+#[tokio::test]
+async fn a_body_means_the_same_wherever_it_is_cut() {
+    let stack = Stack::start().await;
+    let with =
+        |arguments: &str| params(&stack, &format!(r#""name":"get_issue","arguments":{arguments},{META}"#));
+    let good = Request::good(&stack);
+    for (what, request, status) in [
+        (
+            "letters of two and four bytes, an escape of twelve",
+            with(r#"{"id":"PC-1","é":"😀\ud83d\ude00"}"#),
+            200,
+        ),
+        ("a key twice, once by an escape", with(r#"{"id":"PC-1","\u0069d":"PC-2"}"#), 400),
+        (
+            "no UTF-8",
+            good.clone().body(spoil_utf8(&String::from_utf8(good.body.clone()).expect("text"))),
+            400,
+        ),
+        ("the end is missing", good.clone().body(&good.body[..good.body.len() - 1]), 400),
+        (
+            "another tool than the header says",
+            params(&stack, &format!(r#""name":"delete_issue",{META}"#)),
+            400,
+        ),
+    ] {
+        let mut connection = RawConnection::open(stack.gateway).await;
+        connection.send(&request.bytes()).await;
+        let whole = connection.response().await.expect("an answer");
+        assert_eq!(whole.status, status, "{what}: {}", whole.text());
+        for at in 0..=request.body.len() {
+            let mut connection = RawConnection::open(stack.gateway).await;
+            for piece in in_two(&request, at) {
+                connection.send(&piece).await;
+            }
+            let answer = connection.response().await.expect("an answer");
+            assert_eq!((answer.status, answer.text()), (whole.status, whole.text()), "{what}, cut at {at}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn sizes() {
     const LIMIT: usize = 4 * 1024 * 1024;
