@@ -53,3 +53,34 @@ pub(super) fn tree(value: &serde_json::Value) -> String {
         }
     }
 }
+
+/// Whether two meanings are the same, but for the last bit of doubles: by default `serde_json` reads some numbers of very
+/// many digits one step beside the nearest double.
+pub(super) fn are_same(one: &str, other: &str) -> bool {
+    one == other || {
+        let parts = |text| str::split(text, |letter: char| !letter.is_ascii_alphanumeric());
+        let is_near = |(one, other): (&str, &str)| one == other || are_near(one, other);
+        parts(one).count() == parts(other).count() && parts(one).zip(parts(other)).all(is_near)
+    }
+}
+
+fn are_near(one: &str, other: &str) -> bool {
+    let bits = |text: &str| u64::from_str_radix(text.strip_prefix('d')?, 16).ok();
+    bits(one).zip(bits(other)).is_some_and(|(one, other)| one.abs_diff(other) <= 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_last_bit_of_a_double_may_differ() {
+        let meaning =
+            |number: f64, word: &str| format!("{{{}:[{},{}]}}", text("n"), super::number(number), text(word));
+        let next = f64::from_bits(1.5_f64.to_bits() + 1);
+        assert!(are_same(&meaning(1.5, "a"), &meaning(next, "a")));
+        assert!(!are_same(&meaning(1.5, "a"), &meaning(1.6, "a")));
+        assert!(!are_same(&meaning(1.5, "a"), &meaning(1.5, "b")));
+        assert!(!are_same("[n]", "[n,n]"));
+    }
+}

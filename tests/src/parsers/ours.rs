@@ -47,7 +47,9 @@ impl Ours {
     /// Which part means something else to another parser.
     pub fn differs(&self, theirs: &Reading) -> Option<&'static str> {
         let [method, name, uri, arguments] = theirs.request();
-        let same = |ours: &Option<String>, theirs: &str| ours.as_ref().is_none_or(|ours| ours == theirs);
+        let same = |ours: &Option<String>, theirs: &str| {
+            ours.as_ref().is_none_or(|ours| meaning::are_same(ours, theirs))
+        };
         // What policy judges by `null` is what others take for nothing.
         let ours = self.arguments.clone().filter(|text| text != "n");
         if !same(&self.method, method) {
@@ -58,7 +60,7 @@ impl Ours {
             Some("the URI differs")
         } else if !same(&ours, arguments) {
             Some("the arguments differ")
-        } else if self.document != theirs.document {
+        } else if !meaning::are_same(&self.document, &theirs.document) {
             Some("the document differs")
         } else {
             None
