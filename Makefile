@@ -142,6 +142,12 @@ differential: test-tools ## A million requests: whether what the filter accepts 
 	cargo build --workspace --bins
 	target/debug/differential
 
+fuzz_seconds := $(or $(FUZZ_SECONDS),$(if $(filter 1,$(SHORT)),10,300))
+
+.PHONY: fuzz
+fuzz: | need-rust ## Inputs that nobody thought of, to every reader of foreign bytes; SHORT=1: seconds each; only=name
+	tests/fuzz/run.sh $(fuzz_seconds) $(abspath target/fuzz) $(only)
+
 .PHONY: conformance
 conformance: wasm test-tools ## The MCP conformance suite, directly and through the gateway, side by side
 	cargo build --workspace --all-targets
@@ -158,6 +164,7 @@ ci: ## What must pass before a change goes in
 	@$(stage) "test tools" $(MAKE) --no-print-directory test-tools
 	@$(stage) "tests, native and through Envoy" $(MAKE) --no-print-directory test-native
 	@$(stage) "tests on wasm32" $(MAKE) --no-print-directory test-wasm
+	@$(stage) "fuzzing" $(MAKE) --no-print-directory fuzz SHORT=1
 	@$(show_conformance)
 	@tests/tools/skipped.sh "$(PORTCULLIS_SKIPPED)"
 

@@ -11,6 +11,8 @@
 //! can cause one, would decide which authorization server a member's account goes to.
 
 mod documents;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod locations;
 mod probe;
 #[cfg(test)]
