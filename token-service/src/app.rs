@@ -31,7 +31,7 @@ use crate::record_store::SqliteRecordStore;
 use crate::records::Records;
 use crate::shutdown::Shutdown;
 use crate::state::{Service, Settings, Shared};
-use crate::store::{SqliteStore, Store, StoreError};
+use crate::store::{SqlStore, Store, StoreError};
 use crate::unconnected::Work;
 use crate::vault::{AdminToken, Vault, VaultError};
 use crate::watch_hub::WatchHub;
@@ -215,7 +215,7 @@ async fn open(
 ) -> Result<Shared, StartError> {
     let ServiceConfig { store, root_key, admin_token_file, .. } = &config.service;
     let StoreConfig::Sqlite(path) = store;
-    let store: Arc<dyn Store> = Arc::new(SqliteStore::open(path).await?);
+    let store: Arc<dyn Store> = Arc::new(SqlStore::open_sqlite(path).await?);
     // Of a database that holds nothing yet no filter can have heard.
     let is_first_start = store.current_revision().await? == Revision(0);
     let RootKeyConfig::File(root_key) = root_key;

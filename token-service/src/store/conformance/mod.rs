@@ -1,4 +1,5 @@
-//! What every backend must do, as tests. A backend calls [`conformance_tests!`] with something that makes databases.
+//! What every backend must do, as tests. A backend calls [`conformance_tests!`] with something that
+//! makes a database; `None` ends the test where there is nothing to make it with.
 
 mod audited;
 mod authorization;
@@ -119,7 +120,8 @@ macro_rules! conformance_tests {
         $(
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $case() {
-                crate::store::conformance::$case(&$database).await;
+                let Some(database) = $database else { return };
+                crate::store::conformance::$case(&database).await;
             }
         )*
     };
