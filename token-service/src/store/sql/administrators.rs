@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use sqlx::AnyConnection;
 
+use super::columns;
 use super::connection::Write;
 use super::convert::{Flag, RowName, changeable, constraint, revision, to_database};
 use super::keys;
@@ -39,7 +40,9 @@ impl AdministratorRow {
 
 pub(super) async fn all(connection: &mut AnyConnection) -> Result<Vec<Administrator>> {
     let rows: Vec<AdministratorRow> =
-        sqlx::query_as("SELECT * FROM administrators ORDER BY id").fetch_all(connection).await?;
+        sqlx::query_as(concat!("SELECT ", columns!(administrators), " FROM administrators ORDER BY id"))
+            .fetch_all(connection)
+            .await?;
     rows.into_iter().map(AdministratorRow::read).collect()
 }
 
@@ -47,10 +50,11 @@ pub(super) async fn by_id(
     connection: &mut AnyConnection,
     id: &AdministratorId,
 ) -> Result<Option<Administrator>> {
-    let row: Option<AdministratorRow> = sqlx::query_as("SELECT * FROM administrators WHERE id = $1")
-        .bind(id.as_str())
-        .fetch_optional(connection)
-        .await?;
+    let row: Option<AdministratorRow> =
+        sqlx::query_as(concat!("SELECT ", columns!(administrators), " FROM administrators WHERE id = $1"))
+            .bind(id.as_str())
+            .fetch_optional(connection)
+            .await?;
     row.map(AdministratorRow::read).transpose()
 }
 
@@ -58,12 +62,15 @@ pub(super) async fn by_identity(
     connection: &mut AnyConnection,
     identity: &Identity,
 ) -> Result<Option<Administrator>> {
-    let row: Option<AdministratorRow> =
-        sqlx::query_as("SELECT * FROM administrators WHERE issuer = $1 AND subject = $2")
-            .bind(&identity.issuer)
-            .bind(&identity.subject)
-            .fetch_optional(connection)
-            .await?;
+    let row: Option<AdministratorRow> = sqlx::query_as(concat!(
+        "SELECT ",
+        columns!(administrators),
+        " FROM administrators WHERE issuer = $1 AND subject = $2"
+    ))
+    .bind(&identity.issuer)
+    .bind(&identity.subject)
+    .fetch_optional(connection)
+    .await?;
     row.map(AdministratorRow::read).transpose()
 }
 

@@ -2,6 +2,7 @@
 
 use sqlx::AnyConnection;
 
+use super::columns;
 use super::convert::{RowName, from_database, revision, to_database, to_json};
 use crate::clock::Timestamp;
 use crate::domain::Revision;
@@ -49,12 +50,15 @@ pub(super) async fn page(
     before: Option<u64>,
     limit: u32,
 ) -> Result<Vec<AuditEntry>> {
-    let rows: Vec<AuditRow> =
-        sqlx::query_as("SELECT * FROM audit WHERE sequence < $1 ORDER BY sequence DESC LIMIT $2")
-            .bind(before.map_or(i64::MAX, to_database))
-            .bind(i64::from(limit))
-            .fetch_all(connection)
-            .await?;
+    let rows: Vec<AuditRow> = sqlx::query_as(concat!(
+        "SELECT ",
+        columns!(audit),
+        " FROM audit WHERE sequence < $1 ORDER BY sequence DESC LIMIT $2"
+    ))
+    .bind(before.map_or(i64::MAX, to_database))
+    .bind(i64::from(limit))
+    .fetch_all(connection)
+    .await?;
     rows.into_iter().map(AuditRow::read).collect()
 }
 
@@ -65,11 +69,13 @@ pub(super) async fn of(
     since: Revision,
     limit: usize,
 ) -> Result<Vec<AuditEntry>> {
-    let rows: Vec<AuditRow> = sqlx::query_as(
-        "SELECT * FROM audit
+    let rows: Vec<AuditRow> = sqlx::query_as(concat!(
+        "SELECT ",
+        columns!(audit),
+        " FROM audit
          WHERE revision > $1 AND EXISTS (SELECT 1 FROM json_each($2) WHERE instr(object, value) > 0)
-         ORDER BY sequence DESC",
-    )
+         ORDER BY sequence DESC"
+    ))
     .bind(to_database(since.0))
     .bind(to_json(&ids))
     .fetch_all(connection)

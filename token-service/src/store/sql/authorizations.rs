@@ -3,6 +3,7 @@
 use portcullis_wire::digest::Digest;
 use sqlx::AnyConnection;
 
+use super::columns;
 use super::connection::Write;
 use super::convert::{Flag, RowName, constraint, timestamp, to_database};
 use super::{client_sessions, dynamic_clients, refresh_tokens};
@@ -81,11 +82,14 @@ pub(super) async fn agreed(
     connection: &mut AnyConnection,
     request: &Digest,
 ) -> Result<Option<Authorization>> {
-    let row: Option<AuthorizationRow> =
-        sqlx::query_as("SELECT * FROM authorizations WHERE request = $1 AND code IS NULL")
-            .bind(request.to_string())
-            .fetch_optional(connection)
-            .await?;
+    let row: Option<AuthorizationRow> = sqlx::query_as(concat!(
+        "SELECT ",
+        columns!(authorizations),
+        " FROM authorizations WHERE request = $1 AND code IS NULL"
+    ))
+    .bind(request.to_string())
+    .fetch_optional(connection)
+    .await?;
     row.map(AuthorizationRow::read).transpose()
 }
 
@@ -107,10 +111,11 @@ pub(super) async fn show_code(
 }
 
 pub(super) async fn code(connection: &mut AnyConnection, code: &Digest) -> Result<Option<ShownCode>> {
-    let row: Option<AuthorizationRow> = sqlx::query_as("SELECT * FROM authorizations WHERE code = $1")
-        .bind(code.to_string())
-        .fetch_optional(connection)
-        .await?;
+    let row: Option<AuthorizationRow> =
+        sqlx::query_as(concat!("SELECT ", columns!(authorizations), " FROM authorizations WHERE code = $1"))
+            .bind(code.to_string())
+            .fetch_optional(connection)
+            .await?;
     row.map(AuthorizationRow::read_code).transpose()
 }
 

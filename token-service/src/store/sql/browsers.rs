@@ -5,6 +5,7 @@ use std::time::Duration;
 use portcullis_wire::digest::Digest;
 use sqlx::AnyConnection;
 
+use super::columns;
 use super::connection::Write;
 use super::convert::{RowName, constraint, from_database, timestamp, to_database};
 use crate::clock::Timestamp;
@@ -131,12 +132,15 @@ pub(super) async fn ticket(
     digest: &Digest,
     now: Timestamp,
 ) -> Result<Option<Ticket>> {
-    let row: Option<TicketRow> =
-        sqlx::query_as("SELECT * FROM connect_tickets WHERE digest = $1 AND live = 1 AND expires_at > $2")
-            .bind(digest.to_string())
-            .bind(to_database(now.0))
-            .fetch_optional(connection)
-            .await?;
+    let row: Option<TicketRow> = sqlx::query_as(concat!(
+        "SELECT ",
+        columns!(connect_tickets),
+        " FROM connect_tickets WHERE digest = $1 AND live = 1 AND expires_at > $2"
+    ))
+    .bind(digest.to_string())
+    .bind(to_database(now.0))
+    .fetch_optional(connection)
+    .await?;
     row.map(TicketRow::read).transpose()
 }
 
@@ -145,9 +149,10 @@ pub(super) async fn take_ticket(
     digest: &Digest,
     now: Timestamp,
 ) -> Result<Option<Ticket>> {
-    let row: Option<TicketRow> = sqlx::query_as(
-        "UPDATE connect_tickets SET live = 0 WHERE digest = $1 AND live = 1 AND expires_at > $2 RETURNING *",
-    )
+    let row: Option<TicketRow> = sqlx::query_as(concat!(
+        "UPDATE connect_tickets SET live = 0 WHERE digest = $1 AND live = 1 AND expires_at > $2 RETURNING ",
+        columns!(connect_tickets)
+    ))
     .bind(digest.to_string())
     .bind(to_database(now.0))
     .fetch_optional(connection)
@@ -203,12 +208,15 @@ pub(super) async fn session(
     digest: &Digest,
     now: Timestamp,
 ) -> Result<Option<BrowserSession>> {
-    let row: Option<SessionRow> =
-        sqlx::query_as("SELECT * FROM browser_sessions WHERE digest = $1 AND expires_at > $2")
-            .bind(digest.to_string())
-            .bind(to_database(now.0))
-            .fetch_optional(connection)
-            .await?;
+    let row: Option<SessionRow> = sqlx::query_as(concat!(
+        "SELECT ",
+        columns!(browser_sessions),
+        " FROM browser_sessions WHERE digest = $1 AND expires_at > $2"
+    ))
+    .bind(digest.to_string())
+    .bind(to_database(now.0))
+    .fetch_optional(connection)
+    .await?;
     row.map(SessionRow::read).transpose()
 }
 
@@ -266,12 +274,14 @@ pub(super) async fn take_flow(
     state: &Digest,
     now: Timestamp,
 ) -> Result<Option<Flow>> {
-    let row: Option<FlowRow> =
-        sqlx::query_as("DELETE FROM oauth_flows WHERE state = $1 AND expires_at > $2 RETURNING *")
-            .bind(state.to_string())
-            .bind(to_database(now.0))
-            .fetch_optional(connection)
-            .await?;
+    let row: Option<FlowRow> = sqlx::query_as(concat!(
+        "DELETE FROM oauth_flows WHERE state = $1 AND expires_at > $2 RETURNING ",
+        columns!(oauth_flows)
+    ))
+    .bind(state.to_string())
+    .bind(to_database(now.0))
+    .fetch_optional(connection)
+    .await?;
     row.map(FlowRow::read).transpose()
 }
 

@@ -4,6 +4,7 @@ use portcullis_wire::watch::Invalidation;
 use sqlx::AnyConnection;
 
 use super::authorizations::extent;
+use super::columns;
 use super::connection::Write;
 use super::convert::{Flag, RowName, constraint, timestamp, to_database};
 use crate::clock::Timestamp;
@@ -71,10 +72,11 @@ pub(super) async fn by_id(
     connection: &mut AnyConnection,
     id: &ClientSessionId,
 ) -> Result<Option<ClientSession>> {
-    let row: Option<SessionRow> = sqlx::query_as("SELECT * FROM client_sessions WHERE id = $1")
-        .bind(id.as_str())
-        .fetch_optional(connection)
-        .await?;
+    let row: Option<SessionRow> =
+        sqlx::query_as(concat!("SELECT ", columns!(client_sessions), " FROM client_sessions WHERE id = $1"))
+            .bind(id.as_str())
+            .fetch_optional(connection)
+            .await?;
     row.map(SessionRow::read).transpose()
 }
 
@@ -82,9 +84,11 @@ pub(super) async fn of_refresh_token(
     connection: &mut AnyConnection,
     token: &str,
 ) -> Result<Option<ClientSession>> {
-    let row: Option<SessionRow> = sqlx::query_as(
-        "SELECT * FROM client_sessions WHERE id = (SELECT session_id FROM refresh_tokens WHERE digest = $1)",
-    )
+    let row: Option<SessionRow> = sqlx::query_as(concat!(
+        "SELECT ",
+        columns!(client_sessions),
+        " FROM client_sessions WHERE id = (SELECT session_id FROM refresh_tokens WHERE digest = $1)"
+    ))
     .bind(token)
     .fetch_optional(connection)
     .await?;
@@ -102,9 +106,9 @@ pub(super) async fn page(
         SessionsOf::Person(person) => (None, Some(person.issuer.as_str()), Some(person.subject.as_str())),
     };
     let rows: Vec<SessionRow> = sqlx::query_as(
-        "SELECT * FROM client_sessions
+        concat!("SELECT ", columns!(client_sessions), " FROM client_sessions
          WHERE id > $1 AND member_id IN (SELECT id FROM members WHERE id = $2 OR (issuer = $3 AND subject = $4))
-         ORDER BY id LIMIT $5",
+         ORDER BY id LIMIT $5"),
     )
     .bind(after.map_or("", ClientSessionId::as_str))
     .bind(member)
@@ -123,10 +127,11 @@ pub(super) async fn prolong(
     now: Timestamp,
     expires_at: Timestamp,
 ) -> Result<Option<ClientSession>> {
-    let row: Option<SessionRow> = sqlx::query_as(
+    let row: Option<SessionRow> = sqlx::query_as(concat!(
         "UPDATE client_sessions SET last_used_at = max(last_used_at, $1), expires_at = max(expires_at, $2)
-         WHERE id = $3 RETURNING *",
-    )
+         WHERE id = $3 RETURNING ",
+        columns!(client_sessions)
+    ))
     .bind(to_database(now.0))
     .bind(to_database(expires_at.0))
     .bind(id.as_str())

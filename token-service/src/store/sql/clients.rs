@@ -2,6 +2,7 @@
 
 use sqlx::AnyConnection;
 
+use super::columns;
 use super::convert::{RowName, constraint, from_database, timestamp, to_database};
 use super::servers;
 use crate::domain::ids::ServerId;
@@ -60,12 +61,15 @@ pub(super) async fn find(
     server: &ServerId,
     issuer: &str,
 ) -> Result<Option<RegisteredClient>> {
-    let row: Option<ClientRow> =
-        sqlx::query_as("SELECT * FROM oauth_clients WHERE server_id = $1 AND issuer = $2")
-            .bind(server.as_str())
-            .bind(issuer)
-            .fetch_optional(connection)
-            .await?;
+    let row: Option<ClientRow> = sqlx::query_as(concat!(
+        "SELECT ",
+        columns!(oauth_clients),
+        " FROM oauth_clients WHERE server_id = $1 AND issuer = $2"
+    ))
+    .bind(server.as_str())
+    .bind(issuer)
+    .fetch_optional(connection)
+    .await?;
     row.map(ClientRow::read).transpose()
 }
 

@@ -2,6 +2,7 @@
 
 use portcullis_wire::watch::Invalidation;
 
+use super::columns;
 use super::connection::Write;
 use super::connections::{ConnectionRow, by_id, with_tokens};
 use super::convert::{to_database, to_json};
@@ -14,7 +15,8 @@ use crate::store::connections::NewConnection;
 use crate::store::{Result, StoreError};
 
 /// The whole row anew, whatever it was.
-const UPSERT: &str = "INSERT INTO connections
+const UPSERT: &str = concat!(
+    "INSERT INTO connections
          (id, server_id, member_id, state, origin, issuer, client_id, generation,
           access_token, refresh_token, expires_at, refresh_at, scopes, account,
           attempt_sent, step_up_wanted, step_up_count, step_up_since, connected_at, refreshed_at, revision)
@@ -30,7 +32,9 @@ const UPSERT: &str = "INSERT INTO connections
          step_up_wanted = excluded.step_up_wanted,
          connected_at = excluded.connected_at, refreshed_at = excluded.refreshed_at,
          revision = excluded.revision
-     RETURNING *";
+     RETURNING ",
+    columns!(connections)
+);
 
 pub(super) async fn connect(write: &mut Write, new: &NewConnection) -> Result<Connection> {
     let id = ConnectionId::of(&new.server, &new.owner);
@@ -103,12 +107,13 @@ pub(super) async fn need_reauth(
     generation: u64,
     reason: ReauthReason,
 ) -> Result<Option<Connection>> {
-    let row: Option<ConnectionRow> = sqlx::query_as(
+    let row: Option<ConnectionRow> = sqlx::query_as(concat!(
         "UPDATE connections SET state = 'needs_reauth', reason = $1, revision = $2
          WHERE id = $3 AND generation = $4
              AND (state = 'active' OR (state = 'needs_reauth' AND reason <> $1))
-         RETURNING *",
-    )
+         RETURNING ",
+        columns!(connections)
+    ))
     .bind(reason.as_str())
     .bind(to_database(write.revision.0))
     .bind(id.as_str())
@@ -188,7 +193,8 @@ pub(super) async fn release(
              attempt = NULL, attempt_sent = 0, busy_until = NULL, revision = $9
          WHERE id = $10 AND (attempt IS NULL OR busy_until <= ",
         database_now!(),
-        ") RETURNING *"
+        ") RETURNING ",
+        columns!(connections)
     ))
     .bind(&binding.origin)
     .bind(&binding.issuer)

@@ -4,6 +4,7 @@ use sqlx::any::{Any, AnyArguments};
 use sqlx::query::QueryAs;
 use sqlx::{AnyConnection, AssertSqlSafe};
 
+use super::columns;
 use super::convert::{Flag, RowName, from_database, revision, timestamp, to_database, to_json};
 use super::database_now;
 use crate::clock::Timestamp;
@@ -114,10 +115,11 @@ pub(super) fn with_tokens<'q>(
 }
 
 pub(super) async fn by_id(connection: &mut AnyConnection, id: &ConnectionId) -> Result<Option<Connection>> {
-    let row: Option<ConnectionRow> = sqlx::query_as("SELECT * FROM connections WHERE id = $1")
-        .bind(id.as_str())
-        .fetch_optional(connection)
-        .await?;
+    let row: Option<ConnectionRow> =
+        sqlx::query_as(concat!("SELECT ", columns!(connections), " FROM connections WHERE id = $1"))
+            .bind(id.as_str())
+            .fetch_optional(connection)
+            .await?;
     row.map(ConnectionRow::read).transpose()
 }
 
@@ -128,7 +130,8 @@ pub(super) async fn page(
     limit: u32,
 ) -> Result<Vec<Connection>> {
     // Only the conditions that there are, so that each finds its index.
-    let mut statement = "SELECT * FROM connections WHERE id > $1".to_owned();
+    let mut statement =
+        concat!("SELECT ", columns!(connections), " FROM connections WHERE id > $1").to_owned();
     let mut values = vec![after.map_or("", ConnectionId::as_str)];
     for (condition, value) in [
         ("server_id = ?", filter.server.as_ref().map(ServerId::as_str)),
@@ -185,10 +188,11 @@ pub(super) async fn set_step_up(
     generation: u64,
     step_up: &StepUp,
 ) -> Result<Option<Connection>> {
-    let row: Option<ConnectionRow> = sqlx::query_as(
+    let row: Option<ConnectionRow> = sqlx::query_as(concat!(
         "UPDATE connections SET step_up_wanted = $1, step_up_count = $2, step_up_since = $3
-         WHERE id = $4 AND generation = $5 RETURNING *",
-    )
+         WHERE id = $4 AND generation = $5 RETURNING ",
+        columns!(connections)
+    ))
     .bind(to_json(&step_up.wanted))
     .bind(i64::from(step_up.count))
     .bind(to_database(step_up.window_start.0))
@@ -206,12 +210,14 @@ pub(super) async fn set_account(
     generation: u64,
     account: &str,
 ) -> Result<Option<Connection>> {
-    let row: Option<ConnectionRow> =
-        sqlx::query_as("UPDATE connections SET account = $1 WHERE id = $2 AND generation = $3 RETURNING *")
-            .bind(account)
-            .bind(id.as_str())
-            .bind(to_database(generation))
-            .fetch_optional(connection)
-            .await?;
+    let row: Option<ConnectionRow> = sqlx::query_as(concat!(
+        "UPDATE connections SET account = $1 WHERE id = $2 AND generation = $3 RETURNING ",
+        columns!(connections)
+    ))
+    .bind(account)
+    .bind(id.as_str())
+    .bind(to_database(generation))
+    .fetch_optional(connection)
+    .await?;
     row.map(ConnectionRow::read).transpose()
 }

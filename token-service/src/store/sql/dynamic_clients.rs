@@ -5,6 +5,7 @@ use std::time::Duration;
 use sqlx::AnyConnection;
 
 use super::client_sessions;
+use super::columns;
 use super::connection::Write;
 use super::convert::{RowName, from_database, timestamp, to_database, to_json};
 use crate::clock::Timestamp;
@@ -69,9 +70,11 @@ pub(super) async fn find(
     id: &str,
     now: Timestamp,
 ) -> Result<Option<DynamicClient>> {
-    let row: Option<ClientRow> = sqlx::query_as(
-        "SELECT * FROM dynamic_clients WHERE id = $1 AND (used_at IS NOT NULL OR created_at > $2)",
-    )
+    let row: Option<ClientRow> = sqlx::query_as(concat!(
+        "SELECT ",
+        columns!(dynamic_clients),
+        " FROM dynamic_clients WHERE id = $1 AND (used_at IS NOT NULL OR created_at > $2)"
+    ))
     .bind(id)
     .bind(to_database(now.minus(UNUSED_CLIENT_AGE).0))
     .fetch_optional(connection)
@@ -84,12 +87,15 @@ pub(super) async fn page(
     after: Option<&str>,
     limit: u32,
 ) -> Result<Vec<DynamicClient>> {
-    let rows: Vec<ClientRow> =
-        sqlx::query_as("SELECT * FROM dynamic_clients WHERE id > $1 ORDER BY id LIMIT $2")
-            .bind(after.unwrap_or_default())
-            .bind(i64::from(limit))
-            .fetch_all(connection)
-            .await?;
+    let rows: Vec<ClientRow> = sqlx::query_as(concat!(
+        "SELECT ",
+        columns!(dynamic_clients),
+        " FROM dynamic_clients WHERE id > $1 ORDER BY id LIMIT $2"
+    ))
+    .bind(after.unwrap_or_default())
+    .bind(i64::from(limit))
+    .fetch_all(connection)
+    .await?;
     rows.into_iter().map(ClientRow::read).collect()
 }
 

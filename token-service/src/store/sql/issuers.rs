@@ -4,6 +4,7 @@ use portcullis_wire::watch::{Invalidation, VerificationKey};
 use sqlx::AnyConnection;
 use url::Url;
 
+use super::columns;
 use super::connection::Write;
 use super::convert::{Flag, RowName, revision, timestamp, to_database, to_json};
 use crate::clock::Timestamp;
@@ -56,15 +57,18 @@ impl IssuerRow {
 
 pub(super) async fn all(connection: &mut AnyConnection) -> Result<Vec<Issuer>> {
     let rows: Vec<IssuerRow> =
-        sqlx::query_as("SELECT * FROM issuers ORDER BY issuer").fetch_all(connection).await?;
+        sqlx::query_as(concat!("SELECT ", columns!(issuers), " FROM issuers ORDER BY issuer"))
+            .fetch_all(connection)
+            .await?;
     rows.into_iter().map(IssuerRow::read).collect()
 }
 
 pub(super) async fn find(connection: &mut AnyConnection, issuer: &str) -> Result<Option<Issuer>> {
-    let row: Option<IssuerRow> = sqlx::query_as("SELECT * FROM issuers WHERE issuer = $1")
-        .bind(issuer)
-        .fetch_optional(connection)
-        .await?;
+    let row: Option<IssuerRow> =
+        sqlx::query_as(concat!("SELECT ", columns!(issuers), " FROM issuers WHERE issuer = $1"))
+            .bind(issuer)
+            .fetch_optional(connection)
+            .await?;
     row.map(IssuerRow::read).transpose()
 }
 

@@ -3,6 +3,7 @@
 use portcullis_wire::watch::Invalidation;
 use sqlx::AnyConnection;
 
+use super::columns;
 use super::connection::Write;
 use super::convert::{Flag, RowName, constraint, from_database, revision, to_database, to_json};
 use super::limits;
@@ -36,7 +37,9 @@ struct KeyRow {
 macro_rules! select {
     ($rest:literal) => {
         concat!(
-            "SELECT api_keys.*, EXISTS (SELECT 1 FROM quarantines WHERE key_id = api_keys.id) AS quarantined FROM api_keys ",
+            "SELECT ",
+            columns!(api_keys),
+            ", EXISTS (SELECT 1 FROM quarantines WHERE key_id = api_keys.id) AS quarantined FROM api_keys ",
             $rest
         )
     };

@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use portcullis_wire::watch::Invalidation;
 use sqlx::AnyConnection;
 
+use super::columns;
 use super::connection::Write;
 use super::convert::{RowName, changeable, constraint, revision, to_database, to_json};
 use super::policies::{columns, forget, target};
@@ -73,7 +74,7 @@ impl LimitRow {
 
 /// Names a row by what the unique index is over.
 macro_rules! of_target {
-    ($select:literal, $more:literal) => {
+    ($select:expr, $more:literal) => {
         concat!(
             $select,
             " limits WHERE coalesce(workspace_id, '') = $1 AND coalesce(member_id, '') = $2 AND coalesce(key_id, '') = $3",
@@ -84,26 +85,37 @@ macro_rules! of_target {
 
 async fn of_target(connection: &mut AnyConnection, target: &PolicyTarget) -> Result<Vec<Limit>> {
     let columns = columns(target);
-    let rows: Vec<LimitRow> = sqlx::query_as(of_target!("SELECT * FROM", " ORDER BY name"))
-        .bind(columns.workspace)
-        .bind(columns.member)
-        .bind(columns.key)
-        .fetch_all(connection)
-        .await?;
+    let rows: Vec<LimitRow> =
+        sqlx::query_as(of_target!(concat!("SELECT ", columns!(limits), " FROM"), " ORDER BY name"))
+            .bind(columns.workspace)
+            .bind(columns.member)
+            .bind(columns.key)
+            .fetch_all(connection)
+            .await?;
     rows.into_iter().map(LimitRow::read).collect()
 }
 
 /// Each part finds its rows by an index, however many limits others have. `coalesce` keeps it from being the one of servers.
-pub(super) const CONCERNING: &str = "
-    SELECT * FROM limits
+pub(super) const CONCERNING: &str = concat!(
+    "
+    SELECT ",
+    columns!(limits),
+    " FROM limits
     WHERE coalesce(workspace_id, '') = '' AND coalesce(member_id, '') = '' AND coalesce(key_id, '') = ''
       AND coalesce(server_id, $1) = $1
-    UNION ALL SELECT * FROM limits
+    UNION ALL SELECT ",
+    columns!(limits),
+    " FROM limits
     WHERE workspace_id IN (SELECT value FROM json_each($2)) AND coalesce(server_id, $1) = $1
-    UNION ALL SELECT * FROM limits
+    UNION ALL SELECT ",
+    columns!(limits),
+    " FROM limits
     WHERE member_id IN (SELECT value FROM json_each($3)) AND coalesce(server_id, $1) = $1
-    UNION ALL SELECT * FROM limits
-    WHERE key_id = $4 AND coalesce(server_id, $1) = $1";
+    UNION ALL SELECT ",
+    columns!(limits),
+    " FROM limits
+    WHERE key_id = $4 AND coalesce(server_id, $1) = $1"
+);
 
 /// The limits of the organization and of the targets given that concern a server.
 pub(super) async fn concerning(
@@ -129,13 +141,14 @@ async fn find(
     name: &LimitName,
 ) -> Result<Option<Limit>> {
     let columns = columns(target);
-    let row: Option<LimitRow> = sqlx::query_as(of_target!("SELECT * FROM", " AND name = $4"))
-        .bind(columns.workspace)
-        .bind(columns.member)
-        .bind(columns.key)
-        .bind(name.as_str())
-        .fetch_optional(connection)
-        .await?;
+    let row: Option<LimitRow> =
+        sqlx::query_as(of_target!(concat!("SELECT ", columns!(limits), " FROM"), " AND name = $4"))
+            .bind(columns.workspace)
+            .bind(columns.member)
+            .bind(columns.key)
+            .bind(name.as_str())
+            .fetch_optional(connection)
+            .await?;
     row.map(LimitRow::read).transpose()
 }
 
@@ -164,7 +177,9 @@ pub(super) async fn remove_undeclared(write: &mut Write, limits: &[DeclaredLimit
     let kept: BTreeSet<(&PolicyTarget, &LimitName)> =
         limits.iter().map(|limit| (&limit.target, &limit.name)).collect();
     let rows: Vec<LimitRow> =
-        sqlx::query_as("SELECT * FROM limits WHERE origin = 'config'").fetch_all(write.connection()).await?;
+        sqlx::query_as(concat!("SELECT ", columns!(limits), " FROM limits WHERE origin = 'config'"))
+            .fetch_all(write.connection())
+            .await?;
     for row in rows {
         let limit = row.read()?;
         if !kept.contains(&(&limit.target, &limit.name)) {

@@ -3,6 +3,7 @@
 use portcullis_wire::watch::Invalidation;
 use sqlx::AnyConnection;
 
+use super::columns;
 use super::connection::Write;
 use super::convert::{Flag, RowName, changeable, constraint, revision, to_database};
 use super::keys;
@@ -30,7 +31,9 @@ struct MemberRow {
 macro_rules! select {
     ($rest:literal) => {
         concat!(
-            "SELECT members.*, EXISTS (SELECT 1 FROM quarantines WHERE member_id = members.id) AS quarantined FROM members ",
+            "SELECT ",
+            columns!(members),
+            ", EXISTS (SELECT 1 FROM quarantines WHERE member_id = members.id) AS quarantined FROM members ",
             $rest
         )
     };

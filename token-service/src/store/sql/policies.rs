@@ -3,6 +3,7 @@
 use portcullis_wire::watch::Invalidation;
 use sqlx::AnyConnection;
 
+use super::columns;
 use super::connection::Write;
 use super::convert::{RowName, changeable, constraint, revision, to_database, to_json};
 use super::{keys, members};
@@ -75,9 +76,9 @@ pub(super) async fn of_target(
 ) -> Result<Vec<PolicyEntry>> {
     let columns = columns(target);
     let rows: Vec<PolicyRow> = sqlx::query_as(
-        "SELECT * FROM policies
+        concat!("SELECT ", columns!(policies), " FROM policies
          WHERE workspace_id IS NOT DISTINCT FROM nullif($1, '') AND member_id IS NOT DISTINCT FROM nullif($2, '') AND key_id IS NOT DISTINCT FROM nullif($3, '')
-         ORDER BY server_id",
+         ORDER BY server_id"),
     )
     .bind(columns.workspace)
     .bind(columns.member)
@@ -96,17 +97,19 @@ pub(super) async fn on_server(
     key: Option<&str>,
 ) -> Result<Vec<PolicyEntry>> {
     // One look-up for each target: a server may have entries of very many members.
-    let rows: Vec<PolicyRow> = sqlx::query_as(
+    let rows: Vec<PolicyRow> = sqlx::query_as(concat!(
         "WITH targets (workspace, member, key) AS (
              SELECT '', '', ''
              UNION ALL SELECT value, '', '' FROM json_each($1)
              UNION ALL SELECT '', value, '' FROM json_each($2)
              UNION ALL SELECT '', '', value FROM json_each($3)
          )
-         SELECT policies.* FROM targets CROSS JOIN policies
+         SELECT ",
+        columns!(policies),
+        " FROM targets CROSS JOIN policies
          WHERE server_id = $4 AND coalesce(workspace_id, '') = workspace AND coalesce(member_id, '') = member
-           AND coalesce(key_id, '') = key",
-    )
+           AND coalesce(key_id, '') = key"
+    ))
     .bind(to_json(&workspaces))
     .bind(to_json(&members))
     .bind(to_json(&key.as_slice()))
@@ -119,7 +122,9 @@ pub(super) async fn on_server(
 /// All that `portcullis.yaml` has declared.
 pub(super) async fn declared(connection: &mut AnyConnection) -> Result<Vec<PolicyEntry>> {
     let rows: Vec<PolicyRow> =
-        sqlx::query_as("SELECT * FROM policies WHERE origin = 'config'").fetch_all(connection).await?;
+        sqlx::query_as(concat!("SELECT ", columns!(policies), " FROM policies WHERE origin = 'config'"))
+            .fetch_all(connection)
+            .await?;
     rows.into_iter().map(PolicyRow::read).collect()
 }
 
@@ -129,11 +134,13 @@ async fn find(
     server: &ServerId,
 ) -> Result<Option<PolicyEntry>> {
     let columns = columns(target);
-    let row: Option<PolicyRow> = sqlx::query_as(
-        "SELECT * FROM policies
+    let row: Option<PolicyRow> = sqlx::query_as(concat!(
+        "SELECT ",
+        columns!(policies),
+        " FROM policies
          WHERE server_id = $1 AND coalesce(workspace_id, '') = $2 AND coalesce(member_id, '') = $3
-           AND coalesce(key_id, '') = $4",
-    )
+           AND coalesce(key_id, '') = $4"
+    ))
     .bind(server.as_str())
     .bind(columns.workspace)
     .bind(columns.member)

@@ -21,9 +21,11 @@ use sqlx::{AnyConnection, AnyPool, Connection as _, Executor as _};
 use tokio::sync::watch;
 
 pub(super) use self::listener::{Listener, notify};
-pub use self::url::PostgresUrl;
+#[cfg(test)]
+pub(super) use self::testing::TestDatabase;
+pub use self::url::{PostgresUrl, PostgresUrlProblem};
 use super::sqlite::Pools;
-use super::{Engine, SqlStore};
+use super::{Engine, SqlStore, Tables, migrating};
 use crate::domain::Revision;
 use crate::store::{Result, StoreError};
 
@@ -51,11 +53,10 @@ pub(super) fn migrations() -> Migrator {
 }
 
 impl SqlStore {
-    /// Opens a database and brings its tables up to date.
-    pub async fn open_postgres(url: &PostgresUrl) -> Result<Self> {
+    pub(super) async fn open_server(url: &PostgresUrl, tables: Tables) -> Result<Self> {
         sqlx::any::install_default_drivers();
         let native = url.options().map_err(|error| at(url, error))?;
-        prepare(url, &native).await?;
+        prepare(url, &native, tables).await?;
         let options = url.any_options().map_err(|error| at(url, error))?;
         let pools = Pools::<Any> {
             writer: pool(&options, WRITERS, OF_WRITERS).await?,
@@ -68,20 +69,43 @@ impl SqlStore {
 }
 
 /// Says which database it is: there may be several, and a driver's errors do not tell.
-fn at(url: &PostgresUrl, error: impl std::fmt::Display) -> StoreError {
+pub(super) fn at(url: &PostgresUrl, error: impl std::fmt::Display) -> StoreError {
     StoreError::Unavailable { problem: format!("{url}: {error}") }
 }
 
 /// Sees that the database can be used, and brings its tables up to date. On a connection of its own: unlike a pool, it says at
 /// once why it cannot be made, and it waits for another process that migrates as long as that takes.
-async fn prepare(url: &PostgresUrl, options: &PgConnectOptions) -> Result<()> {
+async fn prepare(url: &PostgresUrl, options: &PgConnectOptions, tables: Tables) -> Result<Vec<String>> {
     let mut connection = PgConnection::connect_with(options).await.map_err(|error| at(url, error))?;
     check(url, &mut connection).await?;
+    let missing = missing(&mut connection).await.map_err(|error| at(url, error))?;
     connection.close().await.map_err(|error| at(url, error))?;
+    migrating::allow(&missing, tables).map_err(|error| at(url, error))?;
+    if missing.is_empty() {
+        // Whoever serves needs no right to change tables.
+        return Ok(missing);
+    }
     let one = PgPoolOptions::new().max_connections(1).connect_lazy_with(options.clone());
     let migrated = migrations().run(&one).await.map_err(|error| at(url, error));
     one.close().await;
-    migrated
+    migrated.map(|()| missing)
+}
+
+async fn missing(connection: &mut PgConnection) -> sqlx::Result<Vec<String>> {
+    let has_any: bool = sqlx::query_scalar("SELECT to_regclass('_sqlx_migrations') IS NOT NULL")
+        .fetch_one(&mut *connection)
+        .await?;
+    let applied: Vec<i64> = if has_any {
+        sqlx::query_scalar("SELECT version FROM _sqlx_migrations WHERE success").fetch_all(connection).await?
+    } else {
+        Vec::new()
+    };
+    Ok(migrating::missing(&migrations(), &applied))
+}
+
+pub(super) async fn migrate(url: &PostgresUrl) -> Result<Vec<String>> {
+    let options = url.options().map_err(|error| at(url, error))?;
+    prepare(url, &options, Tables::BringUpToDate).await
 }
 
 async fn check(url: &PostgresUrl, connection: &mut PgConnection) -> Result<()> {

@@ -3,6 +3,7 @@
 use portcullis_wire::watch::Invalidation;
 use sqlx::AnyConnection;
 
+use super::columns;
 use super::connection::Write;
 use super::convert::{Flag, RowName, constraint, revision, timestamp, to_database};
 use super::members;
@@ -41,7 +42,9 @@ impl QuarantineRow {
 
 pub(super) async fn all(connection: &mut AnyConnection) -> Result<Vec<Quarantine>> {
     let rows: Vec<QuarantineRow> =
-        sqlx::query_as("SELECT * FROM quarantines ORDER BY revision DESC").fetch_all(connection).await?;
+        sqlx::query_as(concat!("SELECT ", columns!(quarantines), " FROM quarantines ORDER BY revision DESC"))
+            .fetch_all(connection)
+            .await?;
     rows.into_iter().map(QuarantineRow::read).collect()
 }
 
@@ -50,13 +53,16 @@ pub(super) async fn find(
     target: &QuarantineTarget,
 ) -> Result<Option<Quarantine>> {
     let (member, key, server) = columns(target);
-    let row: Option<QuarantineRow> =
-        sqlx::query_as("SELECT * FROM quarantines WHERE member_id = $1 OR key_id = $2 OR server_id = $3")
-            .bind(member)
-            .bind(key)
-            .bind(server)
-            .fetch_optional(connection)
-            .await?;
+    let row: Option<QuarantineRow> = sqlx::query_as(concat!(
+        "SELECT ",
+        columns!(quarantines),
+        " FROM quarantines WHERE member_id = $1 OR key_id = $2 OR server_id = $3"
+    ))
+    .bind(member)
+    .bind(key)
+    .bind(server)
+    .fetch_optional(connection)
+    .await?;
     row.map(QuarantineRow::read).transpose()
 }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use sqlx::AnyConnection;
 
+use super::columns;
 use super::connection::Write;
 use super::connection_changes::changed;
 use super::connections::{self, ConnectionRow, with_tokens};
@@ -32,7 +33,8 @@ pub(super) async fn begin(
         " + $2
          WHERE id = $3 AND generation = $4 AND state = 'active' AND (busy_until IS NULL OR busy_until <= ",
         database_now!(),
-        ") RETURNING *"
+        ") RETURNING ",
+        columns!(connections)
     ))
     .bind(attempt)
     .bind(milliseconds(lease))
@@ -44,10 +46,11 @@ pub(super) async fn begin(
         let previous = row.unanswered();
         return Ok(RefreshStart::Begun { connection: row.read()?, previous });
     }
-    let present: Option<ConnectionRow> = sqlx::query_as("SELECT * FROM connections WHERE id = $1")
-        .bind(id.as_str())
-        .fetch_optional(connection)
-        .await?;
+    let present: Option<ConnectionRow> =
+        sqlx::query_as(concat!("SELECT ", columns!(connections), " FROM connections WHERE id = $1"))
+            .bind(id.as_str())
+            .fetch_optional(connection)
+            .await?;
     Ok(match present {
         None => RefreshStart::Missing,
         Some(row) if row.state == "active" && row.generation == to_database(generation) => {
@@ -81,13 +84,14 @@ pub(super) async fn finish(
     attempt: &str,
     renewed: &Renewed,
 ) -> Result<Option<Connection>> {
-    let query = sqlx::query_as(
+    let query = sqlx::query_as(concat!(
         "UPDATE connections SET generation = generation + 1,
              access_token = $1, refresh_token = $2, expires_at = $3, refresh_at = $4,
              scopes = coalesce($5, scopes), refreshed_at = $6, revision = $7,
              attempt = NULL, attempt_sent = 0, busy_until = NULL, unanswered = NULL, unanswered_until = NULL
-         WHERE id = $8 AND attempt = $9 AND generation + 1 = $10 RETURNING *",
-    );
+         WHERE id = $8 AND attempt = $9 AND generation + 1 = $10 RETURNING ",
+        columns!(connections)
+    ));
     let row = with_tokens(query, &renewed.tokens)
         .bind(renewed.scopes.as_ref().map(to_json))
         .bind(to_database(renewed.now.0))
@@ -112,7 +116,8 @@ pub(super) async fn leave_ambiguous(
     let row: Option<ConnectionRow> = sqlx::query_as(concat!(
         "UPDATE connections SET attempt_sent = 1, busy_until = ",
         database_now!(),
-        " + $1 WHERE id = $2 AND attempt = $3 RETURNING *"
+        " + $1 WHERE id = $2 AND attempt = $3 RETURNING ",
+        columns!(connections)
     ))
     .bind(milliseconds(retry_in))
     .bind(id.as_str())
@@ -132,7 +137,8 @@ pub(super) async fn give_back(
     let row: Option<ConnectionRow> = sqlx::query_as(concat!(
         "UPDATE connections SET attempt = NULL, attempt_sent = 0, busy_until = ",
         database_now!(),
-        " + $1 WHERE id = $2 AND attempt = $3 RETURNING *"
+        " + $1 WHERE id = $2 AND attempt = $3 RETURNING ",
+        columns!(connections)
     ))
     .bind(milliseconds(retry_in))
     .bind(id.as_str())
@@ -150,14 +156,15 @@ pub(super) async fn refuse(
     reason: ReauthReason,
 ) -> Result<Option<Connection>> {
     let Some(before) = connections::by_id(write.connection(), id).await? else { return Ok(None) };
-    let row: Option<ConnectionRow> = sqlx::query_as(
+    let row: Option<ConnectionRow> = sqlx::query_as(concat!(
         "UPDATE connections SET
              reason = CASE state WHEN 'active' THEN $1 ELSE reason END,
              state = CASE state WHEN 'active' THEN 'needs_reauth' ELSE state END,
              attempt = NULL, attempt_sent = 0, busy_until = NULL, unanswered = NULL, unanswered_until = NULL,
              revision = $2
-         WHERE id = $3 AND attempt = $4 RETURNING *",
-    )
+         WHERE id = $3 AND attempt = $4 RETURNING ",
+        columns!(connections)
+    ))
     .bind(reason.as_str())
     .bind(to_database(write.revision.0))
     .bind(id.as_str())

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use sqlx::AnyConnection;
 
+use super::columns;
 use super::connection::Write;
 use super::convert::{RowName, constraint, from_database, to_database, to_json};
 use crate::domain::header::HeaderName;
@@ -69,15 +70,22 @@ pub(super) struct Kept {
 }
 
 pub(super) async fn of_server(connection: &mut AnyConnection, id: &str) -> Result<Kept> {
-    let headers: Vec<HeaderRow> =
-        sqlx::query_as("SELECT * FROM server_headers WHERE server_id = $1 ORDER BY position")
-            .bind(id)
-            .fetch_all(&mut *connection)
-            .await?;
-    let secret: Option<SecretRow> = sqlx::query_as("SELECT * FROM server_secrets WHERE server_id = $1")
-        .bind(id)
-        .fetch_optional(connection)
-        .await?;
+    let headers: Vec<HeaderRow> = sqlx::query_as(concat!(
+        "SELECT ",
+        columns!(server_headers),
+        " FROM server_headers WHERE server_id = $1 ORDER BY position"
+    ))
+    .bind(id)
+    .fetch_all(&mut *connection)
+    .await?;
+    let secret: Option<SecretRow> = sqlx::query_as(concat!(
+        "SELECT ",
+        columns!(server_secrets),
+        " FROM server_secrets WHERE server_id = $1"
+    ))
+    .bind(id)
+    .fetch_optional(connection)
+    .await?;
     Ok(Kept {
         headers: headers.into_iter().map(HeaderRow::read).collect::<Result<_>>()?,
         secret: secret.map(|row| sealed_secret(row.generation, row.value)),
@@ -86,11 +94,17 @@ pub(super) async fn of_server(connection: &mut AnyConnection, id: &str) -> Resul
 
 /// By server id.
 pub(super) async fn of_all(connection: &mut AnyConnection) -> Result<BTreeMap<String, Kept>> {
-    let headers: Vec<HeaderRow> = sqlx::query_as("SELECT * FROM server_headers ORDER BY server_id, position")
-        .fetch_all(&mut *connection)
-        .await?;
+    let headers: Vec<HeaderRow> = sqlx::query_as(concat!(
+        "SELECT ",
+        columns!(server_headers),
+        " FROM server_headers ORDER BY server_id, position"
+    ))
+    .fetch_all(&mut *connection)
+    .await?;
     let secrets: Vec<SecretRow> =
-        sqlx::query_as("SELECT * FROM server_secrets").fetch_all(connection).await?;
+        sqlx::query_as(concat!("SELECT ", columns!(server_secrets), " FROM server_secrets"))
+            .fetch_all(connection)
+            .await?;
     let mut all: BTreeMap<String, Kept> = BTreeMap::new();
     for row in headers {
         all.entry(row.server_id.clone()).or_default().headers.push(row.read()?);

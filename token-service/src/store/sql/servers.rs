@@ -7,6 +7,7 @@ use portcullis_wire::payload::DEFAULT_LIMIT;
 use portcullis_wire::watch::{Invalidation, PayloadPolicy};
 use sqlx::AnyConnection;
 
+use super::columns;
 use super::connection::Write;
 use super::convert::{Flag, RowName, changeable, constraint, revision, to_database, to_json};
 use super::{connection_changes, server_auth, upstreams, workspaces};
@@ -39,7 +40,9 @@ struct ServerRow {
 macro_rules! select {
     ($rest:literal) => {
         concat!(
-            "SELECT servers.*, EXISTS (SELECT 1 FROM quarantines WHERE server_id = servers.id) AS quarantined FROM servers ",
+            "SELECT ",
+            columns!(servers),
+            ", EXISTS (SELECT 1 FROM quarantines WHERE server_id = servers.id) AS quarantined FROM servers ",
             $rest
         )
     };

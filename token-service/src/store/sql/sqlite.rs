@@ -14,7 +14,8 @@ use sqlx::{AnyPool, ConnectOptions as _, Connection as _, Database, Executor as 
 use tokio::sync::watch;
 use url::Url;
 
-use super::{Engine, SqlStore};
+use super::copy::unsaved;
+use super::{Engine, SqlStore, Tables, migrating};
 use crate::domain::Revision;
 use crate::store::{Result, StoreError};
 
@@ -52,15 +53,56 @@ pub(crate) struct Pools<D: Database = Sqlite> {
 }
 
 impl SqlStore {
-    /// Opens the file at `path`, makes it if there is none (readable by its owner only), checks it, and brings its tables
-    /// up to date.
-    pub async fn open_sqlite(path: &Path) -> Result<Self> {
-        let opening = Opening { migrations: &MIGRATIONS, writer_cache: WRITER_CACHE, is_checked: true };
-        let prepared = opening.writer(path).await?;
+    pub(super) async fn open_file(path: &Path, tables: Tables) -> Result<Self> {
+        let (prepared, _) = prepare(path, tables).await?;
         let pools = open_any(path).await?;
         prepared.close().await;
         Self::over(Engine::Sqlite, pools, watch::Sender::new(Revision::default()), None).await
     }
+}
+
+pub(super) async fn migrate(path: &Path) -> Result<Vec<String>> {
+    let (prepared, missing) = prepare(path, Tables::BringUpToDate).await?;
+    prepared.close().await;
+    Ok(missing)
+}
+
+/// Answers also which migrations were missing.
+async fn prepare(path: &Path, tables: Tables) -> Result<(SqlitePool, Vec<String>)> {
+    let opening = Opening { migrations: &MIGRATIONS, writer_cache: WRITER_CACHE, is_checked: true };
+    let writer = opening.connect(path).await?;
+    let missing = missing(&writer).await?;
+    migrating::allow(&missing, tables)?;
+    opening.bring_up_to_date(&writer).await?;
+    Ok((writer, missing))
+}
+
+/// A file that is there already, with tables that are up to date, and nothing that is still to be put into it.
+pub(super) async fn open_existing(path: &Path) -> Result<SqlitePool> {
+    let refuse =
+        |problem: &str| StoreError::Unavailable { problem: format!("{}: {problem}", path.display()) };
+    if !path.is_file() {
+        return Err(refuse("there is no such file"));
+    }
+    if std::fs::read_dir(unsaved(path)).is_ok_and(|mut tokens| tokens.next().is_some()) {
+        return Err(refuse(
+            "renewed tokens in its directory .unsaved are not in it yet: start the service on it once more, and stop it",
+        ));
+    }
+    prepare(path, Tables::Required).await.map(|(pool, _)| pool)
+}
+
+/// Which migrations the file lacks.
+pub(super) async fn missing(pool: &SqlitePool) -> Result<Vec<String>> {
+    let has_any: i64 =
+        sqlx::query_scalar("SELECT count(*) FROM sqlite_schema WHERE name = '_sqlx_migrations'")
+            .fetch_one(pool)
+            .await?;
+    let applied: Vec<i64> = match has_any {
+        0 => Vec::new(),
+        _ => sqlx::query_scalar("SELECT version FROM _sqlx_migrations").fetch_all(pool).await?,
+    };
+    Ok(migrating::missing(&MIGRATIONS, &applied))
 }
 
 impl Opening {
@@ -77,6 +119,12 @@ impl Opening {
     }
 
     async fn writer(&self, path: &Path) -> Result<SqlitePool> {
+        let writer = self.connect(path).await?;
+        self.bring_up_to_date(&writer).await?;
+        Ok(writer)
+    }
+
+    async fn connect(&self, path: &Path) -> Result<SqlitePool> {
         create_private(path)?;
         let writer = PoolOptions::new()
             .max_connections(1)
@@ -85,11 +133,12 @@ impl Opening {
         if self.is_checked {
             check_integrity(&writer).await?;
         }
-        self.migrations
-            .run(&writer)
-            .await
-            .map_err(|error| StoreError::Unavailable { problem: error.to_string() })?;
         Ok(writer)
+    }
+
+    async fn bring_up_to_date(&self, writer: &SqlitePool) -> Result<()> {
+        let migrated = self.migrations.run(writer).await;
+        migrated.map_err(|error| StoreError::Unavailable { problem: error.to_string() })
     }
 }
 

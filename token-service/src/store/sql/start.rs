@@ -3,6 +3,7 @@
 use portcullis_wire::digest::Digest;
 use sqlx::AnyConnection;
 
+use super::columns;
 use super::convert::{Flag, RowName};
 use crate::store::{DataKeyRow, DataKeyState, Result};
 
@@ -41,7 +42,9 @@ impl KeyRow {
 
 pub(super) async fn data_keys(connection: &mut AnyConnection) -> Result<Vec<DataKeyRow>> {
     let rows: Vec<KeyRow> =
-        sqlx::query_as("SELECT * FROM data_keys ORDER BY id").fetch_all(connection).await?;
+        sqlx::query_as(concat!("SELECT ", columns!(data_keys), " FROM data_keys ORDER BY id"))
+            .fetch_all(connection)
+            .await?;
     rows.into_iter().map(KeyRow::read).collect()
 }
 

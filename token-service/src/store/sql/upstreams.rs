@@ -3,6 +3,7 @@
 use portcullis_wire::digest::Digest;
 use sqlx::AnyConnection;
 
+use super::columns;
 use super::connection::Write;
 use super::convert::{RowName, constraint, timestamp, to_database, to_json};
 use crate::domain::ids::{MemberId, ServerId};
@@ -42,10 +43,11 @@ pub(super) async fn catalogue(
     connection: &mut AnyConnection,
     server: &ServerId,
 ) -> Result<Option<Catalogue>> {
-    let row: Option<CatalogueRow> = sqlx::query_as("SELECT * FROM catalogues WHERE server_id = $1")
-        .bind(server.as_str())
-        .fetch_optional(connection)
-        .await?;
+    let row: Option<CatalogueRow> =
+        sqlx::query_as(concat!("SELECT ", columns!(catalogues), " FROM catalogues WHERE server_id = $1"))
+            .bind(server.as_str())
+            .fetch_optional(connection)
+            .await?;
     let Some(row) = row else { return Ok(None) };
     let name = RowName { table: "catalogues", row: server.as_str() };
     let (results, cut) = (name.json(&row.results)?, name.json(&row.cut)?);
@@ -78,10 +80,14 @@ pub(super) async fn session(
     connection: &mut AnyConnection,
     digest: &Digest,
 ) -> Result<Option<UpstreamSession>> {
-    let row: Option<SessionRow> = sqlx::query_as("SELECT * FROM upstream_sessions WHERE digest = $1")
-        .bind(digest.to_string())
-        .fetch_optional(connection)
-        .await?;
+    let row: Option<SessionRow> = sqlx::query_as(concat!(
+        "SELECT ",
+        columns!(upstream_sessions),
+        " FROM upstream_sessions WHERE digest = $1"
+    ))
+    .bind(digest.to_string())
+    .fetch_optional(connection)
+    .await?;
     Ok(row.map(SessionRow::read))
 }
 

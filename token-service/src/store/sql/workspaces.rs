@@ -6,6 +6,7 @@ use portcullis_wire::names::Slug;
 use portcullis_wire::watch::Invalidation;
 use sqlx::AnyConnection;
 
+use super::columns;
 use super::connection::Write;
 use super::convert::{RowName, changeable, constraint, revision, to_database};
 use super::servers;
@@ -45,7 +46,9 @@ impl WorkspaceRow {
 
 pub(super) async fn all(connection: &mut AnyConnection) -> Result<Vec<Workspace>> {
     let rows: Vec<WorkspaceRow> =
-        sqlx::query_as("SELECT * FROM workspaces ORDER BY slug").fetch_all(connection).await?;
+        sqlx::query_as(concat!("SELECT ", columns!(workspaces), " FROM workspaces ORDER BY slug"))
+            .fetch_all(connection)
+            .await?;
     rows.into_iter().map(WorkspaceRow::read).collect()
 }
 
@@ -55,18 +58,20 @@ pub(super) async fn ids(connection: &mut AnyConnection) -> Result<BTreeSet<Works
 }
 
 pub(super) async fn by_id(connection: &mut AnyConnection, id: &WorkspaceId) -> Result<Option<Workspace>> {
-    let row: Option<WorkspaceRow> = sqlx::query_as("SELECT * FROM workspaces WHERE id = $1")
-        .bind(id.as_str())
-        .fetch_optional(connection)
-        .await?;
+    let row: Option<WorkspaceRow> =
+        sqlx::query_as(concat!("SELECT ", columns!(workspaces), " FROM workspaces WHERE id = $1"))
+            .bind(id.as_str())
+            .fetch_optional(connection)
+            .await?;
     row.map(WorkspaceRow::read).transpose()
 }
 
 pub(super) async fn by_slug(connection: &mut AnyConnection, slug: &Slug) -> Result<Option<Workspace>> {
-    let row: Option<WorkspaceRow> = sqlx::query_as("SELECT * FROM workspaces WHERE slug = $1")
-        .bind(slug.as_str())
-        .fetch_optional(connection)
-        .await?;
+    let row: Option<WorkspaceRow> =
+        sqlx::query_as(concat!("SELECT ", columns!(workspaces), " FROM workspaces WHERE slug = $1"))
+            .bind(slug.as_str())
+            .fetch_optional(connection)
+            .await?;
     row.map(WorkspaceRow::read).transpose()
 }
 

@@ -6,16 +6,16 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use portcullis_wire::names::Slug;
-use sqlx::Executor as _;
 use sqlx::postgres::PgConnection;
+use sqlx::{AssertSqlSafe, Executor as _};
 
-use super::super::SqlStore;
 use super::super::sqlite::MIGRATIONS as SQLITE_MIGRATIONS;
+use super::super::{Location, SqlStore, Tables, migrate};
 use super::migrations;
 use super::testing::TestDatabase;
 use crate::domain::Revision;
 use crate::domain::ids::WorkspaceId;
-use crate::store::conformance::{Database, conformance_tests};
+use crate::store::conformance::{Database, conformance_tests, everything, fill};
 use crate::store::{NewWorkspace, Store, StoreError};
 
 #[async_trait]
@@ -118,16 +118,30 @@ async fn a_transaction_that_rolls_back_is_not_heard_of() {
 async fn a_version_runs_beside_a_later_one() {
     let database = database!();
     let before = database.open().await;
+    fill(before.as_ref()).await;
+    // Its connections have prepared their statements now.
+    let known = everything(before.as_ref()).await;
     let mut connection = database.connect().await;
-    for later in [
-        "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time)
-         VALUES (9999, 'later', true, '\\x00', 0)",
-        "ALTER TABLE workspaces ADD COLUMN colour TEXT",
-    ] {
-        connection.execute(later).await.expect("is applied");
+    let tables: Vec<String> = sqlx::query_scalar(
+        "SELECT table_name::text FROM information_schema.tables
+         WHERE table_schema = current_schema() AND table_name NOT LIKE '\\_sqlx%'",
+    )
+    .fetch_all(&mut connection)
+    .await
+    .expect("reads");
+    assert!(tables.len() > 30, "{tables:?}");
+    for table in tables {
+        let later = format!("ALTER TABLE {table} ADD COLUMN later TEXT");
+        connection.execute(AssertSqlSafe(later)).await.expect("is applied");
     }
-    // The one that runs, whose connections have prepared their statements before, and one that starts.
+    let noted = "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time)
+         VALUES (9999, 'later', true, '\\x00', 0)";
+    connection.execute(noted).await.expect("is applied");
+
     let after = database.open().await;
+    for (name, store) in [("running", &before), ("started", &after)] {
+        assert_eq!(everything(store.as_ref()).await, known, "{name}");
+    }
     for (name, store) in [("running", &before), ("started", &after)] {
         let made = store.create_workspace(&workspace(name)).await.expect("makes");
         assert_eq!(store.workspace(&made.id).await.expect("reads"), Some(made));
@@ -204,4 +218,15 @@ async fn what_is_wrong_with_a_database_is_said_without_its_password() {
     let error = SqlStore::open_postgres(&url).await.expect_err("is not there").to_string();
     assert!(error.contains("nobody_made_this") && error.contains("does not exist"), "{error}");
     assert!(!error.contains("hunter2"), "{error}");
+}
+
+#[tokio::test]
+async fn tables_are_left_alone_where_that_is_wanted() {
+    let database = database!();
+    let location = Location::Postgres(database.url());
+    let refused = SqlStore::open(&location, Tables::Required).await.expect_err("has no tables").to_string();
+    assert!(refused.contains("run `portcullis migrate` first (0001 registry, "), "{refused}");
+    assert_eq!(migrate(&location).await.expect("migrates").len(), migrations().iter().count());
+    assert_eq!(migrate(&location).await.expect("migrates"), Vec::<String>::new());
+    SqlStore::open(&location, Tables::Required).await.expect("opens");
 }

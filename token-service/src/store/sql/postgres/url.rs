@@ -85,11 +85,11 @@ impl PostgresUrl {
         url
     }
 
-    pub(super) fn any_options(&self) -> sqlx::Result<AnyConnectOptions> {
+    pub(in crate::store::sql) fn any_options(&self) -> sqlx::Result<AnyConnectOptions> {
         AnyConnectOptions::from_url(&self.named())
     }
 
-    pub(super) fn options(&self) -> sqlx::Result<PgConnectOptions> {
+    pub(in crate::store::sql) fn options(&self) -> sqlx::Result<PgConnectOptions> {
         PgConnectOptions::from_url(&self.named())
     }
 }
