@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,7 +32,7 @@ use crate::record_store::SqliteRecordStore;
 use crate::records::Records;
 use crate::shutdown::Shutdown;
 use crate::state::{Service, Settings, Shared};
-use crate::store::{SqliteStore, Store, StoreError};
+use crate::store::{SqlStore, Store, StoreError, Tables, unsaved};
 use crate::unconnected::Work;
 use crate::vault::{AdminToken, Vault, VaultError};
 use crate::watch_hub::WatchHub;
@@ -80,6 +81,8 @@ pub enum StartError {
         "the request records at {path} cannot be opened: move the file away to begin anew, or set records.enabled"
     )]
     Records { path: PathBuf, source: StoreError },
+    #[error("{path} of store.postgres.directory cannot be made")]
+    Directory { path: PathBuf, source: io::Error },
     #[error("the secrets cannot be opened")]
     Vault(#[from] VaultError),
     #[error("no way out to upstream servers: {0}")]
@@ -94,6 +97,16 @@ impl App {
     /// Listens, opens the store, unseals, and applies the configuration. Serves nothing yet.
     pub async fn build(
         source: ConfigSource,
+        clock: Arc<dyn Clock>,
+        entropy: Arc<dyn Entropy>,
+    ) -> Result<Self, StartError> {
+        Self::build_on(source, Tables::BringUpToDate, clock, entropy).await
+    }
+
+    /// As [`App::build`], which brings the tables of the store up to date.
+    pub async fn build_on(
+        source: ConfigSource,
+        tables: Tables,
         clock: Arc<dyn Clock>,
         entropy: Arc<dyn Entropy>,
     ) -> Result<Self, StartError> {
@@ -117,7 +130,7 @@ impl App {
         let own = listeners.filter_map(Listener::address).collect();
         // From here on what happens is counted.
         measurements();
-        let shared = open(&source.path, &config, own, admin.url()?, clock, entropy).await?;
+        let shared = open(&source.path, &config, tables, own, admin.url()?, clock, entropy).await?;
         // Before anything else is written: the first key then concerns nobody who knows anything yet.
         shared.keep_signing_keys().await?;
         let revision = apply(&shared, &source.path, &config.declared).await.map_err(StartError::Apply)?;
@@ -208,14 +221,19 @@ async fn drained(listeners: &mut JoinSet<io::Result<()>>, shutdown: &Shutdown) -
 async fn open(
     file: &Path,
     config: &Config,
+    tables: Tables,
     own: Vec<SocketAddr>,
     admin_url: String,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
 ) -> Result<Shared, StartError> {
     let ServiceConfig { store, root_key, admin_token_file, .. } = &config.service;
-    let StoreConfig::Sqlite(path) = store;
-    let store: Arc<dyn Store> = Arc::new(SqliteStore::open(path).await?);
+    let beside = store.beside();
+    if let StoreConfig::Postgres { directory, .. } = store {
+        make_private(directory)
+            .map_err(|source| StartError::Directory { path: directory.clone(), source })?;
+    }
+    let store: Arc<dyn Store> = Arc::new(SqlStore::open(&store.location(), tables).await?);
     // Of a database that holds nothing yet no filter can have heard.
     let is_first_start = store.current_revision().await? == Revision(0);
     let RootKeyConfig::File(root_key) = root_key;
@@ -249,7 +267,7 @@ async fn open(
         failpoints: Arc::new(NoFailpoints),
         timings: Timings::default(),
         public_url: settings.public_url.clone(),
-        unsaved: beside(path),
+        unsaved: unsaved(&beside),
     });
     let watch_hub = if is_first_start {
         WatchHub::default()
@@ -260,7 +278,7 @@ async fn open(
     broker.settle_unsaved().await;
     let records = match config.service.records {
         Some(keep) => {
-            let path = path.with_extension(RECORDS_EXTENSION);
+            let path = beside.with_extension(RECORDS_EXTENSION);
             let opened = SqliteRecordStore::open(&path).await;
             let store = opened.map_err(|source| StartError::Records { path, source })?;
             Some(Records::new(Arc::new(store), keep))
@@ -289,9 +307,6 @@ async fn open(
     }))
 }
 
-/// The directory for renewed tokens that the database at `path` could not take.
-fn beside(path: &Path) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(".unsaved");
-    PathBuf::from(name)
+fn make_private(directory: &Path) -> io::Result<()> {
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(directory)
 }

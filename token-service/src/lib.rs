@@ -4,7 +4,7 @@
 //!
 //! - [`clock`]: time and chance as values that are passed in.
 //! - [`domain`]: what there is (servers, workspaces, members, keys, policies) and who may have a lease. Pure.
-//! - [`store`]: the storage contract, and SQLite behind it.
+//! - [`store`]: the storage contract, and SQLite or PostgreSQL behind it.
 //! - [`vault`]: the root key, the data keys, and sealing; API keys and the admin token.
 //! - [`presets`]: what is known of well-known servers.
 //! - [`config`]: `portcullis.yaml`, read strictly and checked whole.
@@ -25,6 +25,7 @@
 //! - [`apply`]: making the store say what `portcullis.yaml` says, at start and whenever the file changes.
 //! - [`http`]: the three listeners.
 //! - [`admin_client`]: the administrators' commands, which ask the admin API of a running service.
+//! - [`store_commands`]: the commands about the database itself.
 //! - [`check_server`]: how a server wants to be authorised, for whoever is about to register it.
 //! - [`measure`]: what is counted and measured, for Prometheus.
 //! - [`telemetry`]: the log, and what is never in it.
@@ -58,6 +59,7 @@ pub mod records;
 pub mod shutdown;
 pub mod state;
 pub mod store;
+pub mod store_commands;
 pub mod telemetry;
 mod text;
 pub mod unconnected;

@@ -14,6 +14,8 @@ use portcullis_token_service::check_server::check_server;
 use portcullis_token_service::clock::{SystemClock, SystemEntropy};
 use portcullis_token_service::egress::EgressPolicy;
 use portcullis_token_service::http::error::error_chain;
+use portcullis_token_service::store::Tables;
+use portcullis_token_service::store_commands::{StoreCommand, migrate_command};
 use portcullis_token_service::telemetry::{self, Traces};
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -35,7 +37,21 @@ enum Command {
         /// What to log: a level, or levels by module such as `info,portcullis_token_service::http=debug`.
         #[arg(long, value_name = "LEVELS", env = "PORTCULLIS_LOG", default_value = "info")]
         log: String,
+        /// Leaves the database's tables as they are, and does not start if they are not up to date. See `migrate`.
+        #[arg(long)]
+        no_migrate: bool,
     },
+    /// Brings the tables of the configured database up to date, as `serve` does when it starts.
+    Migrate {
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+        /// Prints JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Does something with a whole database.
+    #[command(subcommand)]
+    Store(StoreCommand),
     /// Reads a configuration as `serve` would and prints everything that is wrong with it.
     Check {
         #[arg(long, value_name = "FILE")]
@@ -61,7 +77,12 @@ enum Command {
 #[tokio::main]
 async fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
-        Command::Serve { config, log } => Box::pin(serve(config, &log)).await,
+        Command::Serve { config, log, no_migrate } => {
+            let tables = if no_migrate { Tables::Required } else { Tables::BringUpToDate };
+            Box::pin(serve(config, &log, tables)).await
+        }
+        Command::Migrate { config, json } => bring_up_to_date(config, json).await,
+        Command::Store(command) => change_store(command).await,
         Command::Check { config } => return check(config),
         Command::CheckServer { url, config } => check_url(&url, config).await,
         Command::Admin(command) => return Box::pin(command.run()).await,
@@ -85,13 +106,13 @@ async fn main() -> ExitCode {
 
 type Outcome = Result<(), Box<dyn std::error::Error>>;
 
-async fn serve(config: PathBuf, levels: &str) -> Outcome {
+async fn serve(config: PathBuf, levels: &str, tables: Tables) -> Outcome {
     let source = source(config);
     let traces = traces(&source)?;
     let subscriber = telemetry::subscriber_with(levels, io::stderr, traces.as_ref())?;
     tracing::subscriber::set_global_default(subscriber)?;
     telemetry::log_panics();
-    let app = App::build(source, Arc::new(SystemClock), Arc::new(SystemEntropy)).await?;
+    let app = App::build_on(source, tables, Arc::new(SystemClock), Arc::new(SystemEntropy)).await?;
     let addresses = app.addresses()?;
     let shutdown = app.shutdown();
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
@@ -115,6 +136,18 @@ async fn serve(config: PathBuf, levels: &str) -> Outcome {
     }
     served?;
     tracing::info!("stopped");
+    Ok(())
+}
+
+async fn bring_up_to_date(config: PathBuf, json: bool) -> Outcome {
+    let location = source(config).load()?.service.store.location();
+    write!(io::stdout(), "{}", migrate_command(&location, json).await?)?;
+    Ok(())
+}
+
+async fn change_store(command: StoreCommand) -> Outcome {
+    let done = Box::pin(command.run(&|name| std::env::var(name).ok())).await?;
+    write!(io::stdout(), "{done}")?;
     Ok(())
 }
 

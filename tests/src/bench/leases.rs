@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::{Context as _, ensure};
 use portcullis_token_service::clock::Timestamp;
 use portcullis_token_service::domain::resolve::{LeaseFacts, Resolution, resolve};
-use portcullis_token_service::store::{SqliteStore, Store as _};
+use portcullis_token_service::store::{SqlStore, Store as _};
 use portcullis_wire::digest::Digest;
 use portcullis_wire::lease::{CallerProof, LeaseRequest};
 use portcullis_wire::names::Slug;
@@ -57,7 +57,7 @@ pub async fn measure(figures: &mut Figures, extent: Extent) -> anyhow::Result<()
 }
 
 struct Organization {
-    store: SqliteStore,
+    store: SqlStore,
     size: Size,
     _directory: TempDir,
 }
@@ -68,7 +68,7 @@ impl Organization {
     async fn found(size: Size) -> anyhow::Result<Self> {
         let directory = tempfile::tempdir()?;
         let path = directory.path().join("portcullis.db");
-        let store = SqliteStore::open(&path).await?;
+        let store = SqlStore::open_sqlite(&path).await?;
         fill(&path, size).await?;
         Ok(Self { store, size, _directory: directory })
     }

@@ -18,6 +18,7 @@ mod registry;
 mod secret;
 mod service;
 mod sign_in;
+mod store;
 mod targets;
 mod telemetry;
 mod yaml;
@@ -47,6 +48,7 @@ use crate::domain::staleness::Staleness;
 use crate::domain::url::ServerUrl;
 use crate::egress::EgressPolicy;
 use crate::records::retention::Keep;
+use crate::store::{Location, PostgresUrl};
 
 /// The whole of `portcullis.yaml`. Paths are resolved against the directory it is in.
 #[derive(Clone, Debug)]
@@ -142,6 +144,28 @@ pub struct InternalTls {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum StoreConfig {
     Sqlite(PathBuf),
+    Postgres {
+        url: PostgresUrl,
+        /// For what this process keeps on its own disk.
+        directory: PathBuf,
+    },
+}
+
+impl StoreConfig {
+    pub fn location(&self) -> Location {
+        match self {
+            Self::Sqlite(path) => Location::Sqlite(path.clone()),
+            Self::Postgres { url, .. } => Location::Postgres(url.clone()),
+        }
+    }
+
+    /// After which the files beside the database are named.
+    pub fn beside(&self) -> PathBuf {
+        match self {
+            Self::Sqlite(path) => path.clone(),
+            Self::Postgres { directory, .. } => directory.join("portcullis"),
+        }
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -11,8 +11,8 @@ use crate::domain::auth_text::is_loopback;
 use super::reader::{At, Fields};
 use super::registry::Names;
 use super::sign_in::SignIn;
-use super::{InternalListener, InternalTls, Listeners, RootKeyConfig, ServiceConfig, StoreConfig};
-use super::{catalogue, egress, oauth, records, sign_in, telemetry};
+use super::{InternalListener, InternalTls, Listeners, RootKeyConfig, ServiceConfig};
+use super::{catalogue, egress, oauth, records, sign_in, store, telemetry};
 
 const DEFAULT_LEASE_TTL: Duration = Duration::from_mins(1);
 const DEFAULT_WATCH_HOLD: Duration = Duration::from_secs(1);
@@ -21,10 +21,7 @@ const DEFAULT_CONNECT_WAIT: Duration = Duration::from_secs(20);
 pub(super) fn read(sections: &Fields<'_>, names: &Names) -> Option<ServiceConfig> {
     let public_url = sections.require("public_url").and_then(public_url);
     let listeners = sections.require("listeners").and_then(listeners);
-    let store = sections.require("store").and_then(|at| {
-        let fields = at.fields(&["sqlite"])?;
-        fields.require("sqlite")?.path().map(StoreConfig::Sqlite)
-    });
+    let store = store::read(sections);
     let root_key = sections.require("root_key").and_then(|at| {
         let fields = at.fields(&["file"])?;
         fields.require("file")?.path().map(RootKeyConfig::File)

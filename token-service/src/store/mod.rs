@@ -32,7 +32,7 @@ mod error;
 pub mod governance;
 pub mod limits;
 pub mod people;
-pub mod sqlite;
+pub mod sql;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -56,7 +56,8 @@ pub use self::error::StoreError;
 pub use self::governance::GovernanceStore;
 pub use self::limits::LimitStore;
 pub use self::people::{AdministratorChange, NewAdministrator, PeopleStore, SignInFacts};
-pub use self::sqlite::SqliteStore;
+pub(crate) use self::sql::sqlite;
+pub use self::sql::{Copied, Location, PostgresUrl, SqlStore, Tables, copy, migrate, unsaved};
 use crate::clock::Timestamp;
 use crate::domain::Revision;
 use crate::domain::ids::{KeyId, MemberId, ServerId, WorkspaceId};

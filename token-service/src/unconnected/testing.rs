@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::clock::SystemEntropy;
-use crate::store::SqliteStore;
+use crate::store::SqlStore;
 use crate::vault::Vault;
 
 /// A vault over a database of its own, which is gone afterwards.
@@ -11,7 +11,7 @@ pub(crate) fn vault() -> Vault {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     runtime.block_on(async {
         let directory = tempfile::tempdir().expect("a directory");
-        let store = SqliteStore::open(&directory.path().join("portcullis.db")).await.expect("opens");
+        let store = SqlStore::open_sqlite(&directory.path().join("portcullis.db")).await.expect("opens");
         let root_key = directory.path().join("root.key");
         Vault::open_with_file(&root_key, &store, Arc::new(SystemEntropy)).await.expect("a vault")
     })

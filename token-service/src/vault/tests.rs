@@ -10,19 +10,19 @@ use crate::clock::SystemEntropy;
 use crate::domain::header::HeaderName;
 use crate::domain::server::Sealed;
 use crate::domain::url::{PlainHttp, ServerUrl};
-use crate::store::{DataKeyRow, DataKeyState, NewWorkspace, SqliteStore, Store};
+use crate::store::{DataKeyRow, DataKeyState, NewWorkspace, SqlStore, Store};
 
 const SECRET: &str = "Bearer lin_api_0123456789";
 
 struct Home {
     directory: TempDir,
-    store: SqliteStore,
+    store: SqlStore,
 }
 
 impl Home {
     async fn new() -> Self {
         let directory = tempfile::tempdir().expect("a directory");
-        let store = SqliteStore::open(&directory.path().join("portcullis.db")).await.expect("opens");
+        let store = SqlStore::open_sqlite(&directory.path().join("portcullis.db")).await.expect("opens");
         Self { directory, store }
     }
 

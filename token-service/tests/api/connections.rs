@@ -8,7 +8,7 @@ use portcullis_token_service::clock::SystemEntropy;
 use portcullis_token_service::domain::connection::{Binding, Connection, ConnectionOwner, SealedTokens};
 use portcullis_token_service::domain::ids::ServerId;
 use portcullis_token_service::store::connections::NewConnection;
-use portcullis_token_service::store::{ConnectionStore as _, SqliteStore};
+use portcullis_token_service::store::{ConnectionStore as _, SqlStore};
 use portcullis_token_service::vault::{Place, Vault};
 use reqwest::StatusCode;
 use secrecy::{ExposeSecret as _, SecretString};
@@ -27,13 +27,13 @@ workspaces:
 
 /// The database of a running service, as another replica of it sees it.
 struct Beside {
-    store: SqliteStore,
+    store: SqlStore,
     vault: Vault,
 }
 
 impl Beside {
     async fn open(service: &Service) -> Self {
-        let store = SqliteStore::open(&service.directory().path("portcullis.db")).await.expect("opens");
+        let store = SqlStore::open_sqlite(&service.directory().path("portcullis.db")).await.expect("opens");
         let root_key = service.directory().path("root.key");
         let vault = Vault::open_with_file(&root_key, &store, Arc::new(SystemEntropy)).await.expect("opens");
         Self { store, vault }

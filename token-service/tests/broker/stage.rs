@@ -26,7 +26,7 @@ use portcullis_token_service::oauth::token::Tokens;
 use portcullis_token_service::shutdown::Shutdown;
 use portcullis_token_service::store::connections::{ConnectionStore as _, NewConnection};
 use portcullis_token_service::store::{
-    InitialWorkspaces, NewMember, NewServer, NewWorkspace, SqliteStore, Store,
+    InitialWorkspaces, NewMember, NewServer, NewWorkspace, SqlStore, Store,
 };
 use portcullis_token_service::vault::Vault;
 use portcullis_wire::lease::{Caller, CredentialKind, CredentialLimits, Rejected, Terms};
@@ -58,7 +58,7 @@ pub(crate) const QUICK: Timings = Timings {
 pub(crate) struct Stage {
     pub(crate) directory: TempDir,
     pub(crate) provider: AuthorizationServer,
-    pub(crate) store: Arc<SqliteStore>,
+    pub(crate) store: Arc<SqlStore>,
     pub(crate) vault: Arc<Vault>,
     pub(crate) clock: Arc<MovingClock>,
 }
@@ -80,8 +80,8 @@ impl Clock for MovingClock {
 }
 
 /// Store and vault of a database in this directory, as every process opens them.
-pub(crate) async fn open(directory: &Path) -> (Arc<SqliteStore>, Arc<Vault>) {
-    let store = Arc::new(SqliteStore::open(&directory.join("portcullis.db")).await.expect("opens"));
+pub(crate) async fn open(directory: &Path) -> (Arc<SqlStore>, Arc<Vault>) {
+    let store = Arc::new(SqlStore::open_sqlite(&directory.join("portcullis.db")).await.expect("opens"));
     let vault = Vault::open_with_file(&directory.join("root.key"), &*store, Arc::new(SystemEntropy)).await;
     (store, Arc::new(vault.expect("opens")))
 }
@@ -244,7 +244,7 @@ fn unsaved(directory: &Path) -> PathBuf {
 
 pub(crate) fn broker(
     directory: &Path,
-    store: &Arc<SqliteStore>,
+    store: &Arc<SqlStore>,
     vault: &Arc<Vault>,
     clock: Arc<dyn Clock>,
     failpoints: Arc<dyn Failpoints>,

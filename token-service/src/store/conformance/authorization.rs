@@ -32,7 +32,7 @@ fn digest(name: &str) -> Digest {
     Digest::of("test", &[name.as_bytes()])
 }
 
-fn key(id: &str) -> SigningKeyRow {
+pub(super) fn key(id: &str) -> SigningKeyRow {
     SigningKeyRow {
         id: id.to_owned(),
         algorithm: if id == "two" { Algorithm::EdDsa } else { Algorithm::Es256 },
@@ -42,7 +42,7 @@ fn key(id: &str) -> SigningKeyRow {
     }
 }
 
-fn dynamic(number: u32, created_at: Timestamp) -> DynamicClient {
+pub(super) fn dynamic(number: u32, created_at: Timestamp) -> DynamicClient {
     DynamicClient {
         id: format!("dyn_{number:05}"),
         name: "A client".into(),
@@ -56,7 +56,7 @@ fn client(id: &str) -> ClientName {
     ClientName { id: id.to_owned(), name: "A client".into() }
 }
 
-fn authorization(small: &Small, name: &str) -> Authorization {
+pub(super) fn authorization(small: &Small, name: &str) -> Authorization {
     Authorization {
         request: digest(name),
         member: small.member.id.clone(),
@@ -89,7 +89,7 @@ fn successor(name: &str) -> Successor {
 }
 
 /// A session whose refresh token is `digest(name)`.
-async fn signed_in(store: &dyn Store, small: &Small, name: &str) -> ClientSession {
+pub(super) async fn signed_in(store: &dyn Store, small: &Small, name: &str) -> ClientSession {
     let code = digest(&format!("code of {name}"));
     let request = Authorization { request: code, ..authorization(small, name) };
     assert!(store.agree(&request).await.expect("agrees"));

@@ -22,7 +22,7 @@ fn digest(name: &str) -> Digest {
 }
 
 /// Good from 100 to 700.
-fn ticket(small: &Small, name: &str) -> Ticket {
+pub(super) fn ticket(small: &Small, name: &str) -> Ticket {
     Ticket {
         digest: digest(name),
         member: small.member.id.clone(),
@@ -33,7 +33,7 @@ fn ticket(small: &Small, name: &str) -> Ticket {
     }
 }
 
-fn session(name: &str) -> BrowserSession {
+pub(super) fn session(name: &str) -> BrowserSession {
     BrowserSession {
         digest: digest(name),
         identity: identity(1),
@@ -45,7 +45,7 @@ fn session(name: &str) -> BrowserSession {
     }
 }
 
-fn flow(small: &Small, name: &str) -> Flow {
+pub(super) fn flow(small: &Small, name: &str) -> Flow {
     Flow {
         state: digest(name),
         cookie: digest("cookie"),

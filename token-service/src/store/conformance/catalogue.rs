@@ -23,7 +23,7 @@ use crate::store::catalogue::{
 use crate::store::connections::{Catalogue, NewConnection};
 use crate::store::{Actor, MemberChange, Store};
 
-fn tool(name: &str, description: &str) -> Value {
+pub(super) fn tool(name: &str, description: &str) -> Value {
     json!({"name": name, "description": description})
 }
 
@@ -33,13 +33,17 @@ fn learnt(at: u64, tools: &[Value]) -> Catalogue {
     Catalogue { learnt_at: Timestamp(at), results, cut: BTreeSet::new() }
 }
 
-async fn learn(store: &dyn Store, server: &ServerId, at: u64, tools: &[Value]) {
+pub(super) async fn learn(store: &dyn Store, server: &ServerId, at: u64, tools: &[Value]) {
     store.save_catalogue(server, &learnt(at, tools)).await.expect("saves");
 }
 
 const TOOLS: &[EntryKind] = &[EntryKind::Tool];
 
-async fn entries(store: &dyn Store, server: &ServerId, kinds: &[EntryKind]) -> Vec<CatalogueEntry> {
+pub(super) async fn entries(
+    store: &dyn Store,
+    server: &ServerId,
+    kinds: &[EntryKind],
+) -> Vec<CatalogueEntry> {
     let filter = EntryFilter { kinds: kinds.to_vec(), state: None };
     store.catalogue_entries(server, &filter, None, 10_000).await.expect("reads")
 }
@@ -59,7 +63,7 @@ async fn digest(store: &dyn Store, server: &ServerId, name: &str) -> Digest {
 }
 
 /// Approves the present definitions.
-async fn approve(store: &dyn Store, server: &ServerId, names: &[&str]) -> ApprovalOutcome {
+pub(super) async fn approve(store: &dyn Store, server: &ServerId, names: &[&str]) -> ApprovalOutcome {
     let mut approvals = BTreeMap::new();
     for name in names {
         approvals.insert((*name).to_owned(), digest(store, server, name).await);

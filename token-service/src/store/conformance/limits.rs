@@ -26,7 +26,7 @@ fn rule(requests: u32) -> LimitRule {
     }
 }
 
-async fn set(store: &dyn Store, target: &PolicyTarget, text: &str) -> Revision {
+pub(super) async fn set(store: &dyn Store, target: &PolicyTarget, text: &str) -> Revision {
     let limit = store.set_limit(target, &name(text), &LimitScope::default(), &rule(5), None).await;
     limit.expect("sets").revision
 }

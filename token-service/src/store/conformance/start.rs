@@ -7,7 +7,7 @@ use super::fixtures::*;
 use crate::domain::Revision;
 use crate::store::{DataKeyRow, DataKeyState};
 
-fn data_key(id: u32) -> DataKeyRow {
+pub(super) fn data_key(id: u32) -> DataKeyRow {
     DataKeyRow { id, wrapped: vec![1, 2, 3], check: vec![4], state: DataKeyState::Active }
 }
 

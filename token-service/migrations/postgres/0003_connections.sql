@@ -1,0 +1,141 @@
+-- Upstream credentials that come and go, and the browsers that bring them.
+
+ALTER TABLE servers DROP CONSTRAINT servers_auth_check;
+ALTER TABLE servers ADD CONSTRAINT servers_auth_check
+    CHECK (auth IN ('none', 'headers', 'oauth', 'client_credentials'));
+-- JSON without secrets, for `oauth` and `client_credentials`.
+ALTER TABLE servers ADD COLUMN auth_settings TEXT COLLATE "C";
+
+ALTER TABLE audit DROP CONSTRAINT audit_actor_check;
+ALTER TABLE audit ADD CONSTRAINT audit_actor_check
+    CHECK (actor IN ('admin_token', 'configuration', 'sign_in', 'member', 'system'));
+
+-- The secret of a server's OAuth client; `value` is sealed to (server_id, where it is sent, generation).
+CREATE TABLE server_secrets (
+    server_id TEXT COLLATE "C" PRIMARY KEY REFERENCES servers (id) ON DELETE CASCADE,
+    generation BIGINT NOT NULL,
+    value BYTEA NOT NULL
+);
+
+-- `member_id` is null for a connection that everybody shares. `scopes` and `step_up_wanted` are JSON. Tokens are sealed
+-- to (id, server_id, member_id, origin, issuer, client_id, generation).
+--
+-- `attempt` renews the connection; `attempt_sent` says that its request is on its way or was. Nobody may begin another
+-- before `busy_until`, by the database's clock, which is also set while nobody renews it after a failure. `unanswered`
+-- is the last attempt that was sent, brought no answer and was taken over; it stays until an answer settles the matter.
+CREATE TABLE connections (
+    id TEXT COLLATE "C" PRIMARY KEY,
+    server_id TEXT COLLATE "C" NOT NULL REFERENCES servers (id) ON DELETE CASCADE,
+    member_id TEXT COLLATE "C" REFERENCES members (id) ON DELETE CASCADE,
+    state TEXT COLLATE "C" NOT NULL CHECK (state IN ('active', 'needs_reauth', 'quarantined', 'disconnected')),
+    reason TEXT COLLATE "C",
+    origin TEXT COLLATE "C" NOT NULL,
+    issuer TEXT COLLATE "C" NOT NULL,
+    client_id TEXT COLLATE "C" NOT NULL,
+    generation BIGINT NOT NULL CHECK (generation > 0),
+    access_token BYTEA,
+    refresh_token BYTEA,
+    expires_at BIGINT,
+    refresh_at BIGINT,
+    scopes TEXT COLLATE "C" NOT NULL,
+    account TEXT COLLATE "C",
+    attempt TEXT COLLATE "C",
+    attempt_sent BIGINT NOT NULL CHECK (attempt_sent IN (0, 1)),
+    busy_until BIGINT,
+    unanswered TEXT COLLATE "C",
+    unanswered_until BIGINT,
+    step_up_wanted TEXT COLLATE "C" NOT NULL,
+    step_up_count BIGINT NOT NULL CHECK (step_up_count >= 0),
+    step_up_since BIGINT NOT NULL,
+    connected_at BIGINT NOT NULL,
+    refreshed_at BIGINT NOT NULL,
+    revision BIGINT NOT NULL,
+    CHECK ((state = 'needs_reauth') = (reason IS NOT NULL)),
+    CHECK ((state = 'disconnected') = (access_token IS NULL)),
+    CHECK (access_token IS NOT NULL OR (refresh_token IS NULL AND attempt IS NULL)),
+    CHECK (attempt IS NULL OR busy_until IS NOT NULL),
+    CHECK (attempt IS NOT NULL OR attempt_sent = 0),
+    CHECK ((unanswered IS NULL) = (unanswered_until IS NULL))
+);
+CREATE INDEX connections_by_server ON connections (server_id, id);
+CREATE INDEX connections_by_member ON connections (member_id, id);
+CREATE INDEX connections_by_renewal ON connections (refresh_at, id) WHERE state = 'active';
+
+-- Clients that the gateway registered. `sealed` is the client's secret, sealed to (server_id, issuer, generation).
+CREATE TABLE oauth_clients (
+    server_id TEXT COLLATE "C" NOT NULL REFERENCES servers (id) ON DELETE CASCADE,
+    issuer TEXT COLLATE "C" NOT NULL,
+    client_id TEXT COLLATE "C" NOT NULL,
+    kind TEXT COLLATE "C" NOT NULL CHECK (kind IN ('pre_registered', 'metadata_document', 'dynamic')),
+    authentication TEXT COLLATE "C" NOT NULL,
+    sealed BYTEA,
+    secret_expires_at BIGINT,
+    redirect_uri TEXT COLLATE "C" NOT NULL,
+    generation BIGINT NOT NULL CHECK (generation > 0),
+    created_at BIGINT NOT NULL,
+    PRIMARY KEY (server_id, issuer)
+);
+
+-- What servers say about themselves. `results` is a JSON object of JSON texts, by method.
+CREATE TABLE catalogues (
+    server_id TEXT COLLATE "C" PRIMARY KEY REFERENCES servers (id) ON DELETE CASCADE,
+    learnt_at BIGINT NOT NULL,
+    results TEXT COLLATE "C" NOT NULL
+);
+
+-- `digest` is that of the session id that the client has.
+CREATE TABLE upstream_sessions (
+    digest TEXT COLLATE "C" PRIMARY KEY,
+    member_id TEXT COLLATE "C" NOT NULL REFERENCES members (id) ON DELETE CASCADE,
+    server_id TEXT COLLATE "C" NOT NULL REFERENCES servers (id) ON DELETE CASCADE,
+    session_id BYTEA,
+    protocol_version TEXT COLLATE "C" NOT NULL,
+    created_at BIGINT NOT NULL
+);
+CREATE INDEX upstream_sessions_by_member ON upstream_sessions (member_id, server_id);
+CREATE INDEX upstream_sessions_by_server ON upstream_sessions (server_id);
+CREATE INDEX upstream_sessions_by_age ON upstream_sessions (created_at);
+
+-- `live` ends with use, or when newer ones take its place. The row stays for a while, to be counted.
+CREATE TABLE connect_tickets (
+    sequence BIGINT GENERATED BY DEFAULT AS IDENTITY PRIMARY KEY,
+    digest TEXT COLLATE "C" NOT NULL UNIQUE,
+    member_id TEXT COLLATE "C" NOT NULL REFERENCES members (id) ON DELETE CASCADE,
+    server_id TEXT COLLATE "C" NOT NULL REFERENCES servers (id) ON DELETE CASCADE,
+    client_name TEXT COLLATE "C",
+    live BIGINT NOT NULL CHECK (live IN (0, 1)),
+    created_at BIGINT NOT NULL,
+    expires_at BIGINT NOT NULL
+);
+CREATE INDEX connect_tickets_by_member ON connect_tickets (member_id, server_id, created_at);
+CREATE INDEX connect_tickets_by_server ON connect_tickets (server_id);
+CREATE INDEX connect_tickets_by_end ON connect_tickets (expires_at);
+
+CREATE TABLE browser_sessions (
+    digest TEXT COLLATE "C" PRIMARY KEY,
+    issuer TEXT COLLATE "C" NOT NULL,
+    subject TEXT COLLATE "C" NOT NULL,
+    name TEXT COLLATE "C" NOT NULL,
+    csrf TEXT COLLATE "C" NOT NULL,
+    created_at BIGINT NOT NULL,
+    last_seen_at BIGINT NOT NULL,
+    expires_at BIGINT NOT NULL
+);
+CREATE INDEX browser_sessions_by_end ON browser_sessions (expires_at);
+
+-- `sealed` is sealed to (state, member_id, server_id).
+CREATE TABLE oauth_flows (
+    state TEXT COLLATE "C" PRIMARY KEY,
+    cookie TEXT COLLATE "C" NOT NULL,
+    session TEXT COLLATE "C" NOT NULL,
+    member_id TEXT COLLATE "C" NOT NULL REFERENCES members (id) ON DELETE CASCADE,
+    server_id TEXT COLLATE "C" NOT NULL REFERENCES servers (id) ON DELETE CASCADE,
+    origin TEXT COLLATE "C" NOT NULL,
+    issuer TEXT COLLATE "C" NOT NULL,
+    client_id TEXT COLLATE "C" NOT NULL,
+    sealed BYTEA NOT NULL,
+    expires_at BIGINT NOT NULL
+);
+CREATE INDEX oauth_flows_by_member ON oauth_flows (member_id);
+CREATE INDEX oauth_flows_by_server ON oauth_flows (server_id);
+CREATE INDEX oauth_flows_by_end ON oauth_flows (expires_at);

@@ -1,0 +1,86 @@
+//! The commands about the database itself: `portcullis migrate` and `portcullis store copy`.
+
+use std::fmt::Write as _;
+use std::path::PathBuf;
+
+use clap::Subcommand;
+use serde_json::json;
+use thiserror::Error;
+
+use crate::config::Environment;
+use crate::store::{Copied, Location, PostgresUrl, StoreError, copy, migrate};
+
+/// Where `store copy` looks for its target.
+const TARGET: &str = "PORTCULLIS_DATABASE_URL";
+
+#[derive(Debug, Subcommand)]
+pub enum StoreCommand {
+    /// Copies a database of SQLite into an empty one of PostgreSQL, whole or not at all. Stop the services on it first. The
+    /// records of requests stay where they are.
+    Copy {
+        /// The file of `store.sqlite`.
+        #[arg(long, value_name = "FILE")]
+        from: PathBuf,
+        /// postgres://user@host/database, without a password: that comes from PGPASSWORD or PGPASSFILE, or the whole URL
+        /// from the variable PORTCULLIS_DATABASE_URL.
+        #[arg(long, value_name = "URL")]
+        to: Option<String>,
+        /// Prints JSON.
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// Why a command did nothing.
+#[derive(Debug, Error)]
+pub enum CommandError {
+    #[error("{0}: write postgres://user@host/database")]
+    Target(String),
+    #[error("a password on the command line can be seen by others: set PGPASSWORD, PGPASSFILE or {TARGET}")]
+    Password,
+    #[error("no target: give --to, or set {TARGET}")]
+    NoTarget,
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl StoreCommand {
+    /// Answers what to print.
+    pub async fn run(self, environment: &Environment<'_>) -> Result<String, CommandError> {
+        let Self::Copy { from, to, json } = self;
+        let to = target(to.as_deref(), environment(TARGET).as_deref())?;
+        let copied = copy(&from, &to).await?;
+        Ok(if json { format!("{}\n", json!({"tables": copied})) } else { table(&copied, &to) })
+    }
+}
+
+fn target(argument: Option<&str>, variable: Option<&str>) -> Result<PostgresUrl, CommandError> {
+    let text = argument.or(variable).ok_or(CommandError::NoTarget)?;
+    let url = PostgresUrl::parse(text).map_err(|problem| CommandError::Target(problem.to_string()))?;
+    if argument.is_some() && url.has_password() {
+        return Err(CommandError::Password);
+    }
+    Ok(url)
+}
+
+fn table(copied: &[Copied], to: &PostgresUrl) -> String {
+    let mut text = String::new();
+    for Copied { table, rows } in copied {
+        let _ = writeln!(text, "{rows:>10} {table}");
+    }
+    let rows: u64 = copied.iter().map(|one| one.rows).sum();
+    let _ = writeln!(text, "{rows:>10} rows are in {to}");
+    text
+}
+
+/// Brings the tables up to date; answers what to print.
+pub async fn migrate_command(location: &Location, json: bool) -> Result<String, StoreError> {
+    let applied = migrate(location).await?;
+    if json {
+        return Ok(format!("{}\n", json!({"applied": applied})));
+    }
+    if applied.is_empty() {
+        return Ok("the tables are up to date\n".to_owned());
+    }
+    Ok(applied.iter().map(|name| format!("applied {name}\n")).collect())
+}
