@@ -28,11 +28,11 @@ use crate::identity_provider::{IdentityProviders, follow_keys};
 use crate::jobs::{self, Follower};
 use crate::key_use::{KeyUse, SessionUse};
 use crate::measure::measurements;
-use crate::record_store::SqliteRecordStore;
+use crate::record_store::SqlRecordStore;
 use crate::records::Records;
 use crate::shutdown::Shutdown;
 use crate::state::{Service, Settings, Shared};
-use crate::store::{SqlStore, Store, StoreError, Tables, unsaved};
+use crate::store::{Location, SqlStore, Store, StoreError, Tables, unsaved};
 use crate::unconnected::Work;
 use crate::vault::{AdminToken, Vault, VaultError};
 use crate::watch_hub::WatchHub;
@@ -45,9 +45,6 @@ const RENEWALS: Duration = Duration::from_secs(15);
 
 /// How long `?wait=applied` waits: longer than a filter takes to lapse.
 const APPLIED_TIMEOUT: Duration = Duration::from_secs(6);
-
-/// The database of request records is named after the registry's, `portcullis.records.db` beside `portcullis.db`.
-const RECORDS_EXTENSION: &str = "records.db";
 
 /// A service that listens already and is ready to serve.
 pub struct App {
@@ -78,9 +75,9 @@ pub enum StartError {
     #[error("the store cannot be opened")]
     Store(#[from] StoreError),
     #[error(
-        "the request records at {path} cannot be opened: move the file away to begin anew, or set records.enabled"
+        "the request records cannot be opened in {location}: move a damaged file away to begin anew, or set records.enabled to false"
     )]
-    Records { path: PathBuf, source: StoreError },
+    Records { location: Location, source: StoreError },
     #[error("{path} of store.postgres.directory cannot be made")]
     Directory { path: PathBuf, source: io::Error },
     #[error("the secrets cannot be opened")]
@@ -278,9 +275,9 @@ async fn open(
     broker.settle_unsaved().await;
     let records = match config.service.records {
         Some(keep) => {
-            let path = beside.with_extension(RECORDS_EXTENSION);
-            let opened = SqliteRecordStore::open(&path).await;
-            let store = opened.map_err(|source| StartError::Records { path, source })?;
+            let location = config.service.store.location_of_records();
+            let opened = SqlRecordStore::open(&location, tables).await;
+            let store = opened.map_err(|source| StartError::Records { location, source })?;
             Some(Records::new(Arc::new(store), keep))
         }
         None => None,

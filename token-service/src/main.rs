@@ -140,8 +140,8 @@ async fn serve(config: PathBuf, levels: &str, tables: Tables) -> Outcome {
 }
 
 async fn bring_up_to_date(config: PathBuf, json: bool) -> Outcome {
-    let location = source(config).load()?.service.store.location();
-    write!(io::stdout(), "{}", migrate_command(&location, json).await?)?;
+    let service = source(config).load()?.service;
+    write!(io::stdout(), "{}", migrate_command(&service, json).await?)?;
     Ok(())
 }
 

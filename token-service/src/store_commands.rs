@@ -7,8 +7,9 @@ use clap::Subcommand;
 use serde_json::json;
 use thiserror::Error;
 
-use crate::config::Environment;
-use crate::store::{Copied, Location, PostgresUrl, StoreError, copy, migrate};
+use crate::config::{Environment, ServiceConfig};
+use crate::record_store;
+use crate::store::{Copied, PostgresUrl, StoreError, copy, migrate};
 
 /// Where `store copy` looks for its target.
 const TARGET: &str = "PORTCULLIS_DATABASE_URL";
@@ -73,9 +74,12 @@ fn table(copied: &[Copied], to: &PostgresUrl) -> String {
     text
 }
 
-/// Brings the tables up to date; answers what to print.
-pub async fn migrate_command(location: &Location, json: bool) -> Result<String, StoreError> {
-    let applied = migrate(location).await?;
+/// Brings the tables up to date, those of the records too where there are some; answers what to print.
+pub async fn migrate_command(service: &ServiceConfig, json: bool) -> Result<String, StoreError> {
+    let mut applied = migrate(&service.store.location()).await?;
+    if service.records.is_some() {
+        applied.extend(record_store::migrate(&service.store.location_of_records()).await?);
+    }
     if json {
         return Ok(format!("{}\n", json!({"applied": applied})));
     }

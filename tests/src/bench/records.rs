@@ -11,11 +11,12 @@ use std::time::Duration;
 use anyhow::Context as _;
 use portcullis_token_service::clock::Timestamp;
 use portcullis_token_service::record_store::{
-    Bounds, Column, Fields, Query, Range, RecordId, RecordStore, SqliteRecordStore, StatusFilter,
+    Bounds, Column, Fields, Query, Range, RecordId, RecordStore, SqlRecordStore, StatusFilter,
 };
 use portcullis_token_service::records::Records;
 use portcullis_token_service::records::otlp::{self, Export};
 use portcullis_token_service::records::retention::Keep;
+use portcullis_token_service::store::{Location, Tables};
 use prost::Message as _;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -51,10 +52,14 @@ pub async fn measure(figures: &mut Figures, extent: Extent) -> anyhow::Result<()
     search(figures, few, count, &path).await
 }
 
+async fn open(path: &Path) -> anyhow::Result<SqlRecordStore> {
+    Ok(SqlRecordStore::open(&Location::Sqlite(path.to_owned()), Tables::BringUpToDate).await?)
+}
+
 /// From the bytes of an export to the commit, without the way over the network.
 async fn ingest(figures: &mut Figures, when: &str, numbers: Span<u64>, path: &Path) -> anyhow::Result<()> {
     let count = numbers.end - numbers.start;
-    let store = Arc::new(SqliteRecordStore::open(path).await?);
+    let store = Arc::new(open(path).await?);
     let keep = Keep { age: Duration::MAX, records: u64::MAX, bytes: u64::MAX };
     let records = Arc::new(Records::new(store.clone(), keep));
     let exports: Vec<Vec<u8>> = (numbers.start / PER_EXPORT..numbers.end / PER_EXPORT).map(export).collect();
@@ -105,7 +110,7 @@ fn cpu_time() -> anyhow::Result<f64> {
 
 /// Looks for what the first `few` of `count` records say.
 async fn search(figures: &mut Figures, few: u64, count: u64, path: &Path) -> anyhow::Result<()> {
-    let store = SqliteRecordStore::open(path).await?;
+    let store = open(path).await?;
     let usage = store.usage().await?;
     anyhow::ensure!(usage.records == count, "{} of {count} records are there", usage.records);
     figures.note("records_searched", count, "records");

@@ -159,6 +159,14 @@ impl StoreConfig {
         }
     }
 
+    /// Where records of requests are kept: in a file beside the database's, or in the database.
+    pub fn location_of_records(&self) -> Location {
+        match self {
+            Self::Sqlite(path) => Location::Sqlite(path.with_extension("records.db")),
+            Self::Postgres { url, .. } => Location::Postgres(url.clone()),
+        }
+    }
+
     /// After which the files beside the database are named.
     pub fn beside(&self) -> PathBuf {
         match self {

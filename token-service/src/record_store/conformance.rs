@@ -58,7 +58,7 @@ async fn names(store: &dyn RecordStore, query: &Query) -> Vec<String> {
     slice.records.into_iter().map(|record| record.fields.name.expect("a name")).collect()
 }
 
-/// One test per promise of the contract. `$database` makes a [`Database`].
+/// One test per promise of the contract. `$database` makes a [`Database`], or `None` where it cannot be had.
 macro_rules! record_conformance_tests {
     ($database:expr) => {
         record_conformance_tests!($database;
@@ -76,7 +76,8 @@ macro_rules! record_conformance_tests {
         $(
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $case() {
-                crate::record_store::conformance::$case(&$database).await;
+                let Some(database) = $database else { return };
+                crate::record_store::conformance::$case(&database).await;
             }
         )*
     };

@@ -1,6 +1,7 @@
 //! The contract of what keeps request records. Every backend passes the whole of its conformance suite.
 //!
-//! **Apart from the registry.** Records are many and leases must not wait for them, so they have a database of their own.
+//! **Apart from the registry.** Records are many and leases must not wait for them, so they have a file of their own, and in
+//! PostgreSQL tables and connections of their own.
 //!
 //! **Ordered twice.** A [`RecordId`] begins with the time at which the request came, so that records of a span of time are
 //! neighbours and every search goes from the newest to the oldest. An [`Arrival`] counts in the order of commits, so that
@@ -18,7 +19,7 @@ pub(crate) mod conformance;
 pub mod fields;
 pub mod latency;
 pub mod query;
-pub mod sqlite;
+mod sql;
 
 use std::fmt;
 
@@ -27,7 +28,7 @@ use tokio::sync::watch;
 
 pub use self::fields::{FIELDS, Field, Fields, Kind};
 pub use self::query::{Column, Query, StatusFilter};
-pub use self::sqlite::SqliteRecordStore;
+pub use self::sql::{SqlRecordStore, migrate};
 pub use crate::store::{Result, StoreError};
 
 /// What a sender calls a record, to tell whether it was received before: the first 16 bytes of a digest.

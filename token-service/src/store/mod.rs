@@ -56,8 +56,10 @@ pub use self::error::StoreError;
 pub use self::governance::GovernanceStore;
 pub use self::limits::LimitStore;
 pub use self::people::{AdministratorChange, NewAdministrator, PeopleStore, SignInFacts};
-pub(crate) use self::sql::sqlite;
+#[cfg(test)]
+pub(crate) use self::sql::TestDatabase;
 pub use self::sql::{Copied, Location, PostgresUrl, SqlStore, Tables, copy, migrate, unsaved};
+pub(crate) use self::sql::{Engine, FileOpening, Pools, ServerOpening};
 use crate::clock::Timestamp;
 use crate::domain::Revision;
 use crate::domain::ids::{KeyId, MemberId, ServerId, WorkspaceId};

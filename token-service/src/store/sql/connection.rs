@@ -22,7 +22,7 @@ use crate::store::changes::MAX_INVALIDATIONS;
 impl SqlStore {
     pub(super) async fn over(
         engine: Engine,
-        Pools { writer, readers }: Pools<Any>,
+        Pools { writer, readers }: Pools,
         commits: watch::Sender<Revision>,
         listener: Option<postgres::Listener>,
     ) -> Result<Self> {

@@ -42,12 +42,13 @@ mod server_auth;
 mod servers;
 mod sign_in;
 mod signing_keys;
-pub(crate) mod sqlite;
+mod sqlite;
 mod start;
 mod upstreams;
 mod workspaces;
 
 use std::collections::BTreeSet;
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -63,7 +64,11 @@ use url::Url;
 use self::audit::Attribution;
 use self::columns::columns;
 pub use self::copy::{Copied, copy, unsaved};
+pub(crate) use self::postgres::ServerOpening;
+#[cfg(test)]
+pub(crate) use self::postgres::TestDatabase;
 pub use self::postgres::{PostgresUrl, PostgresUrlProblem};
+pub(crate) use self::sqlite::{FileOpening, Pools};
 use super::{
     Actor, AuditEntry, DataKeyRow, Declaration, MemberChange, NewKey, NewMember, NewServer, NewWorkspace,
     RegistrySnapshot, Result, Since, Store, WorkspaceChange,
@@ -95,6 +100,15 @@ pub enum Location {
     /// A file.
     Sqlite(PathBuf),
     Postgres(PostgresUrl),
+}
+
+impl fmt::Display for Location {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Sqlite(path) => path.display().fmt(formatter),
+            Self::Postgres(url) => url.fmt(formatter),
+        }
+    }
 }
 
 /// What opening does about tables that are not up to date.
@@ -135,7 +149,7 @@ pub async fn migrate(location: &Location) -> Result<Vec<String>> {
 
 /// Which database it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Engine {
+pub(crate) enum Engine {
     Sqlite,
     Postgres,
 }

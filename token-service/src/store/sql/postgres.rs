@@ -13,16 +13,16 @@ mod url;
 
 use std::time::Duration;
 
-use sqlx::any::{Any, AnyConnectOptions, AnyPoolOptions};
+use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
 use sqlx::error::DatabaseError;
 use sqlx::migrate::Migrator;
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgDatabaseError, PgPoolOptions};
-use sqlx::{AnyConnection, AnyPool, Connection as _, Executor as _};
+use sqlx::{AnyConnection, AnyPool, AssertSqlSafe, Connection as _, Executor as _};
 use tokio::sync::watch;
 
 pub(super) use self::listener::{Listener, notify};
 #[cfg(test)]
-pub(super) use self::testing::TestDatabase;
+pub(crate) use self::testing::TestDatabase;
 pub use self::url::{PostgresUrl, PostgresUrlProblem};
 use super::sqlite::Pools;
 use super::{Engine, SqlStore, Tables, migrating};
@@ -45,23 +45,23 @@ const OF_READERS: &str =
 /// The oldest version that is tried, as PostgreSQL counts.
 const OLDEST_VERSION: i64 = 140_000;
 
-/// Migrations that this version does not know were made by a later one, which runs beside it: they only add.
-pub(super) fn migrations() -> Migrator {
-    let mut migrations = sqlx::migrate!("migrations/postgres");
-    migrations.set_ignore_missing(true);
-    migrations
+/// What differs between the sets of tables in one database.
+pub(crate) struct ServerOpening {
+    pub(crate) migrations: fn() -> Migrator,
+    /// Where it is kept which of them were applied.
+    pub(crate) migrations_table: &'static str,
 }
+
+/// The tables of the store.
+const STORE: ServerOpening = ServerOpening {
+    migrations: || sqlx::migrate!("migrations/postgres"),
+    migrations_table: "_sqlx_migrations",
+};
 
 impl SqlStore {
     pub(super) async fn open_server(url: &PostgresUrl, tables: Tables) -> Result<Self> {
-        sqlx::any::install_default_drivers();
         let native = url.options().map_err(|error| at(url, error))?;
-        prepare(url, &native, tables).await?;
-        let options = url.any_options().map_err(|error| at(url, error))?;
-        let pools = Pools::<Any> {
-            writer: pool(&options, WRITERS, OF_WRITERS).await?,
-            readers: pool(&options, READERS, OF_READERS).await?,
-        };
+        let pools = STORE.open(url, tables).await?;
         let commits = watch::Sender::new(Revision::default());
         let listener = Listener::start(native, commits.clone());
         Self::over(Engine::Postgres, pools, commits, Some(listener)).await
@@ -73,39 +73,72 @@ pub(super) fn at(url: &PostgresUrl, error: impl std::fmt::Display) -> StoreError
     StoreError::Unavailable { problem: format!("{url}: {error}") }
 }
 
-/// Sees that the database can be used, and brings its tables up to date. On a connection of its own: unlike a pool, it says at
-/// once why it cannot be made, and it waits for another process that migrates as long as that takes.
-async fn prepare(url: &PostgresUrl, options: &PgConnectOptions, tables: Tables) -> Result<Vec<String>> {
-    let mut connection = PgConnection::connect_with(options).await.map_err(|error| at(url, error))?;
-    check(url, &mut connection).await?;
-    let missing = missing(&mut connection).await.map_err(|error| at(url, error))?;
-    connection.close().await.map_err(|error| at(url, error))?;
-    migrating::allow(&missing, tables).map_err(|error| at(url, error))?;
-    if missing.is_empty() {
-        // Whoever serves needs no right to change tables.
-        return Ok(missing);
-    }
-    let one = PgPoolOptions::new().max_connections(1).connect_lazy_with(options.clone());
-    let migrated = migrations().run(&one).await.map_err(|error| at(url, error));
-    one.close().await;
-    migrated.map(|()| missing)
-}
-
-async fn missing(connection: &mut PgConnection) -> sqlx::Result<Vec<String>> {
-    let has_any: bool = sqlx::query_scalar("SELECT to_regclass('_sqlx_migrations') IS NOT NULL")
-        .fetch_one(&mut *connection)
-        .await?;
-    let applied: Vec<i64> = if has_any {
-        sqlx::query_scalar("SELECT version FROM _sqlx_migrations WHERE success").fetch_all(connection).await?
-    } else {
-        Vec::new()
-    };
-    Ok(migrating::missing(&migrations(), &applied))
-}
-
 pub(super) async fn migrate(url: &PostgresUrl) -> Result<Vec<String>> {
-    let options = url.options().map_err(|error| at(url, error))?;
-    prepare(url, &options, Tables::BringUpToDate).await
+    STORE.migrate(url).await
+}
+
+impl ServerOpening {
+    pub(crate) async fn open(&self, url: &PostgresUrl, tables: Tables) -> Result<Pools> {
+        sqlx::any::install_default_drivers();
+        let native = url.options().map_err(|error| at(url, error))?;
+        self.prepare(url, &native, tables).await?;
+        let options = url.any_options().map_err(|error| at(url, error))?;
+        Ok(Pools {
+            writer: pool(&options, WRITERS, OF_WRITERS).await?,
+            readers: pool(&options, READERS, OF_READERS).await?,
+        })
+    }
+
+    /// Brings the tables up to date; answers which migrations were missing.
+    pub(crate) async fn migrate(&self, url: &PostgresUrl) -> Result<Vec<String>> {
+        let options = url.options().map_err(|error| at(url, error))?;
+        self.prepare(url, &options, Tables::BringUpToDate).await
+    }
+
+    /// Sees that the database can be used, and brings its tables up to date. On a connection of its own: unlike a pool, it
+    /// says at once why it cannot be made, and it waits for another process that migrates as long as that takes.
+    async fn prepare(
+        &self,
+        url: &PostgresUrl,
+        options: &PgConnectOptions,
+        tables: Tables,
+    ) -> Result<Vec<String>> {
+        let mut connection = PgConnection::connect_with(options).await.map_err(|error| at(url, error))?;
+        check(url, &mut connection).await?;
+        let missing = self.missing(&mut connection).await.map_err(|error| at(url, error))?;
+        connection.close().await.map_err(|error| at(url, error))?;
+        migrating::allow(&missing, tables).map_err(|error| at(url, error))?;
+        if missing.is_empty() {
+            // Whoever serves needs no right to change tables.
+            return Ok(missing);
+        }
+        let one = PgPoolOptions::new().max_connections(1).connect_lazy_with(options.clone());
+        let migrated = self.migrations().run(&one).await.map_err(|error| at(url, error));
+        one.close().await;
+        migrated.map(|()| missing)
+    }
+
+    /// Those that this version does not know were made by a later one, which runs beside it: they only add.
+    fn migrations(&self) -> Migrator {
+        let mut migrations = (self.migrations)();
+        migrations.set_ignore_missing(true);
+        migrations.dangerous_set_table_name(self.migrations_table);
+        migrations
+    }
+
+    async fn missing(&self, connection: &mut PgConnection) -> sqlx::Result<Vec<String>> {
+        let has_any: bool = sqlx::query_scalar("SELECT to_regclass($1) IS NOT NULL")
+            .bind(self.migrations_table)
+            .fetch_one(&mut *connection)
+            .await?;
+        let applied: Vec<i64> = if has_any {
+            let applied = format!("SELECT version FROM {} WHERE success", self.migrations_table);
+            sqlx::query_scalar(AssertSqlSafe(applied)).fetch_all(connection).await?
+        } else {
+            Vec::new()
+        };
+        Ok(migrating::missing(&self.migrations(), &applied))
+    }
 }
 
 async fn check(url: &PostgresUrl, connection: &mut PgConnection) -> Result<()> {

@@ -3,14 +3,13 @@
 use std::path::Path;
 use std::time::Duration;
 
-use sqlx::any::{Any, AnyConnectOptions, AnyPoolOptions};
+use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
 use sqlx::error::DatabaseError;
 use sqlx::migrate::Migrator;
-use sqlx::pool::PoolOptions;
 use sqlx::sqlite::{
-    Sqlite, SqliteConnectOptions, SqliteError, SqliteJournalMode, SqlitePool, SqliteSynchronous,
+    SqliteConnectOptions, SqliteError, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
-use sqlx::{AnyPool, ConnectOptions as _, Connection as _, Database, Executor as _, Pool};
+use sqlx::{AnyPool, ConnectOptions as _, Connection as _, Executor as _};
 use tokio::sync::watch;
 use url::Url;
 
@@ -25,56 +24,42 @@ pub(super) static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
 pub(super) const BEGIN: &str = "BEGIN IMMEDIATE";
 
 const READERS: u32 = 4;
-/// In KiB, with a minus. SQLite's own 2 MiB would have it read from the file again and again.
-const READER_CACHE: &str = "-16384";
-/// SQLite's own.
-const WRITER_CACHE: &str = "-2000";
 /// How long a transaction waits for another process that writes.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The settings of a connection that [`SqliteConnectOptions`] make otherwise.
 const OF_WRITER: &str = "PRAGMA busy_timeout = 5000; PRAGMA foreign_keys = ON; PRAGMA synchronous = FULL";
+/// The cache is in KiB, with a minus: SQLite's own 2 MiB would have it read from the file again and again.
 const OF_READERS: &str = "PRAGMA busy_timeout = 5000; PRAGMA query_only = ON; PRAGMA cache_size = -16384";
 
 /// What differs between the files.
-pub(crate) struct Opening {
+pub(crate) struct FileOpening {
     pub(crate) migrations: &'static Migrator,
-    /// The writer's, as SQLite's pragma `cache_size` has it: in KiB, with a minus.
-    pub(crate) writer_cache: &'static str,
+    /// The settings of the one that writes.
+    pub(crate) of_writer: &'static str,
     /// Whether it is read whole first, to see that it is not damaged.
     pub(crate) is_checked: bool,
 }
 
+/// The file of the store.
+const STORE: FileOpening = FileOpening { migrations: &MIGRATIONS, of_writer: OF_WRITER, is_checked: true };
+
 /// The connections to one database.
-pub(crate) struct Pools<D: Database = Sqlite> {
+pub(crate) struct Pools {
     /// Of an SQLite file, one connection: transactions queue here instead of fighting for SQLite's lock.
-    pub(crate) writer: Pool<D>,
-    pub(crate) readers: Pool<D>,
+    pub(crate) writer: AnyPool,
+    pub(crate) readers: AnyPool,
 }
 
 impl SqlStore {
     pub(super) async fn open_file(path: &Path, tables: Tables) -> Result<Self> {
-        let (prepared, _) = prepare(path, tables).await?;
-        let pools = open_any(path).await?;
-        prepared.close().await;
+        let pools = STORE.open(path, tables).await?;
         Self::over(Engine::Sqlite, pools, watch::Sender::new(Revision::default()), None).await
     }
 }
 
 pub(super) async fn migrate(path: &Path) -> Result<Vec<String>> {
-    let (prepared, missing) = prepare(path, Tables::BringUpToDate).await?;
-    prepared.close().await;
-    Ok(missing)
-}
-
-/// Answers also which migrations were missing.
-async fn prepare(path: &Path, tables: Tables) -> Result<(SqlitePool, Vec<String>)> {
-    let opening = Opening { migrations: &MIGRATIONS, writer_cache: WRITER_CACHE, is_checked: true };
-    let writer = opening.connect(path).await?;
-    let missing = missing(&writer).await?;
-    migrating::allow(&missing, tables)?;
-    opening.bring_up_to_date(&writer).await?;
-    Ok((writer, missing))
+    STORE.migrate(path).await
 }
 
 /// A file that is there already, with tables that are up to date, and nothing that is still to be put into it.
@@ -89,56 +74,67 @@ pub(super) async fn open_existing(path: &Path) -> Result<SqlitePool> {
             "renewed tokens in its directory .unsaved are not in it yet: start the service on it once more, and stop it",
         ));
     }
-    prepare(path, Tables::Required).await.map(|(pool, _)| pool)
+    STORE.prepare(path, Tables::Required).await.map(|(pool, _)| pool)
 }
 
-/// Which migrations the file lacks.
-pub(super) async fn missing(pool: &SqlitePool) -> Result<Vec<String>> {
-    let has_any: i64 =
-        sqlx::query_scalar("SELECT count(*) FROM sqlite_schema WHERE name = '_sqlx_migrations'")
-            .fetch_one(pool)
-            .await?;
-    let applied: Vec<i64> = match has_any {
-        0 => Vec::new(),
-        _ => sqlx::query_scalar("SELECT version FROM _sqlx_migrations").fetch_all(pool).await?,
-    };
-    Ok(migrating::missing(&MIGRATIONS, &applied))
-}
-
-impl Opening {
-    /// Opens the file at `path`, makes it if there is none (readable by its owner only), and brings its tables up to date.
-    pub(crate) async fn open(&self, path: &Path) -> Result<Pools> {
-        let writer = self.writer(path).await?;
-        let readers = PoolOptions::new()
-            .max_connections(READERS)
-            .connect_with(
-                options(path).read_only(true).pragma("query_only", "ON").pragma("cache_size", READER_CACHE),
-            )
-            .await?;
-        Ok(Pools { writer, readers })
+impl FileOpening {
+    /// Opens the file at `path`, and makes it if there is none (readable by its owner only).
+    pub(crate) async fn open(&self, path: &Path, tables: Tables) -> Result<Pools> {
+        let (prepared, _) = self.prepare(path, tables).await?;
+        let pools = self.pools(path).await?;
+        prepared.close().await;
+        Ok(pools)
     }
 
-    async fn writer(&self, path: &Path) -> Result<SqlitePool> {
+    /// Brings its tables up to date; answers which migrations were missing.
+    pub(crate) async fn migrate(&self, path: &Path) -> Result<Vec<String>> {
+        let (prepared, missing) = self.prepare(path, Tables::BringUpToDate).await?;
+        prepared.close().await;
+        Ok(missing)
+    }
+
+    /// Answers also which migrations were missing.
+    async fn prepare(&self, path: &Path, tables: Tables) -> Result<(SqlitePool, Vec<String>)> {
         let writer = self.connect(path).await?;
-        self.bring_up_to_date(&writer).await?;
-        Ok(writer)
+        let missing = self.missing(&writer).await?;
+        migrating::allow(&missing, tables)?;
+        let migrated = self.migrations.run(&writer).await;
+        migrated.map_err(|error| StoreError::Unavailable { problem: error.to_string() })?;
+        Ok((writer, missing))
     }
 
     async fn connect(&self, path: &Path) -> Result<SqlitePool> {
         create_private(path)?;
-        let writer = PoolOptions::new()
-            .max_connections(1)
-            .connect_with(options(path).pragma("cache_size", self.writer_cache))
-            .await?;
+        let writer = SqlitePoolOptions::new().max_connections(1).connect_with(options(path)).await?;
         if self.is_checked {
             check_integrity(&writer).await?;
         }
         Ok(writer)
     }
 
-    async fn bring_up_to_date(&self, writer: &SqlitePool) -> Result<()> {
-        let migrated = self.migrations.run(writer).await;
-        migrated.map_err(|error| StoreError::Unavailable { problem: error.to_string() })
+    async fn missing(&self, pool: &SqlitePool) -> Result<Vec<String>> {
+        let has_any: i64 =
+            sqlx::query_scalar("SELECT count(*) FROM sqlite_schema WHERE name = '_sqlx_migrations'")
+                .fetch_one(pool)
+                .await?;
+        let applied: Vec<i64> = match has_any {
+            0 => Vec::new(),
+            _ => sqlx::query_scalar("SELECT version FROM _sqlx_migrations").fetch_all(pool).await?,
+        };
+        Ok(migrating::missing(self.migrations, &applied))
+    }
+
+    async fn pools(&self, path: &Path) -> Result<Pools> {
+        sqlx::any::install_default_drivers();
+        let unavailable = |problem: String| StoreError::Unavailable { problem };
+        let absolute = std::path::absolute(path).map_err(|error| unavailable(error.to_string()))?;
+        let file = Url::from_file_path(&absolute)
+            .map_err(|()| unavailable(format!("{} is no path of a file", absolute.display())))?;
+        let file = file.as_str().replacen("file:", "sqlite:", 1);
+        Ok(Pools {
+            writer: pool(&format!("{file}?mode=rw"), 1, self.of_writer).await?,
+            readers: pool(&format!("{file}?mode=ro"), READERS, OF_READERS).await?,
+        })
     }
 }
 
@@ -150,19 +146,6 @@ fn options(path: &Path) -> SqliteConnectOptions {
         .synchronous(SqliteSynchronous::Full)
         .foreign_keys(true)
         .busy_timeout(BUSY_TIMEOUT)
-}
-
-async fn open_any(path: &Path) -> Result<Pools<Any>> {
-    sqlx::any::install_default_drivers();
-    let unavailable = |problem: String| StoreError::Unavailable { problem };
-    let absolute = std::path::absolute(path).map_err(|error| unavailable(error.to_string()))?;
-    let file = Url::from_file_path(&absolute)
-        .map_err(|()| unavailable(format!("{} is no path of a file", absolute.display())))?;
-    let file = file.as_str().replacen("file:", "sqlite:", 1);
-    Ok(Pools {
-        writer: pool(&format!("{file}?mode=rw"), 1, OF_WRITER).await?,
-        readers: pool(&format!("{file}?mode=ro"), READERS, OF_READERS).await?,
-    })
 }
 
 async fn pool(url: &str, connections: u32, settings: &'static str) -> Result<AnyPool> {

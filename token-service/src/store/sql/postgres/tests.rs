@@ -11,7 +11,7 @@ use sqlx::{AssertSqlSafe, Executor as _};
 
 use super::super::sqlite::MIGRATIONS as SQLITE_MIGRATIONS;
 use super::super::{Location, SqlStore, Tables, migrate};
-use super::migrations;
+use super::STORE;
 use super::testing::TestDatabase;
 use crate::domain::Revision;
 use crate::domain::ids::WorkspaceId;
@@ -71,7 +71,7 @@ fn both_databases_have_the_same_migrations() {
     let names = |migrations: &sqlx::migrate::Migrator| -> Vec<(i64, String)> {
         migrations.iter().map(|one| (one.version, one.description.to_string())).collect()
     };
-    assert_eq!(names(&migrations()), names(&SQLITE_MIGRATIONS));
+    assert_eq!(names(&STORE.migrations()), names(&SQLITE_MIGRATIONS));
 }
 
 #[tokio::test]
@@ -226,7 +226,7 @@ async fn tables_are_left_alone_where_that_is_wanted() {
     let location = Location::Postgres(database.url());
     let refused = SqlStore::open(&location, Tables::Required).await.expect_err("has no tables").to_string();
     assert!(refused.contains("run `portcullis migrate` first (0001 registry, "), "{refused}");
-    assert_eq!(migrate(&location).await.expect("migrates").len(), migrations().iter().count());
+    assert_eq!(migrate(&location).await.expect("migrates").len(), STORE.migrations().iter().count());
     assert_eq!(migrate(&location).await.expect("migrates"), Vec::<String>::new());
     SqlStore::open(&location, Tables::Required).await.expect("opens");
 }

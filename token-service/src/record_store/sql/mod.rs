@@ -1,51 +1,65 @@
-//! Records in an SQLite file: write-ahead log, full synchronisation, one writer, several readers.
+//! Records in SQL, written once for SQLite (a file beside the store's) and PostgreSQL (in the store's database). What differs
+//! is in `sqlite`, `postgres` and the migrations, and where an [`Engine`] is asked for.
 
 mod counting;
 mod inserting;
+mod postgres;
 mod pruning;
 mod rows;
 mod searching;
-
-use std::path::Path;
+mod sqlite;
+mod statement;
 
 use async_trait::async_trait;
-use sqlx::migrate::Migrator;
-use sqlx::sqlite::{Sqlite, SqlitePool};
-use sqlx::{Row as _, Transaction};
+use sqlx::any::Any;
+use sqlx::{AnyPool, Row as _, Transaction};
 use tokio::sync::watch;
 
 use super::{
     Appended, Arrival, Arrived, Bounds, Intervals, NewRecord, Query, Range, Record, RecordId, RecordStore,
     Result, Retention, Slice, Tally, Usage,
 };
-use crate::store::sqlite::{Opening, Pools};
+use crate::store::{Engine, Location, Pools, Tables};
 
-static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite_records");
-
-/// In KiB, with a minus: the ends of the indexes, into which records are inserted.
-const WRITER_CACHE: &str = "-65536";
-
-/// Records in one SQLite file.
+/// Records in one database.
 #[derive(Clone, Debug)]
-pub struct SqliteRecordStore {
-    writer: SqlitePool,
-    readers: SqlitePool,
+pub struct SqlRecordStore {
+    engine: Engine,
+    writer: AnyPool,
+    readers: AnyPool,
     arrivals: watch::Sender<Arrival>,
 }
 
-impl SqliteRecordStore {
-    /// Opens the database at `path`, makes it if there is none (readable by its owner only), and brings its tables up to
-    /// date. It is not checked whole: that would take minutes.
-    pub async fn open(path: &Path) -> Result<Self> {
-        let opening = Opening { migrations: &MIGRATIONS, writer_cache: WRITER_CACHE, is_checked: false };
-        let Pools { writer, readers } = opening.open(path).await?;
-        let store = Self { writer, readers, arrivals: watch::Sender::new(Arrival::default()) };
+/// Brings the tables for records up to date; answers which migrations were missing.
+pub async fn migrate(location: &Location) -> Result<Vec<String>> {
+    match location {
+        Location::Sqlite(path) => sqlite::OPENING.migrate(path).await,
+        Location::Postgres(url) => postgres::OPENING.migrate(url).await,
+    }
+}
+
+impl SqlRecordStore {
+    /// Opens the database. A file is made if there is none (readable by its owner only), and not checked whole: that would
+    /// take minutes.
+    pub async fn open(location: &Location, tables: Tables) -> Result<Self> {
+        let (engine, Pools { writer, readers }) = match location {
+            Location::Sqlite(path) => (Engine::Sqlite, sqlite::OPENING.open(path, tables).await?),
+            Location::Postgres(url) => (Engine::Postgres, postgres::OPENING.open(url, tables).await?),
+        };
+        let store = Self { engine, writer, readers, arrivals: watch::Sender::new(Arrival::default()) };
         store.announce(store.newest().await?);
         Ok(store)
     }
 
-    async fn snapshot(&self) -> Result<Transaction<'static, Sqlite>> {
+    async fn snapshot(&self) -> Result<Transaction<'static, Any>> {
         Ok(self.readers.begin().await?)
+    }
+
+    async fn transaction(&self) -> Result<Transaction<'static, Any>> {
+        Ok(match self.engine {
+            Engine::Sqlite => self.writer.begin_with("BEGIN IMMEDIATE").await?,
+            Engine::Postgres => self.writer.begin().await?,
+        })
     }
 
     fn announce(&self, arrival: Arrival) {
@@ -58,10 +72,10 @@ impl SqliteRecordStore {
 }
 
 #[async_trait]
-impl RecordStore for SqliteRecordStore {
+impl RecordStore for SqlRecordStore {
     async fn append(&self, records: &[NewRecord]) -> Result<Appended> {
-        let mut transaction = self.writer.begin_with("BEGIN IMMEDIATE").await?;
-        let (appended, newest) = inserting::append(&mut transaction, records).await?;
+        let mut transaction = self.transaction().await?;
+        let (appended, newest) = inserting::append(&mut transaction, self.engine, records).await?;
         transaction.commit().await?;
         self.announce(newest);
         Ok(appended)
@@ -101,18 +115,15 @@ impl RecordStore for SqliteRecordStore {
             sqlx::query("SELECT MIN(id) FROM records").fetch_one(&mut *snapshot).await?.try_get(0)?;
         Ok(Usage {
             records: rows::from_database(kept),
-            bytes: pruning::used_bytes(&mut snapshot).await?,
+            bytes: pruning::used_bytes(&mut snapshot, self.engine).await?,
             oldest: oldest.map(rows::record_id),
         })
     }
 
     async fn prune(&self, retention: &Retention, most: u32) -> Result<u32> {
-        let mut transaction = self.writer.begin_with("BEGIN IMMEDIATE").await?;
-        let deleted = pruning::prune(&mut transaction, retention, most).await?;
+        let mut transaction = self.transaction().await?;
+        let deleted = pruning::prune(&mut transaction, self.engine, retention, most).await?;
         transaction.commit().await?;
         Ok(deleted)
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -1,17 +1,17 @@
 //! Counting: each figure is one grouping of the same bounded rows.
 
-use sqlx::sqlite::{Sqlite, SqliteConnection};
-use sqlx::{QueryBuilder, Row as _};
+use sqlx::{AnyConnection, Row as _};
 
 use super::rows::{from_database, to_database};
 use super::searching::{newest_rows, other_conditions, reached};
+use super::statement::Statement;
 use crate::record_store::{Cell, Count, Intervals, Outcome, Query, Range, RecordId, Result, Tally};
 
 /// How many of the most frequent are told.
-const MOST_COUNTS: u32 = 100;
+const MOST_COUNTS: i64 = 100;
 
 pub(super) async fn tally(
-    connection: &mut SqliteConnection,
+    connection: &mut AnyConnection,
     query: &Query,
     range: Range,
     intervals: Intervals,
@@ -29,7 +29,7 @@ pub(super) async fn tally(
 }
 
 struct Counting<'a> {
-    connection: &'a mut SqliteConnection,
+    connection: &'a mut AnyConnection,
     query: &'a Query,
     range: Range,
     rows: u32,
@@ -38,14 +38,14 @@ struct Counting<'a> {
 impl Counting<'_> {
     async fn cells(&mut self, intervals: Intervals) -> Result<Vec<Cell>> {
         let interval = RecordId::first_at(intervals.length_us).0.max(1);
-        let mut builder = QueryBuilder::<Sqlite>::new("SELECT (r.id - ");
-        builder.push_bind(to_database(intervals.origin.0));
-        builder.push(") / ").push_bind(to_database(interval));
-        builder.push(", r.outcome, r.latency_bucket, COUNT(*)");
-        newest_rows(&mut builder, self.query, self.range, self.rows);
-        other_conditions(&mut builder, self.query);
-        builder.push(" GROUP BY 1, 2, 3");
-        let rows = builder.build().fetch_all(&mut *self.connection).await?;
+        let mut statement = Statement::new("SELECT (r.id - ");
+        statement.bind(to_database(intervals.origin.0));
+        statement.push(") / ").bind(to_database(interval));
+        statement.push(", r.outcome, r.latency_bucket, COUNT(*)");
+        newest_rows(&mut statement, self.query, self.range, self.rows);
+        other_conditions(&mut statement, self.query);
+        statement.push(" GROUP BY 1, 2, 3");
+        let rows = statement.rows(&mut *self.connection).await?;
         let mut cells = Vec::with_capacity(rows.len());
         for row in rows {
             cells.push(Cell {
@@ -65,16 +65,16 @@ impl Counting<'_> {
         second: &'static str,
         condition: &'static str,
     ) -> Result<Vec<Count>> {
-        let mut builder = QueryBuilder::<Sqlite>::new("SELECT ");
-        builder.push(first).push(", ").push(second).push(", COUNT(*)");
-        newest_rows(&mut builder, self.query, self.range, self.rows);
-        other_conditions(&mut builder, self.query);
-        builder.push(" AND ").push(condition).push(" GROUP BY ").push(first);
+        let mut statement = Statement::new("SELECT ");
+        statement.push(first).push(", ").push(second).push(", COUNT(*)");
+        newest_rows(&mut statement, self.query, self.range, self.rows);
+        other_conditions(&mut statement, self.query);
+        statement.push(" AND ").push(condition).push(" GROUP BY ").push(first);
         if second.starts_with("r.") {
-            builder.push(", ").push(second);
+            statement.push(", ").push(second);
         }
-        builder.push(" ORDER BY 3 DESC, 1, 2 LIMIT ").push_bind(MOST_COUNTS);
-        let rows = builder.build().fetch_all(&mut *self.connection).await?;
+        statement.push(" ORDER BY 3 DESC, 1, 2 LIMIT ").bind(MOST_COUNTS);
+        let rows = statement.rows(&mut *self.connection).await?;
         let mut counts = Vec::with_capacity(rows.len());
         for row in rows {
             let records = from_database(row.try_get(2)?);

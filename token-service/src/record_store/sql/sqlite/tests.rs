@@ -7,10 +7,11 @@ use async_trait::async_trait;
 use sqlx::AssertSqlSafe;
 use tempfile::TempDir;
 
-use super::SqliteRecordStore;
+use super::super::SqlRecordStore;
 use crate::record_store::conformance::{Database, record_conformance_tests};
 use crate::record_store::fields::{NUMBERS, PAYLOADS, TEXTS};
 use crate::record_store::{Column, RecordStore};
+use crate::store::{Location, Tables};
 
 struct InDirectory(TempDir);
 
@@ -19,8 +20,9 @@ impl InDirectory {
         Self(tempfile::tempdir().expect("a directory"))
     }
 
-    async fn open(&self) -> SqliteRecordStore {
-        SqliteRecordStore::open(&self.0.path().join("records.db")).await.expect("opens")
+    async fn open(&self) -> SqlRecordStore {
+        let location = Location::Sqlite(self.0.path().join("records.db"));
+        SqlRecordStore::open(&location, Tables::BringUpToDate).await.expect("opens")
     }
 }
 
@@ -31,7 +33,7 @@ impl Database for InDirectory {
     }
 }
 
-record_conformance_tests!(InDirectory::new());
+record_conformance_tests!(Some(InDirectory::new()));
 
 #[tokio::test]
 async fn the_file_is_for_its_owner() {
@@ -48,7 +50,7 @@ async fn every_field_has_a_column() {
     let directory = InDirectory::new();
     let store = directory.open().await;
     for (table, fields) in [("records", [TEXTS, NUMBERS].concat()), ("record_payloads", PAYLOADS.to_vec())] {
-        let columns: Vec<String> = sqlx::query_scalar("SELECT name FROM pragma_table_info(?)")
+        let columns: Vec<String> = sqlx::query_scalar("SELECT name FROM pragma_table_info($1)")
             .bind(table)
             .fetch_all(&store.readers)
             .await

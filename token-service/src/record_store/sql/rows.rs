@@ -1,13 +1,13 @@
 //! Between rows and values.
 
 use sqlx::Row as _;
-use sqlx::sqlite::SqliteRow;
+use sqlx::any::AnyRow;
 
 use crate::record_store::fields::{NUMBERS, PAYLOADS, TEXTS};
 use crate::record_store::{Arrival, Fields, Outcome, Record, RecordId, Result};
 use crate::store::StoreError;
 
-/// SQLite's integers are signed.
+/// The integers of databases are signed.
 pub(super) fn to_database(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
@@ -34,7 +34,7 @@ pub(super) fn columns(payloads: bool) -> String {
     columns
 }
 
-pub(super) fn read(row: &SqliteRow, payloads: bool) -> Result<(Record, Arrival)> {
+pub(super) fn read(row: &AnyRow, payloads: bool) -> Result<(Record, Arrival)> {
     let id = record_id(row.try_get(0)?);
     let arrival = Arrival(from_database(row.try_get(1)?));
     let outcome: &str = row.try_get(2)?;

@@ -1,10 +1,12 @@
 //! Appending: many rows a statement, and no row twice.
 
 use std::collections::BTreeSet;
+use std::fmt::Write as _;
+use std::sync::LazyLock;
 
-use sqlx::QueryBuilder;
-use sqlx::sqlite::{Sqlite, SqliteConnection};
+use sqlx::AnyConnection;
 
+use super::Engine;
 use super::rows::{from_database, record_id, to_database};
 use crate::record_store::fields::{NUMBERS, PAYLOADS, TEXTS};
 use crate::record_store::query::class_of;
@@ -12,6 +14,43 @@ use crate::record_store::{Appended, Arrival, NewRecord, Outcome, RecordId, Resul
 
 /// How many rows a statement inserts: a few sizes, so that few statements are prepared.
 const SIZES: [usize; 3] = [64, 8, 1];
+
+/// Of each of [`SIZES`].
+type Statements = [String; SIZES.len()];
+
+static RECORDS: LazyLock<Statements> = LazyLock::new(|| {
+    let own = ["id", "arrival", "uid", "outcome", "status_class", "latency_bucket"];
+    let columns: Vec<&str> = own.iter().chain(TEXTS).chain(NUMBERS).copied().collect();
+    statements("records", &columns, " ON CONFLICT (id) DO NOTHING RETURNING id")
+});
+
+static PAYLOADS_OF_RECORDS: LazyLock<Statements> = LazyLock::new(|| {
+    let columns: Vec<&str> = ["id"].iter().chain(PAYLOADS).copied().collect();
+    statements("record_payloads", &columns, "")
+});
+
+fn statements(table: &str, columns: &[&str], end: &str) -> Statements {
+    SIZES.map(|rows| {
+        let mut text = format!("INSERT INTO {table} ({}) VALUES ", columns.join(", "));
+        for number in 1..=rows * columns.len() {
+            let before = match (number - 1) % columns.len() {
+                0 if number == 1 => "(",
+                0 => "), (",
+                _ => ", ",
+            };
+            let _infallible = write!(text, "{before}${number}");
+        }
+        text.push(')');
+        text.push_str(end);
+        text
+    })
+}
+
+/// The statement for so many rows, which is one of [`SIZES`].
+fn for_rows(statements: &'static Statements, rows: usize) -> &'static str {
+    let of_size = SIZES.iter().zip(statements).find(|(size, _)| **size == rows);
+    of_size.map_or("", |(_, statement)| statement)
+}
 
 /// How many slots are tried.
 const MOST_TRIES: usize = 64;
@@ -24,11 +63,17 @@ struct Row<'a> {
 
 /// What became of them, and the newest arrival.
 pub(super) async fn append(
-    connection: &mut SqliteConnection,
+    connection: &mut AnyConnection,
+    engine: Engine,
     records: &[NewRecord],
 ) -> Result<(Appended, Arrival)> {
-    let first: i64 =
-        sqlx::query_scalar("SELECT arrival FROM record_progress").fetch_one(&mut *connection).await?;
+    let first: i64 = sqlx::query_scalar(match engine {
+        // Whoever writes has the file for itself.
+        Engine::Sqlite => "SELECT arrival FROM record_progress",
+        Engine::Postgres => "SELECT arrival FROM record_progress FOR UPDATE",
+    })
+    .fetch_one(&mut *connection)
+    .await?;
     let first = from_database(first) + 1;
     let rows: Vec<Row<'_>> = records
         .iter()
@@ -62,7 +107,7 @@ pub(super) async fn append(
         insert_payloads(connection, &rows).await?;
     }
     let newest = Arrival(first - 1 + records.len() as u64);
-    sqlx::query("UPDATE record_progress SET arrival = ?, kept = kept + ?")
+    sqlx::query("UPDATE record_progress SET arrival = $1, kept = kept + $2")
         .bind(to_database(newest.0))
         .bind(to_database(appended.kept))
         .execute(connection)
@@ -80,48 +125,37 @@ fn in_sizes(mut rows: Vec<Row<'_>>) -> impl Iterator<Item = Vec<Row<'_>>> {
 }
 
 /// The ids that were free.
-async fn insert(connection: &mut SqliteConnection, rows: &[Row<'_>]) -> Result<BTreeSet<RecordId>> {
-    let mut builder = QueryBuilder::<Sqlite>::new(
-        "INSERT INTO records (id, arrival, uid, outcome, status_class, latency_bucket",
-    );
-    for name in TEXTS.iter().chain(NUMBERS) {
-        builder.push(", ").push(name);
-    }
-    builder.push(") ");
-    builder.push_values(rows, |mut values, row| {
+async fn insert(connection: &mut AnyConnection, rows: &[Row<'_>]) -> Result<BTreeSet<RecordId>> {
+    let mut query = sqlx::query_scalar(for_rows(&RECORDS, rows.len()));
+    for row in rows {
         let fields = &row.record.fields;
-        values
-            .push_bind(to_database(row.id.0))
-            .push_bind(to_database(row.arrival))
-            .push_bind(row.record.uid.to_vec())
-            .push_bind(Outcome::of(fields).as_str())
-            .push_bind(i64::from(class_of(fields.status)))
-            .push_bind(i64::from(latency::bucket(fields.latency_ms.unwrap_or(0))));
+        query = query
+            .bind(to_database(row.id.0))
+            .bind(to_database(row.arrival))
+            .bind(row.record.uid.to_vec())
+            .bind(Outcome::of(fields).as_str())
+            .bind(i64::from(class_of(fields.status)))
+            .bind(i64::from(latency::bucket(fields.latency_ms.unwrap_or(0))));
         for text in fields.texts() {
-            values.push_bind(text);
+            query = query.bind(text);
         }
         for number in fields.numbers() {
-            values.push_bind(number.map(to_database));
+            query = query.bind(number.map(to_database));
         }
-    });
-    builder.push(" ON CONFLICT (id) DO NOTHING RETURNING id");
-    let ids: Vec<i64> = builder.build_query_scalar().fetch_all(connection).await?;
+    }
+    let ids: Vec<i64> = query.fetch_all(connection).await?;
     Ok(ids.into_iter().map(record_id).collect())
 }
 
-async fn insert_payloads(connection: &mut SqliteConnection, rows: &[Row<'_>]) -> Result<()> {
-    let mut builder = QueryBuilder::<Sqlite>::new("INSERT INTO record_payloads (id");
-    for name in PAYLOADS {
-        builder.push(", ").push(name);
-    }
-    builder.push(") ");
-    builder.push_values(rows, |mut values, row| {
-        values.push_bind(to_database(row.id.0));
+async fn insert_payloads(connection: &mut AnyConnection, rows: &[Row<'_>]) -> Result<()> {
+    let mut query = sqlx::query(for_rows(&PAYLOADS_OF_RECORDS, rows.len()));
+    for row in rows {
+        query = query.bind(to_database(row.id.0));
         for payload in row.record.fields.payloads() {
-            values.push_bind(payload);
+            query = query.bind(payload);
         }
-    });
-    builder.build().execute(connection).await?;
+    }
+    query.execute(connection).await?;
     Ok(())
 }
 
@@ -133,10 +167,10 @@ enum Place {
 }
 
 /// Where a record may go whose first slot is taken.
-async fn place(connection: &mut SqliteConnection, row: &Row<'_>) -> Result<Place> {
+async fn place(connection: &mut AnyConnection, row: &Row<'_>) -> Result<Place> {
     let mut id = row.id;
     for _ in 0..MOST_TRIES {
-        let taken: Option<Vec<u8>> = sqlx::query_scalar("SELECT uid FROM records WHERE id = ?")
+        let taken: Option<Vec<u8>> = sqlx::query_scalar("SELECT uid FROM records WHERE id = $1")
             .bind(to_database(id.0))
             .fetch_optional(&mut *connection)
             .await?;
