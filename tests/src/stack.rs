@@ -66,6 +66,8 @@ pub struct Builder {
     pub members: Vec<Member>,
     /// Further token-services on the same database. Envoy asks the first one.
     pub replicas: usize,
+    /// Whether Envoy asks the further ones too, each in its turn.
+    pub is_every_replica_asked: bool,
     /// Further Envoys in front of the first token-service.
     pub envoys: usize,
     /// The `issuers` section of `portcullis.yaml`.
@@ -96,6 +98,7 @@ impl Default for Builder {
             servers: Vec::new(),
             members: Vec::new(),
             replicas: 0,
+            is_every_replica_asked: false,
             envoys: 0,
             issuers: json!([]),
             sections: Map::new(),
@@ -163,6 +166,9 @@ impl Stack {
         let (gateway_port, envoy_admin) = places.keep_for_envoy();
         let service = TokenService::start(&artifacts, &service_settings).await?;
         let replicas = places::replicas(&artifacts, &service_settings, builder.replicas).await?;
+        let asked = replicas.iter().filter(|_| builder.is_every_replica_asked);
+        let envoy_settings =
+            envoy::Settings { replicas: asked.map(TokenService::internal).collect(), ..envoy_settings };
         let seeded = seed::seed(&service.admin, &servers, &builder.members).await;
         let seeded = seeded.context("cannot seed the token-service")?;
         drop((gateway_port, envoy_admin));
