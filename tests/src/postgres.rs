@@ -36,10 +36,15 @@ fn start() -> Option<(String, Option<Child>)> {
         .stdout(Stdio::piped())
         .spawn()
         .expect("is a program");
-    let mut line = String::new();
-    BufReader::new(keeper.stdout.take()?).read_line(&mut line).expect("is read");
+    let (output, mut line) = (keeper.stdout.take().expect("is piped"), String::new());
+    BufReader::new(output).read_line(&mut line).expect("is read");
     let url = line.trim().to_owned();
-    (!url.is_empty()).then_some((url, Some(keeper)))
+    if url.is_empty() {
+        // It has said why.
+        keeper.wait().expect("ends");
+        return None;
+    }
+    Some((url, Some(keeper)))
 }
 
 /// An empty database.

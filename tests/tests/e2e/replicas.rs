@@ -6,13 +6,13 @@ use portcullis_tests::mcp::{Agent, Era, Reply};
 use portcullis_tests::patience::poll;
 use portcullis_tests::postgres::Database;
 use portcullis_tests::seed::member_key;
-use portcullis_tests::stack::{Builder, OPEN, SAMPLE, Stack};
+use portcullis_tests::stack::{Asked, Builder, OPEN, SAMPLE, Stack};
 use serde_json::{Map, Value, json};
 use tokio::process::Command;
 
-async fn stack(database: &Database, is_every_replica_asked: bool) -> Stack {
+async fn stack(database: &Database, asked: Asked) -> Stack {
     let sections = Map::from_iter([("store".to_owned(), database.store())]);
-    let builder = Builder { replicas: 1, is_every_replica_asked, sections, ..Builder::default() };
+    let builder = Builder { replicas: 1, asked, sections, ..Builder::default() };
     Stack::build(builder).await.unwrap_or_else(|error| panic!("no stack: {error:#}"))
 }
 
@@ -44,7 +44,7 @@ async fn another_key(stack: &Stack, admin: &Admin, name: &str) -> (String, Strin
 #[tokio::test]
 async fn what_is_revoked_at_one_is_refused_by_an_envoy_that_watches_the_other() {
     let database = database!();
-    let stack = stack(&database, false).await;
+    let stack = stack(&database, Asked::First).await;
     let other = &stack.replicas[0].admin;
     let (id, text) = another_key(&stack, other, "phone").await;
     let agent = stack.agent(SAMPLE, Era::Modern).with_credential(Some(&text));
@@ -62,7 +62,7 @@ async fn what_is_revoked_at_one_is_refused_by_an_envoy_that_watches_the_other() 
 #[tokio::test]
 async fn one_that_is_killed_is_not_missed() {
     let database = database!();
-    let mut stack = stack(&database, true).await;
+    let mut stack = stack(&database, Asked::All).await;
     let known = stack.agent(SAMPLE, Era::Modern);
     assert_eq!(call(&known).await.status, 200);
     stack.replicas[0].kill().expect("ends");
