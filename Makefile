@@ -3,6 +3,7 @@
 #   ENVOY=path        use this Envoy instead of the one from PyPI
 #   CHROMIUM=path     use this Chromium instead of the one on the PATH
 #   PROMTOOL=path     use this promtool instead of the one on the PATH
+#   PORTCULLIS_POSTGRES=url  use this PostgreSQL instead of the one from npm
 #   REQUIRE_ALL=1     a test that would be skipped for want of something fails instead
 #   PORTCULLIS_SEED=n repeats what a randomised test or `make soak` printed
 

@@ -20,6 +20,8 @@ pub struct Settings {
     pub admin: SocketAddr,
     /// The token-service's internal listener.
     pub token_service: SocketAddr,
+    /// The internal listeners of further token-services, asked in turn as `envoy/replicas.yaml` says.
+    pub replicas: Vec<SocketAddr>,
     /// The token-service's public listener.
     pub pages: SocketAddr,
     pub public_url: String,
@@ -152,6 +154,9 @@ pub fn render(shipped: &str, settings: &Settings, wasm: &Path) -> anyhow::Result
         let endpoint = "/load_assignment/endpoints/0/lb_endpoints/0/endpoint/address";
         set(cluster, endpoint, address(listener))?;
     }
+    if !settings.replicas.is_empty() {
+        add_replicas(&mut root, settings)?;
+    }
     if let Some(longest) = settings.longest_response {
         let ingress = named(&mut root, "/static_resources/listeners", "ingress")?;
         let hosts = at(ingress, "/filter_chains/0/filters/0/typed_config/route_config/virtual_hosts")?;
@@ -166,6 +171,26 @@ pub fn render(shipped: &str, settings: &Settings, wasm: &Path) -> anyhow::Result
         add_tracing(&mut root, collector)?;
     }
     Ok(serde_json::to_string_pretty(&root)?)
+}
+
+/// Puts the parts of the example where its comments say.
+fn add_replicas(root: &mut Value, settings: &Settings) -> anyhow::Result<()> {
+    let example = repository().join("envoy/replicas.yaml");
+    let mut parts: Value = serde_saphyr::from_str(&std::fs::read_to_string(&example)?)
+        .with_context(|| format!("{} is not YAML", example.display()))?;
+    let one = at(&mut parts, "/endpoints/0")?.take();
+    let all = std::iter::once(&settings.token_service).chain(&settings.replicas);
+    let endpoints = all.map(|listener| {
+        let mut endpoint = one.clone();
+        set(&mut endpoint, "/endpoint/address", address(*listener))?;
+        Ok(endpoint)
+    });
+    let endpoints = endpoints.collect::<anyhow::Result<Vec<Value>>>()?;
+    let cluster = named(root, "/static_resources/clusters", "token_service")?;
+    set(cluster, "/load_assignment/endpoints/0/lb_endpoints", endpoints.into())?;
+    let more = parts["cluster"].as_object().context("the example has a cluster")?;
+    cluster.as_object_mut().context("the cluster is a mapping")?.extend(more.clone());
+    Ok(())
 }
 
 /// Puts the parts of the example where its comments say.
@@ -238,6 +263,7 @@ mod tests {
             gateway: SocketAddr::from(([127, 0, 0, 1], port)),
             admin: SocketAddr::from(([127, 0, 0, 1], port + 1)),
             token_service: SocketAddr::from(([127, 0, 0, 1], port + 2)),
+            replicas: Vec::new(),
             pages: SocketAddr::from(([127, 0, 0, 1], port + 3)),
             public_url: format!("http://127.0.0.1:{port}"),
             access_log: format!("/logs/{port}").into(),

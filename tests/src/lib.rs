@@ -31,6 +31,7 @@ pub mod parsers;
 pub mod patience;
 pub mod person;
 pub mod port;
+pub mod postgres;
 pub mod process;
 pub mod provider;
 pub mod rate_limit_service;

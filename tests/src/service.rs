@@ -74,6 +74,21 @@ impl TokenService {
         Ok(())
     }
 
+    /// Says something else in its configuration, from the next start on.
+    pub fn set_section(&mut self, name: &str, section: Value) {
+        self.settings.sections.insert(name.to_owned(), section);
+    }
+
+    /// The file of its configuration.
+    pub fn configuration(&self) -> PathBuf {
+        self.settings.configuration()
+    }
+
+    /// Where filters ask.
+    pub fn internal(&self) -> SocketAddr {
+        self.settings.internal
+    }
+
     /// Starts it again, after [`Self::kill`], on the same data.
     pub async fn restart(&mut self) -> anyhow::Result<()> {
         *self = Self::start(&self.artifacts, &self.settings).await?;

@@ -50,6 +50,14 @@ pub struct Ports {
     pub upstream: Option<u16>,
 }
 
+/// Which of several token-services Envoy asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Asked {
+    First,
+    /// Each in its turn.
+    All,
+}
+
 /// How to start a stack.
 #[derive(Debug)]
 pub struct Builder {
@@ -64,8 +72,10 @@ pub struct Builder {
     pub servers: Vec<Server>,
     /// Further members of the workspace, each with a key.
     pub members: Vec<Member>,
-    /// Further token-services on the same database. Envoy asks the first one.
+    /// Further token-services on the same database.
     pub replicas: usize,
+    /// Which of the token-services Envoy asks.
+    pub asked: Asked,
     /// Further Envoys in front of the first token-service.
     pub envoys: usize,
     /// The `issuers` section of `portcullis.yaml`.
@@ -96,6 +106,7 @@ impl Default for Builder {
             servers: Vec::new(),
             members: Vec::new(),
             replicas: 0,
+            asked: Asked::First,
             envoys: 0,
             issuers: json!([]),
             sections: Map::new(),
@@ -165,6 +176,9 @@ impl Stack {
         let (gateway_port, envoy_admin) = places.keep_for_envoy();
         let service = TokenService::start(&artifacts, &service_settings).await?;
         let replicas = places::replicas(&artifacts, &service_settings, builder.replicas).await?;
+        let further = replicas.iter().filter(|_| builder.asked == Asked::All);
+        let envoy_settings =
+            envoy::Settings { replicas: further.map(TokenService::internal).collect(), ..envoy_settings };
         let seeded = seed::seed(&service.admin, &servers, &builder.members).await;
         let seeded = seeded.context("cannot seed the token-service")?;
         drop((gateway_port, envoy_admin));

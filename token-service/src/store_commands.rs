@@ -22,8 +22,8 @@ pub enum StoreCommand {
         /// The file of `store.sqlite`.
         #[arg(long, value_name = "FILE")]
         from: PathBuf,
-        /// postgres://user@host/database, without a password: that comes from PGPASSWORD or PGPASSFILE, or the whole URL
-        /// from the variable PORTCULLIS_DATABASE_URL.
+        /// Such as `postgres://user@host/database`, without a password: that comes from `PGPASSWORD` or `PGPASSFILE`, or
+        /// the whole URL from the variable `PORTCULLIS_DATABASE_URL`.
         #[arg(long, value_name = "URL")]
         to: Option<String>,
         /// Prints JSON.
@@ -83,8 +83,10 @@ pub async fn migrate_command(service: &ServiceConfig, json: bool) -> Result<Stri
     if json {
         return Ok(format!("{}\n", json!({"applied": applied})));
     }
-    if applied.is_empty() {
-        return Ok("the tables are up to date\n".to_owned());
+    let mut text = String::new();
+    for name in &applied {
+        let _ = writeln!(text, "applied {name}");
     }
-    Ok(applied.iter().map(|name| format!("applied {name}\n")).collect())
+    text += "the tables are up to date\n";
+    Ok(text)
 }

@@ -68,6 +68,7 @@ impl Places {
             gateway: self.gateway.address()?,
             admin: self.envoy_admin.address()?,
             token_service: self.internal.address()?,
+            replicas: Vec::new(),
             pages: self.public.address()?,
             public_url: self.public_url()?,
             access_log: directory.join("access.jsonl"),

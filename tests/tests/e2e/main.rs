@@ -19,6 +19,7 @@ mod logged;
 mod metrics;
 mod office;
 mod records;
+mod replicas;
 mod revoke;
 mod run;
 mod sessions;

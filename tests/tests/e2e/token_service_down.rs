@@ -73,6 +73,7 @@ async fn without_a_token_service_at_start_nothing_is_let_through() {
         admin: addresses[1],
         // Nobody listens there.
         token_service: addresses[2],
+        replicas: Vec::new(),
         pages: addresses[3],
         public_url: format!("http://{}", addresses[0]),
         access_log: directory.path().join("access.jsonl"),

@@ -14,6 +14,7 @@ mod limits;
 mod payloads;
 mod policies;
 mod sign_in;
+mod store;
 
 const EXAMPLE: &str = include_str!("../../portcullis.example.yaml");
 
@@ -22,6 +23,7 @@ fn parse_in(directory: &Path, text: &str) -> Result<Config, Problems> {
         "LINEAR_TEAM" => Some("core".to_owned()),
         "ASSISTANT_SECRET" => Some("hunter2-hunter2-hunter2-hunter2-hunter2".to_owned()),
         "WAREHOUSE_SECRET" => Some("hunter2".to_owned()),
+        "DATABASE_URL" => Some("postgres://ada:hunter2@db/gate".to_owned()),
         "UNUSABLE" => Some("line one\nhunter2".to_owned()),
         _ => None,
     };

@@ -68,6 +68,7 @@ impl Stand {
         let settings = Settings {
             gateway: gateway.address().expect("an address"),
             admin: admin.address().expect("an address"),
+            replicas: Vec::new(),
             token_service: service.address,
             pages: address(&pages),
             public_url: format!("http://{}", gateway.address().expect("an address")),

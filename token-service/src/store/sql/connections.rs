@@ -147,7 +147,8 @@ pub(super) async fn page(
             statement += &condition.replace('?', &format!("${}", values.len()));
         }
     }
-    statement += &format!(" ORDER BY id LIMIT ${}", values.len() + 1);
+    statement += " ORDER BY id LIMIT $";
+    statement += &(values.len() + 1).to_string();
     let query = values.into_iter().fold(sqlx::query_as(AssertSqlSafe(statement)), QueryAs::bind);
     let rows: Vec<ConnectionRow> = query.bind(i64::from(limit)).fetch_all(connection).await?;
     rows.into_iter().map(ConnectionRow::read).collect()

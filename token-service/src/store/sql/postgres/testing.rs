@@ -39,10 +39,15 @@ fn start() -> Option<(String, Option<Child>)> {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/tools/postgres.sh");
     let mut keeper =
         Command::new(script).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("is a program");
-    let mut line = String::new();
-    BufReader::new(keeper.stdout.take()?).read_line(&mut line).expect("is read");
+    let (output, mut line) = (keeper.stdout.take().expect("is piped"), String::new());
+    BufReader::new(output).read_line(&mut line).expect("is read");
     let url = line.trim().to_owned();
-    (!url.is_empty()).then_some((url, Some(keeper)))
+    if url.is_empty() {
+        // It has said why.
+        keeper.wait().expect("ends");
+        return None;
+    }
+    Some((url, Some(keeper)))
 }
 
 /// As `portcullis_tests::fetched` does.

@@ -230,3 +230,23 @@ async fn tables_are_left_alone_where_that_is_wanted() {
     assert_eq!(migrate(&location).await.expect("migrates"), Vec::<String>::new());
     SqlStore::open(&location, Tables::Required).await.expect("opens");
 }
+
+#[tokio::test]
+async fn a_replica_that_stands_still_stops_the_others_for_a_while_only() {
+    let database = database!();
+    let (still, other) =
+        (SqlStore::open_postgres(&database.url()).await.expect("opens"), database.open().await);
+    // It has its turn and does nothing with it.
+    let held = still.begin().await.expect("begins");
+    let refused = other.create_workspace(&workspace("a")).await.expect_err("has to wait too long");
+    assert!(refused.to_string().contains("lock timeout"), "{refused}");
+    let made = async {
+        loop {
+            if let Ok(made) = other.create_workspace(&workspace("a")).await {
+                return made;
+            }
+        }
+    };
+    tokio::time::timeout(Duration::from_mins(1), made).await.expect("has its turn");
+    assert!(held.commit().await.is_err(), "its transaction was ended");
+}

@@ -1,0 +1,122 @@
+//! Several token-services on one PostgreSQL, and a database that was begun on SQLite.
+
+use portcullis_tests::admin::Admin;
+use portcullis_tests::artifacts::Artifacts;
+use portcullis_tests::mcp::{Agent, Era, Reply};
+use portcullis_tests::patience::poll;
+use portcullis_tests::postgres::Database;
+use portcullis_tests::seed::member_key;
+use portcullis_tests::stack::{Asked, Builder, OPEN, SAMPLE, Stack};
+use serde_json::{Map, Value, json};
+use tokio::process::Command;
+
+async fn stack(database: &Database, asked: Asked) -> Stack {
+    let sections = Map::from_iter([("store".to_owned(), database.store())]);
+    let builder = Builder { replicas: 1, asked, sections, ..Builder::default() };
+    Stack::build(builder).await.unwrap_or_else(|error| panic!("no stack: {error:#}"))
+}
+
+/// Ends the story where there is no PostgreSQL, which is reported.
+macro_rules! database {
+    () => {
+        match Database::make().await {
+            Some(database) => database,
+            None => return,
+        }
+    };
+}
+
+async fn call(agent: &Agent) -> Reply {
+    agent.call_tool("whoami", json!({})).await
+}
+
+async fn answers(agent: &Agent, status: u16) {
+    let answered = poll(async || (call(agent).await.status == status).then_some(()));
+    assert!(answered.await.is_some(), "{:?}", call(agent).await);
+}
+
+async fn another_key(stack: &Stack, admin: &Admin, name: &str) -> (String, String) {
+    let seeded = &stack.seeded;
+    let key = member_key(admin, &seeded.workspace, &seeded.member, name).await.expect("another key");
+    (key.id, key.text)
+}
+
+#[tokio::test]
+async fn what_is_revoked_at_one_is_refused_by_an_envoy_that_watches_the_other() {
+    let database = database!();
+    let stack = stack(&database, Asked::First).await;
+    let other = &stack.replicas[0].admin;
+    let (id, text) = another_key(&stack, other, "phone").await;
+    let agent = stack.agent(SAMPLE, Era::Modern).with_credential(Some(&text));
+    assert_eq!(call(&agent).await.status, 200, "what one has made, the other knows");
+
+    other.patch(&format!("/v1/keys/{id}"), json!({"disabled": true})).await.expect("disables");
+    answers(&agent, 401).await;
+    assert_eq!(call(&agent).await.status, 401);
+    other.patch(&format!("/v1/keys/{id}"), json!({"disabled": false})).await.expect("enables");
+    answers(&agent, 200).await;
+    drop(stack);
+    database.remove().await;
+}
+
+#[tokio::test]
+async fn one_that_is_killed_is_not_missed() {
+    let database = database!();
+    let mut stack = stack(&database, Asked::All).await;
+    let known = stack.agent(SAMPLE, Era::Modern);
+    assert_eq!(call(&known).await.status, 200);
+    stack.replicas[0].kill().expect("ends");
+
+    // Whom the filter knows is served all along, and whom it has to ask about before long.
+    for name in ["phone", "tablet", "watch"] {
+        let (_, text) = another_key(&stack, stack.admin(), name).await;
+        let unknown = known.with_credential(Some(&text));
+        assert_eq!(call(&known).await.status, 200);
+        answers(&unknown, 200).await;
+    }
+    answers(&stack.agent(OPEN, Era::Modern), 200).await;
+    // Changes come through as before.
+    let path = format!("/v1/members/{}", stack.seeded.member);
+    stack.admin().patch(&path, json!({"disabled": true})).await.expect("disables");
+    answers(&known, 401).await;
+    assert!(stack.filter_never_trapped().await);
+    drop(stack);
+    database.remove().await;
+}
+
+async fn portcullis(arguments: &[&str]) -> Value {
+    let program = Artifacts::find().expect("is built").portcullis;
+    let output = Command::new(program).args(arguments).output().await.expect("runs");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    serde_json::from_slice(&output.stdout).expect("JSON")
+}
+
+#[tokio::test]
+async fn a_database_begun_on_sqlite_goes_on_on_postgres() {
+    let database = database!();
+    let mut stack = Stack::start().await;
+    let agent = stack.agent(SAMPLE, Era::Modern);
+    assert_eq!(call(&agent).await.status, 200);
+    stack.service.kill().expect("ends");
+
+    let from = stack.directory.join("portcullis.db");
+    let from = from.to_str().expect("a path");
+    let copied = portcullis(&["store", "copy", "--from", from, "--to", database.url(), "--json"]).await;
+    let tables = copied["tables"].as_array().expect("a list");
+    let rows = |name: &str| tables.iter().find(|table| table["table"] == name).map(|table| &table["rows"]);
+    assert_eq!((rows("workspaces"), rows("api_keys")), (Some(&json!(1)), Some(&json!(1))), "{copied}");
+
+    stack.service.set_section("store", database.store());
+    stack.service.restart().await.expect("starts on the other database");
+    let configuration = stack.service.configuration();
+    let migrated =
+        portcullis(&["migrate", "--config", configuration.to_str().expect("a path"), "--json"]).await;
+    assert_eq!(migrated, json!({"applied": []}));
+    // The same key, the same sealed credential of the upstream.
+    stack.restart_envoy().await.expect("starts again");
+    stack.sample.journal.clear();
+    assert_eq!(call(&agent).await.status, 200);
+    assert_eq!(stack.sample.journal.entries().len(), 1);
+    drop(stack);
+    database.remove().await;
+}
