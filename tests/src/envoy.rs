@@ -186,10 +186,12 @@ fn add_replicas(root: &mut Value, settings: &Settings) -> anyhow::Result<()> {
         Ok(endpoint)
     });
     let endpoints = endpoints.collect::<anyhow::Result<Vec<Value>>>()?;
-    let cluster = named(root, "/static_resources/clusters", "token_service")?;
-    set(cluster, "/load_assignment/endpoints/0/lb_endpoints", endpoints.into())?;
     let more = parts["cluster"].as_object().context("the example has a cluster")?;
-    cluster.as_object_mut().context("the cluster is a mapping")?.extend(more.clone());
+    for name in ["token_service", "token_service_records"] {
+        let cluster = named(root, "/static_resources/clusters", name)?;
+        set(cluster, "/load_assignment/endpoints/0/lb_endpoints", endpoints.clone().into())?;
+        cluster.as_object_mut().context("the cluster is a mapping")?.extend(more.clone());
+    }
     Ok(())
 }
 

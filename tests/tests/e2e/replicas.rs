@@ -84,6 +84,41 @@ async fn one_that_is_killed_is_not_missed() {
     database.remove().await;
 }
 
+/// The record of a request, as the token-service behind `admin` shows it.
+async fn shown_by(admin: &Admin, request: &str) -> Option<Value> {
+    let path = format!("/v1/records?request_id={request}");
+    poll(async || {
+        let found = admin.get(&path).await.expect("searches");
+        found["records"].as_array().and_then(|records| records.first().cloned())
+    })
+    .await
+}
+
+#[tokio::test]
+async fn every_one_shows_the_whole_log() {
+    let database = database!();
+    let mut stack = stack(&database, Asked::All).await;
+    let agent = stack.agent(SAMPLE, Era::Modern);
+    let mut requests = Vec::new();
+    for _ in 0..8 {
+        requests.push(call(&agent).await.request_id().to_owned());
+    }
+    for request in &requests {
+        let one = shown_by(stack.admin(), request).await.expect("one shows it");
+        let other = shown_by(&stack.replicas[0].admin, request).await.expect("the other shows it");
+        assert_eq!(one, other);
+        assert_eq!((&one["name"], &one["outcome"]), (&json!("whoami"), &json!("ok")));
+    }
+    // Whoever is there takes what is sent.
+    stack.replicas[0].kill().expect("ends");
+    for _ in 0..4 {
+        let reply = call(&agent).await;
+        assert!(shown_by(stack.admin(), reply.request_id()).await.is_some(), "{reply:?}");
+    }
+    drop(stack);
+    database.remove().await;
+}
+
 async fn portcullis(arguments: &[&str]) -> Value {
     let program = Artifacts::find().expect("is built").portcullis;
     let output = Command::new(program).args(arguments).output().await.expect("runs");

@@ -7,6 +7,9 @@ use crate::store::ServerOpening;
 pub(super) const OPENING: ServerOpening = ServerOpening {
     migrations: || sqlx::migrate!("migrations/postgres_records"),
     migrations_table: "_sqlx_migrations_of_records",
+    // One takes records in, one deletes.
+    writers: 2,
+    readers: 4,
 };
 
 #[cfg(test)]

@@ -29,8 +29,6 @@ use super::{Engine, SqlStore, Tables, migrating};
 use crate::domain::Revision;
 use crate::store::{Result, StoreError};
 
-const WRITERS: u32 = 4;
-const READERS: u32 = 8;
 /// How long somebody waits for one of the connections.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -50,12 +48,17 @@ pub(crate) struct ServerOpening {
     pub(crate) migrations: fn() -> Migrator,
     /// Where it is kept which of them were applied.
     pub(crate) migrations_table: &'static str,
+    /// How many connections there may be.
+    pub(crate) writers: u32,
+    pub(crate) readers: u32,
 }
 
 /// The tables of the store.
 const STORE: ServerOpening = ServerOpening {
     migrations: || sqlx::migrate!("migrations/postgres"),
     migrations_table: "_sqlx_migrations",
+    writers: 4,
+    readers: 8,
 };
 
 impl SqlStore {
@@ -84,8 +87,8 @@ impl ServerOpening {
         self.prepare(url, &native, tables).await?;
         let options = url.any_options().map_err(|error| at(url, error))?;
         Ok(Pools {
-            writer: pool(&options, WRITERS, OF_WRITERS).await?,
-            readers: pool(&options, READERS, OF_READERS).await?,
+            writer: pool(&options, self.writers, OF_WRITERS).await?,
+            readers: pool(&options, self.readers, OF_READERS).await?,
         })
     }
 
