@@ -11,8 +11,8 @@ use sqlx::{AssertSqlSafe, Executor as _};
 
 use super::super::sqlite::MIGRATIONS as SQLITE_MIGRATIONS;
 use super::super::{Location, SqlStore, Tables, migrate};
-use super::STORE;
 use super::testing::TestDatabase;
+use super::{PostgresUrl, STORE};
 use crate::domain::Revision;
 use crate::domain::ids::WorkspaceId;
 use crate::store::conformance::{Database, conformance_tests, everything, fill};
@@ -249,4 +249,28 @@ async fn a_replica_that_stands_still_stops_the_others_for_a_while_only() {
     };
     tokio::time::timeout(Duration::from_mins(1), made).await.expect("has its turn");
     assert!(held.commit().await.is_err(), "its transaction was ended");
+}
+
+#[tokio::test]
+async fn whoever_serves_needs_no_right_to_change_tables() {
+    let database = database!();
+    drop(database.open().await);
+    let mut connection = database.connect().await;
+    let role = format!("portcullis_rows_{}", std::process::id());
+    for statement in [
+        format!("CREATE ROLE {role} LOGIN"),
+        format!("GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {role}"),
+    ] {
+        connection.execute(AssertSqlSafe(statement)).await.expect("is granted");
+    }
+    let mut url = database.url().url();
+    url.set_username(&role).expect("has a host");
+    let url = PostgresUrl::parse(url.as_str()).expect("parses");
+    let store = SqlStore::open_postgres(&url).await.expect("opens");
+    fill(&store).await;
+    let known = everything(&store).await;
+    assert_eq!(everything(database.open().await.as_ref()).await, known);
+    drop(store);
+    let gone = format!("DROP OWNED BY {role}; DROP ROLE {role}");
+    connection.execute(AssertSqlSafe(gone)).await.expect("removes");
 }
