@@ -112,8 +112,8 @@ pub trait Store:
     async fn prune_changes(&self, through: Revision) -> Result<()>;
 
     /// Announces each commit made through this handle as soon as it is durable. A hint for waiting: commits of other
-    /// handles are announced when a call of this handle sees them, so whoever shares a database with other processes
-    /// also calls [`Store::current_revision`] from time to time.
+    /// handles are announced when the database tells of them or a call of this handle sees them, so whoever shares a
+    /// database with other processes also calls [`Store::current_revision`] from time to time.
     fn commits(&self) -> watch::Receiver<Revision>;
 
     // === Auditing ===

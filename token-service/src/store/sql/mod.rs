@@ -33,6 +33,7 @@ mod keys;
 mod limits;
 mod members;
 mod migrating;
+mod opening;
 mod policies;
 mod postgres;
 mod quarantines;
@@ -48,8 +49,6 @@ mod upstreams;
 mod workspaces;
 
 use std::collections::BTreeSet;
-use std::fmt;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -64,6 +63,7 @@ use url::Url;
 use self::audit::Attribution;
 use self::columns::columns;
 pub use self::copy::{Copied, copy, unsaved};
+pub use self::opening::{Location, Tables, migrate};
 pub(crate) use self::postgres::ServerOpening;
 #[cfg(test)]
 pub(crate) use self::postgres::TestDatabase;
@@ -92,59 +92,6 @@ pub struct SqlStore {
     /// Goes on for as long as a handle is there.
     _listener: Option<Arc<postgres::Listener>>,
     attribution: Attribution,
-}
-
-/// Where a database is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Location {
-    /// A file.
-    Sqlite(PathBuf),
-    Postgres(PostgresUrl),
-}
-
-impl fmt::Display for Location {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Sqlite(path) => path.display().fmt(formatter),
-            Self::Postgres(url) => url.fmt(formatter),
-        }
-    }
-}
-
-/// What opening does about tables that are not up to date.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Tables {
-    BringUpToDate,
-    /// Refuses: somebody else brings them up to date.
-    Required,
-}
-
-impl SqlStore {
-    pub async fn open(location: &Location, tables: Tables) -> Result<Self> {
-        match location {
-            Location::Sqlite(path) => Self::open_file(path, tables).await,
-            Location::Postgres(url) => Self::open_server(url, tables).await,
-        }
-    }
-
-    /// Opens the file at `path`, makes it if there is none (readable by its owner only), checks it, and brings its tables
-    /// up to date.
-    pub async fn open_sqlite(path: &Path) -> Result<Self> {
-        Self::open_file(path, Tables::BringUpToDate).await
-    }
-
-    /// Opens a database and brings its tables up to date.
-    pub async fn open_postgres(url: &PostgresUrl) -> Result<Self> {
-        Self::open_server(url, Tables::BringUpToDate).await
-    }
-}
-
-/// Brings the tables of a database up to date; answers which migrations were missing.
-pub async fn migrate(location: &Location) -> Result<Vec<String>> {
-    match location {
-        Location::Sqlite(path) => sqlite::migrate(path).await,
-        Location::Postgres(url) => postgres::migrate(url).await,
-    }
 }
 
 /// Which database it is.
