@@ -146,7 +146,7 @@ differential: test-tools ## A million requests: whether what the filter accepts 
 fuzz_seconds := $(or $(FUZZ_SECONDS),$(if $(filter 1,$(SHORT)),10,300))
 
 .PHONY: fuzz
-fuzz: | need-rust ## Inputs that nobody thought of, to every reader of foreign bytes; SHORT=1: seconds each; only=name
+fuzz: | need-rust need-c++ ## Inputs that nobody thought of, to every reader of foreign bytes; SHORT=1: seconds each; only=name
 	tests/fuzz/run.sh $(fuzz_seconds) $(abspath target/fuzz) $(only)
 
 .PHONY: conformance
@@ -176,10 +176,12 @@ clean: ## Remove everything that was built or fetched
 
 ## Prerequisites, named one by one when they are missing
 
-.PHONY: need-rust need-python need-node
+.PHONY: need-rust need-c++ need-python need-node
 need-rust:
 	@$(need) cargo cc
 	@tests/tools/rust.sh
+need-c++:
+	@$(need) c++
 need-python:
 	@$(need) python
 need-node:

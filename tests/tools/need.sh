@@ -1,5 +1,5 @@
 #!/bin/sh
-# Names each missing prerequisite with the command that installs it: need.sh cargo cc python node
+# Names each missing prerequisite with the command that installs it: need.sh cargo cc c++ python node
 set -u
 missing=0
 
@@ -19,6 +19,9 @@ for prerequisite in "$@"; do
         ;;
     cc)
         has cc || report "a C compiler (cc)" "sudo apt-get install build-essential"
+        ;;
+    c++)
+        has c++ || report "a C++ compiler (c++), for the fuzzer" "sudo apt-get install build-essential"
         ;;
     python)
         python3 -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 10))' 2>/dev/null ||
