@@ -15,8 +15,9 @@ use crate::record_store::{Appended, Arrival, NewRecord, Outcome, RecordId, Resul
 /// How many rows a statement inserts: a few sizes, so that few statements are prepared.
 const SIZES: [usize; 3] = [64, 8, 1];
 
-/// Of each of [`SIZES`].
-type Statements = [String; SIZES.len()];
+/// Of each of [`SIZES`], for each engine. SQLite gets values without numbers: it looks up each numbered one among all of its
+/// statement, which for thousands of them takes longer than inserting.
+type Statements = [[String; SIZES.len()]; 2];
 
 static RECORDS: LazyLock<Statements> = LazyLock::new(|| {
     let own = ["id", "arrival", "uid", "outcome", "status_class", "latency_bucket"];
@@ -30,25 +31,35 @@ static PAYLOADS_OF_RECORDS: LazyLock<Statements> = LazyLock::new(|| {
 });
 
 fn statements(table: &str, columns: &[&str], end: &str) -> Statements {
-    SIZES.map(|rows| {
-        let mut text = format!("INSERT INTO {table} ({}) VALUES ", columns.join(", "));
-        for number in 1..=rows * columns.len() {
-            let before = match (number - 1) % columns.len() {
-                0 if number == 1 => "(",
-                0 => "), (",
-                _ => ", ",
-            };
-            let _infallible = write!(text, "{before}${number}");
-        }
-        text.push(')');
-        text.push_str(end);
-        text
+    [Engine::Sqlite, Engine::Postgres].map(|engine| {
+        SIZES.map(|rows| {
+            let mut text = format!("INSERT INTO {table} ({}) VALUES ", columns.join(", "));
+            for number in 0..rows * columns.len() {
+                text.push_str(match number % columns.len() {
+                    0 if number == 0 => "(",
+                    0 => "), (",
+                    _ => ", ",
+                });
+                let _infallible = match engine {
+                    Engine::Sqlite => write!(text, "?"),
+                    Engine::Postgres => write!(text, "${}", number + 1),
+                };
+            }
+            text.push(')');
+            text.push_str(end);
+            text
+        })
     })
 }
 
 /// The statement for so many rows, which is one of [`SIZES`].
-fn for_rows(statements: &'static Statements, rows: usize) -> &'static str {
-    let of_size = SIZES.iter().zip(statements).find(|(size, _)| **size == rows);
+fn for_rows(statements: &'static Statements, engine: Engine, rows: usize) -> &'static str {
+    let [of_sqlite, of_postgres] = statements;
+    let of_engine = match engine {
+        Engine::Sqlite => of_sqlite,
+        Engine::Postgres => of_postgres,
+    };
+    let of_size = SIZES.iter().zip(of_engine).find(|(size, _)| **size == rows);
     of_size.map_or("", |(_, statement)| statement)
 }
 
@@ -82,7 +93,7 @@ pub(super) async fn append(
         .collect();
     let (mut appended, mut kept) = (Appended::default(), Vec::new());
     for rows in in_sizes(rows) {
-        let mut new = insert(connection, &rows).await?;
+        let mut new = insert(connection, engine, &rows).await?;
         for mut row in rows {
             // Of two rows with one id the first is the one that was inserted.
             if new.remove(&row.id) {
@@ -93,7 +104,7 @@ pub(super) async fn append(
                 Place::Free(id) => {
                     row.id = id;
                     let row = [row];
-                    insert(connection, &row).await?;
+                    insert(connection, engine, &row).await?;
                     kept.extend(row);
                 }
                 Place::Known => appended.duplicates += 1,
@@ -104,7 +115,7 @@ pub(super) async fn append(
     appended.kept = kept.len() as u64;
     kept.retain(|row| row.record.fields.payloads().iter().any(Option::is_some));
     for rows in in_sizes(kept) {
-        insert_payloads(connection, &rows).await?;
+        insert_payloads(connection, engine, &rows).await?;
     }
     let newest = Arrival(first - 1 + records.len() as u64);
     sqlx::query("UPDATE record_progress SET arrival = $1, kept = kept + $2")
@@ -125,8 +136,12 @@ fn in_sizes(mut rows: Vec<Row<'_>>) -> impl Iterator<Item = Vec<Row<'_>>> {
 }
 
 /// The ids that were free.
-async fn insert(connection: &mut AnyConnection, rows: &[Row<'_>]) -> Result<BTreeSet<RecordId>> {
-    let mut query = sqlx::query_scalar(for_rows(&RECORDS, rows.len()));
+async fn insert(
+    connection: &mut AnyConnection,
+    engine: Engine,
+    rows: &[Row<'_>],
+) -> Result<BTreeSet<RecordId>> {
+    let mut query = sqlx::query_scalar(for_rows(&RECORDS, engine, rows.len()));
     for row in rows {
         let fields = &row.record.fields;
         query = query
@@ -147,8 +162,8 @@ async fn insert(connection: &mut AnyConnection, rows: &[Row<'_>]) -> Result<BTre
     Ok(ids.into_iter().map(record_id).collect())
 }
 
-async fn insert_payloads(connection: &mut AnyConnection, rows: &[Row<'_>]) -> Result<()> {
-    let mut query = sqlx::query(for_rows(&PAYLOADS_OF_RECORDS, rows.len()));
+async fn insert_payloads(connection: &mut AnyConnection, engine: Engine, rows: &[Row<'_>]) -> Result<()> {
+    let mut query = sqlx::query(for_rows(&PAYLOADS_OF_RECORDS, engine, rows.len()));
     for row in rows {
         query = query.bind(to_database(row.id.0));
         for payload in row.record.fields.payloads() {
