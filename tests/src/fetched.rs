@@ -29,9 +29,8 @@ pub fn python_with_packages() -> Option<PathBuf> {
 
 /// Go's parsers, as built of `tests/parsers/go`.
 pub fn go_parser() -> Option<PathBuf> {
-    let named = std::env::var_os("GO_PARSER").filter(|path| !path.is_empty()).map(PathBuf::from);
-    let built = || Some(repository().join("target/tools/bin/go-parser")).filter(|path| path.exists());
-    required("Go's parsers", named.or_else(built))
+    let built = repository().join("target/tools/bin/go-parser");
+    required("Go's parsers", built.exists().then_some(built))
 }
 
 /// Chromium: what `CHROMIUM` names, or the first on the `PATH`.

@@ -135,7 +135,7 @@ pub struct Stack {
     /// Where everything is kept.
     pub directory: PathBuf,
     /// How many requests the stack itself has made to see whether the filter judges them.
-    pub asked: u64,
+    pub probes: u64,
     explained: bool,
     _temporary: Option<TempDir>,
 }
@@ -196,7 +196,7 @@ impl Stack {
             servers,
             gateway,
             directory,
-            asked: 0,
+            probes: 0,
             explained: builder.explained,
             _temporary: temporary,
         };
@@ -271,7 +271,7 @@ impl Stack {
         let agent = self.agent(SAMPLE, Era::Modern);
         let judged = poll(async || {
             let reply = agent.post(&agent.message("tools/list", json!({}))).send().await.ok()?;
-            self.asked += 1;
+            self.probes += 1;
             (reply.status() == 200).then_some(())
         })
         .await;

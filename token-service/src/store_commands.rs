@@ -78,7 +78,8 @@ fn table(copied: &[Copied], to: &PostgresUrl) -> String {
 pub async fn migrate_command(service: &ServiceConfig, json: bool) -> Result<String, StoreError> {
     let mut applied = migrate(&service.store.location()).await?;
     if service.records.is_some() {
-        applied.extend(record_store::migrate(&service.store.location_of_records()).await?);
+        let of_records = record_store::migrate(&service.store.location_of_records()).await?;
+        applied.extend(of_records.into_iter().map(|name| format!("{name} of the records")));
     }
     if json {
         return Ok(format!("{}\n", json!({"applied": applied})));

@@ -3,21 +3,19 @@
 /// What is ambiguous about it, and the document.
 pub type Ambiguous = (String, Vec<u8>);
 
-/// A call, with these texts in front of and behind its members.
-struct Frame;
+/// A request with these members.
+fn request(members: &str) -> String {
+    format!(r#"{{"jsonrpc":"2.0","id":1,{members}}}"#)
+}
 
-impl Frame {
-    fn root(members: &str) -> String {
-        format!(r#"{{"jsonrpc":"2.0","id":1,{members}}}"#)
-    }
+/// A call with these parameters.
+fn call(params: &str) -> String {
+    request(&format!(r#""method":"tools/call","params":{{{params}}}"#))
+}
 
-    fn call(params: &str) -> String {
-        Self::root(&format!(r#""method":"tools/call","params":{{{params}}}"#))
-    }
-
-    fn arguments(arguments: &str) -> String {
-        Self::call(&format!(r#""name":"look","arguments":{arguments}"#))
-    }
+/// A call with these arguments.
+fn call_with(arguments: &str) -> String {
+    call(&format!(r#""name":"look","arguments":{arguments}"#))
 }
 
 /// All of them.
@@ -42,7 +40,7 @@ const DROP: &str = r#""params":{"name":"drop"}"#;
 
 /// Of two members with one key some take the first, most the last, some neither.
 fn duplicates(all: &mut Vec<Ambiguous>) {
-    let root = |members: [&str; 3]| Frame::root(&members.join(","));
+    let root = |members: [&str; 3]| request(&members.join(","));
     add(all, "method twice, the worse one last", root([LIST, CALL, LOOK]));
     add(all, "method twice, the worse one first", root([CALL, LIST, LOOK]));
     add(all, "method twice, far apart", root([CALL, LOOK, LIST]));
@@ -67,7 +65,7 @@ fn duplicates(all: &mut Vec<Ambiguous>) {
         ("uri with an escape", r#""uri":"file:///a","ur\u0069":"file:///b""#),
         ("a solidus with and without its escape", r#""name":"look","a/b":1,"a\/b":2"#),
     ] {
-        add(all, what, Frame::call(params));
+        add(all, what, call(params));
     }
     for (what, arguments) in [
         ("an argument twice", r#"{"all":false,"all":true}"#),
@@ -77,7 +75,7 @@ fn duplicates(all: &mut Vec<Ambiguous>) {
         ("a key beyond the basic plane, plain and in escapes", r#"{"😀":1,"\ud83d\ude00":2}"#),
         ("__proto__ twice", r#"{"__proto__":{"a":1},"__proto__":{"a":2}}"#),
     ] {
-        add(all, what, Frame::arguments(arguments));
+        add(all, what, call_with(arguments));
     }
     add(all, "method with an escape", root([LIST, r#""\u006dethod":"tools/call""#, LOOK]));
     add(all, "params with an escape", root([CALL, LOOK, r#""param\u0073":{"name":"drop"}"#]));
@@ -85,7 +83,7 @@ fn duplicates(all: &mut Vec<Ambiguous>) {
 
 /// Some look for the fields of a structure in any case.
 fn twins(all: &mut Vec<Ambiguous>) {
-    let root = |members: [&str; 3]| Frame::root(&members.join(","));
+    let root = |members: [&str; 3]| request(&members.join(","));
     add(all, "Method behind method", root([LIST, r#""Method":"tools/call""#, LOOK]));
     add(all, "Method alone", root([r#""Method":"tools/call""#, LOOK, r#""x":1"#]));
     add(all, "METHOD behind method, of another kind", root([LIST, LOOK, r#""METHOD":7"#]));
@@ -102,23 +100,23 @@ fn twins(all: &mut Vec<Ambiguous>) {
         ("Name alone", r#""Name":"drop""#),
         ("Uri alone", r#""Uri":"file:///b""#),
     ] {
-        add(all, what, Frame::call(params));
+        add(all, what, call(params));
     }
 }
 
 /// Some guess the encoding, and some replace what is none.
 fn encodings(all: &mut Vec<Ambiguous>) {
-    let call = Frame::call(r#""name":"look""#);
-    let with_mark = format!("\u{feff}{call}");
+    let text = call(r#""name":"look""#);
+    let with_mark = format!("\u{feff}{text}");
     add(all, "a byte order mark", with_mark.as_bytes());
-    for (what, text) in [("without its mark", &call), ("with its mark", &with_mark)] {
+    for (what, text) in [("without its mark", &text), ("with its mark", &with_mark)] {
         let little: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
         let big: Vec<u8> = text.encode_utf16().flat_map(u16::to_be_bytes).collect();
         add(all, &format!("UTF-16, little-endian, {what}"), little);
         add(all, &format!("UTF-16, big-endian, {what}"), big);
     }
-    let little: Vec<u8> = call.chars().flat_map(|letter| u32::from(letter).to_le_bytes()).collect();
-    let big: Vec<u8> = call.chars().flat_map(|letter| u32::from(letter).to_be_bytes()).collect();
+    let little: Vec<u8> = text.chars().flat_map(|letter| u32::from(letter).to_le_bytes()).collect();
+    let big: Vec<u8> = text.chars().flat_map(|letter| u32::from(letter).to_be_bytes()).collect();
     add(all, "UTF-32, little-endian", little);
     add(all, "UTF-32, big-endian", big);
     for (what, bytes) in [
@@ -150,21 +148,21 @@ fn halves(all: &mut Vec<Ambiguous>) {
         ("half a pair in a key", r#""name":"look","\ud800":1"#),
         ("half a pair in an argument", r#""name":"look","arguments":{"a":"\udfff"}"#),
     ] {
-        add(all, what, Frame::call(params));
+        add(all, what, call(params));
     }
 }
 
 /// Numbers that not all have, depths that not all reach, structures in arrays.
 fn values(all: &mut Vec<Ambiguous>) {
     for text in ["NaN", "Infinity", "-Infinity", "1e400", "-1e400"] {
-        add(all, text, Frame::arguments(&format!(r#"{{"n":{text}}}"#)));
+        add(all, text, call_with(&format!(r#"{{"n":{text}}}"#)));
     }
     let digits = "9".repeat(400);
-    add(all, "an integer that no double holds", Frame::arguments(&format!(r#"{{"n":{digits}}}"#)));
+    add(all, "an integer that no double holds", call_with(&format!(r#"{{"n":{digits}}}"#)));
     for depth in [130, 1_100] {
         let deep = format!("{}{}", "[".repeat(depth), "]".repeat(depth));
-        add(all, &format!("{depth} arrays in each other"), Frame::arguments(&format!(r#"{{"n":{deep}}}"#)));
+        add(all, &format!("{depth} arrays in each other"), call_with(&format!(r#"{{"n":{deep}}}"#)));
     }
-    add(all, "params by position", Frame::root(&format!(r#"{CALL},"params":["drop"]"#)));
+    add(all, "params by position", request(&format!(r#"{CALL},"params":["drop"]"#)));
     add(all, "a request by position", r#"["tools/call",["drop",null,null]]"#);
 }

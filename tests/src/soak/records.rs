@@ -17,7 +17,7 @@ pub struct Counted {
 impl Soak {
     /// Counts both once the last records have arrived. Envoy sends them in batches, so they come a little after the answers.
     pub async fn count_records(&self) -> anyhow::Result<Counted> {
-        let requests = self.line.sent() + self.world.stack.lock().await.asked;
+        let requests = self.line.sent() + self.world.stack.lock().await.probes;
         let arrived = poll(async || (self.records().await.ok()? >= requests).then_some(())).await;
         let records = self.records().await?;
         if arrived.is_none() {

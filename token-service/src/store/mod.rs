@@ -59,7 +59,7 @@ pub use self::people::{AdministratorChange, NewAdministrator, PeopleStore, SignI
 #[cfg(test)]
 pub(crate) use self::sql::TestDatabase;
 pub use self::sql::{Copied, Location, PostgresUrl, SqlStore, Tables, copy, migrate, unsaved};
-pub(crate) use self::sql::{Engine, FileOpening, Pools, ServerOpening};
+pub(crate) use self::sql::{Engine, FileOpening, Pools, ServerOpening, from_database, to_database};
 use crate::clock::Timestamp;
 use crate::domain::Revision;
 use crate::domain::ids::{KeyId, MemberId, ServerId, WorkspaceId};

@@ -3,11 +3,11 @@
 
 use std::path::Path;
 
+use portcullis_token_service::record_store::RecordId;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteSynchronous};
 use sqlx::{AssertSqlSafe, Connection as _};
 
 use super::samples::APART_US;
-use portcullis_token_service::record_store::RecordId;
 
 /// Repeats the `few` records that there are so many times, each time later: what is each record's own differs.
 pub(super) async fn multiply(path: &Path, few: u64, times: u64) -> anyhow::Result<()> {

@@ -2,10 +2,10 @@
 
 use sqlx::{AnyConnection, Row as _};
 
-use super::rows::{from_database, to_database};
 use super::searching::{newest_rows, other_conditions, reached};
 use super::statement::Statement;
 use crate::record_store::{Cell, Count, Intervals, Outcome, Query, Range, RecordId, Result, Tally};
+use crate::store::{from_database, to_database};
 
 /// How many of the most frequent are told.
 const MOST_COUNTS: i64 = 100;

@@ -7,10 +7,11 @@ use std::sync::LazyLock;
 use sqlx::AnyConnection;
 
 use super::Engine;
-use super::rows::{from_database, record_id, to_database};
+use super::rows::record_id;
 use crate::record_store::fields::{NUMBERS, PAYLOADS, TEXTS};
 use crate::record_store::query::class_of;
 use crate::record_store::{Appended, Arrival, NewRecord, Outcome, RecordId, Result, latency};
+use crate::store::{from_database, to_database};
 
 /// How many rows a statement inserts: a few sizes, so that few statements are prepared.
 const SIZES: [usize; 3] = [64, 8, 1];

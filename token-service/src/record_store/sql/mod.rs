@@ -19,7 +19,7 @@ use super::{
     Appended, Arrival, Arrived, Bounds, Intervals, NewRecord, Query, Range, Record, RecordId, RecordStore,
     Result, Retention, Slice, Tally, Usage,
 };
-use crate::store::{Engine, Location, Pools, Tables};
+use crate::store::{Engine, Location, Pools, Tables, from_database};
 
 /// Records in one database.
 #[derive(Clone, Debug)]
@@ -55,13 +55,6 @@ impl SqlRecordStore {
         Ok(self.readers.begin().await?)
     }
 
-    async fn transaction(&self) -> Result<Transaction<'static, Any>> {
-        Ok(match self.engine {
-            Engine::Sqlite => self.writer.begin_with("BEGIN IMMEDIATE").await?,
-            Engine::Postgres => self.writer.begin().await?,
-        })
-    }
-
     fn announce(&self, arrival: Arrival) {
         self.arrivals.send_if_modified(|known| {
             let newer = arrival > *known;
@@ -74,7 +67,7 @@ impl SqlRecordStore {
 #[async_trait]
 impl RecordStore for SqlRecordStore {
     async fn append(&self, records: &[NewRecord]) -> Result<Appended> {
-        let mut transaction = self.transaction().await?;
+        let mut transaction = self.engine.begin(&self.writer).await?;
         let (appended, newest) = inserting::append(&mut transaction, self.engine, records).await?;
         transaction.commit().await?;
         self.announce(newest);
@@ -96,7 +89,7 @@ impl RecordStore for SqlRecordStore {
     async fn newest(&self) -> Result<Arrival> {
         let newest: i64 =
             sqlx::query_scalar("SELECT arrival FROM record_progress").fetch_one(&self.readers).await?;
-        Ok(Arrival(rows::from_database(newest)))
+        Ok(Arrival(from_database(newest)))
     }
 
     fn arrivals(&self) -> watch::Receiver<Arrival> {
@@ -114,14 +107,14 @@ impl RecordStore for SqlRecordStore {
         let oldest: Option<i64> =
             sqlx::query("SELECT MIN(id) FROM records").fetch_one(&mut *snapshot).await?.try_get(0)?;
         Ok(Usage {
-            records: rows::from_database(kept),
+            records: from_database(kept),
             bytes: pruning::used_bytes(&mut snapshot, self.engine).await?,
             oldest: oldest.map(rows::record_id),
         })
     }
 
     async fn prune(&self, retention: &Retention, most: u32) -> Result<u32> {
-        let mut transaction = self.transaction().await?;
+        let mut transaction = self.engine.begin(&self.writer).await?;
         let deleted = pruning::prune(&mut transaction, self.engine, retention, most).await?;
         transaction.commit().await?;
         Ok(deleted)

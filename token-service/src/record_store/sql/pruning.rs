@@ -3,8 +3,8 @@
 use sqlx::AnyConnection;
 
 use super::Engine;
-use super::rows::{from_database, to_database};
 use crate::record_store::{Result, Retention};
+use crate::store::{from_database, to_database};
 
 pub(super) async fn prune(
     connection: &mut AnyConnection,

@@ -5,16 +5,7 @@ use sqlx::any::AnyRow;
 
 use crate::record_store::fields::{NUMBERS, PAYLOADS, TEXTS};
 use crate::record_store::{Arrival, Fields, Outcome, Record, RecordId, Result};
-use crate::store::StoreError;
-
-/// The integers of databases are signed.
-pub(super) fn to_database(number: u64) -> i64 {
-    i64::try_from(number).unwrap_or(i64::MAX)
-}
-
-pub(super) fn from_database(number: i64) -> u64 {
-    u64::try_from(number).unwrap_or(0)
-}
+use crate::store::{StoreError, from_database};
 
 pub(super) fn record_id(number: i64) -> RecordId {
     RecordId(from_database(number))

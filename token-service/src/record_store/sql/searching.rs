@@ -2,11 +2,12 @@
 
 use sqlx::{AnyConnection, Row as _};
 
-use super::rows::{columns, from_database, read, record_id, to_database};
+use super::rows::{columns, read, record_id};
 use super::statement::Statement;
 use crate::record_store::{
     Arrival, Arrived, Bounds, Query, Range, Record, RecordId, Result, Slice, StatusFilter,
 };
+use crate::store::{from_database, to_database};
 
 /// One comparison.
 enum Condition<'a> {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use portcullis_wire::watch::Invalidation;
 use sqlx::any::Any;
 use sqlx::pool::PoolConnection;
-use sqlx::{AnyConnection, Transaction};
+use sqlx::{AnyConnection, AnyPool, Transaction};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -18,6 +18,16 @@ use crate::domain::Revision;
 use crate::measure;
 use crate::store::Result;
 use crate::store::changes::MAX_INVALIDATIONS;
+
+impl Engine {
+    /// A transaction that may write.
+    pub(crate) async fn begin(self, writer: &AnyPool) -> Result<Transaction<'static, Any>> {
+        Ok(match self {
+            Self::Sqlite => writer.begin_with(sqlite::BEGIN).await?,
+            Self::Postgres => writer.begin().await?,
+        })
+    }
+}
 
 impl SqlStore {
     pub(super) async fn over(
@@ -69,10 +79,7 @@ impl SqlStore {
     }
 
     async fn transaction(&self) -> Result<Transaction<'static, Any>> {
-        Ok(match self.engine {
-            Engine::Sqlite => self.writer.begin_with(sqlite::BEGIN).await?,
-            Engine::Postgres => self.writer.begin().await?,
-        })
+        self.engine.begin(&self.writer).await
     }
 
     /// A transaction that may write. It has taken the next revision, and gives it back unless it is finished.

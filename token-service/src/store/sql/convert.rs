@@ -17,11 +17,11 @@ use crate::measure;
 use crate::store::StoreError;
 
 /// The integers of databases are signed. Nothing here counts that far; a time beyond it is as good as never.
-pub(super) fn to_database(number: u64) -> i64 {
+pub(crate) fn to_database(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
 
-pub(super) fn from_database(number: i64) -> u64 {
+pub(crate) fn from_database(number: i64) -> u64 {
     u64::try_from(number).unwrap_or(0)
 }
 

@@ -5,7 +5,6 @@ use std::collections::BTreeSet;
 use sqlx::migrate::Migrator;
 
 use super::Tables;
-use crate::store::{Result, StoreError};
 
 /// The names of those that are not among `applied`, such as `0003 connections`.
 pub(super) fn missing(migrations: &Migrator, applied: &[i64]) -> Vec<String> {
@@ -14,14 +13,13 @@ pub(super) fn missing(migrations: &Migrator, applied: &[i64]) -> Vec<String> {
     missing.map(|migration| format!("{:04} {}", migration.version, migration.description)).collect()
 }
 
-/// Whether those may be applied.
-pub(super) fn allow(missing: &[String], tables: Tables) -> Result<()> {
+/// Whether those may be applied; the problem if not.
+pub(super) fn allow(missing: &[String], tables: Tables) -> Result<(), String> {
     if tables == Tables::BringUpToDate || missing.is_empty() {
         return Ok(());
     }
-    let problem = format!(
+    Err(format!(
         "its tables are not up to date, and nothing is changed without being asked: run `portcullis migrate` first ({})",
         missing.join(", ")
-    );
-    Err(StoreError::Unavailable { problem })
+    ))
 }

@@ -62,6 +62,7 @@ use url::Url;
 
 use self::audit::Attribution;
 use self::columns::columns;
+pub(crate) use self::convert::{from_database, to_database};
 pub use self::copy::{Copied, copy, unsaved};
 pub use self::opening::{Location, Tables, migrate};
 pub(crate) use self::postgres::ServerOpening;

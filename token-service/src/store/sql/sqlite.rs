@@ -29,20 +29,26 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The settings of a connection that [`SqliteConnectOptions`] make otherwise.
 const OF_WRITER: &str = "PRAGMA busy_timeout = 5000; PRAGMA foreign_keys = ON; PRAGMA synchronous = FULL";
-/// The cache is in KiB, with a minus: SQLite's own 2 MiB would have it read from the file again and again.
-const OF_READERS: &str = "PRAGMA busy_timeout = 5000; PRAGMA query_only = ON; PRAGMA cache_size = -16384";
+const OF_READERS: &str = "PRAGMA busy_timeout = 5000; PRAGMA query_only = ON";
+/// In KiB, with a minus: SQLite's own 2 MiB would have it read from the file again and again.
+const READER_CACHE: &str = "PRAGMA cache_size = -16384";
 
 /// What differs between the files.
 pub(crate) struct FileOpening {
     pub(crate) migrations: &'static Migrator,
-    /// The settings of the one that writes.
-    pub(crate) of_writer: &'static str,
+    /// A setting of the one that writes.
+    pub(crate) writer_cache: &'static str,
     /// Whether it is read whole first, to see that it is not damaged.
     pub(crate) is_checked: bool,
 }
 
 /// The file of the store.
-const STORE: FileOpening = FileOpening { migrations: &MIGRATIONS, of_writer: OF_WRITER, is_checked: true };
+const STORE: FileOpening = FileOpening {
+    migrations: &MIGRATIONS,
+    // SQLite's own.
+    writer_cache: "PRAGMA cache_size = -2000",
+    is_checked: true,
+};
 
 /// The connections to one database.
 pub(crate) struct Pools {
@@ -97,7 +103,9 @@ impl FileOpening {
     async fn prepare(&self, path: &Path, tables: Tables) -> Result<(SqlitePool, Vec<String>)> {
         let writer = self.connect(path).await?;
         let missing = self.missing(&writer).await?;
-        migrating::allow(&missing, tables)?;
+        migrating::allow(&missing, tables).map_err(|problem| StoreError::Unavailable {
+            problem: format!("{}: {problem}", path.display()),
+        })?;
         let migrated = self.migrations.run(&writer).await;
         migrated.map_err(|error| StoreError::Unavailable { problem: error.to_string() })?;
         Ok((writer, missing))
@@ -132,8 +140,8 @@ impl FileOpening {
             .map_err(|()| unavailable(format!("{} is no path of a file", absolute.display())))?;
         let file = file.as_str().replacen("file:", "sqlite:", 1);
         Ok(Pools {
-            writer: pool(&format!("{file}?mode=rw"), 1, self.of_writer).await?,
-            readers: pool(&format!("{file}?mode=ro"), READERS, OF_READERS).await?,
+            writer: pool(&format!("{file}?mode=rw"), 1, [OF_WRITER, self.writer_cache]).await?,
+            readers: pool(&format!("{file}?mode=ro"), READERS, [OF_READERS, READER_CACHE]).await?,
         })
     }
 }
@@ -148,12 +156,17 @@ fn options(path: &Path) -> SqliteConnectOptions {
         .busy_timeout(BUSY_TIMEOUT)
 }
 
-async fn pool(url: &str, connections: u32, settings: &'static str) -> Result<AnyPool> {
+async fn pool(url: &str, connections: u32, settings: [&'static str; 2]) -> Result<AnyPool> {
     let url: Url = url.parse().map_err(sqlx::Error::config)?;
     let pool = AnyPoolOptions::new()
         .max_connections(connections)
         .after_connect(move |connection, _| {
-            Box::pin(async move { connection.execute(settings).await.map(drop) })
+            Box::pin(async move {
+                for setting in settings {
+                    connection.execute(setting).await?;
+                }
+                Ok(())
+            })
         })
         .connect_with(AnyConnectOptions::from_url(&url)?)
         .await?;
