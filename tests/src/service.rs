@@ -79,6 +79,11 @@ impl TokenService {
         self.settings.sections.insert(name.to_owned(), section);
     }
 
+    /// Writes the file of its configuration, which it follows.
+    pub fn write_configuration(&self) -> anyhow::Result<()> {
+        prepare(&self.settings)
+    }
+
     /// The file of its configuration.
     pub fn configuration(&self) -> PathBuf {
         self.settings.configuration()

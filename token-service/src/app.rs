@@ -16,9 +16,7 @@ use crate::broker::failpoints::NoFailpoints;
 use crate::broker::{Broker, Parts, Timings};
 use crate::clock::{Clock, Entropy};
 use crate::company::Company;
-use crate::config::{
-    Config, InternalListener, Listeners, Problems, RootKeyConfig, ServiceConfig, StoreConfig,
-};
+use crate::config::{Config, InternalListener, Listeners, Problems, ServiceConfig, StoreConfig};
 use crate::connect::ConnectLinks;
 use crate::domain::Revision;
 use crate::egress::EgressClient;
@@ -34,7 +32,7 @@ use crate::shutdown::Shutdown;
 use crate::state::{Service, Settings, Shared};
 use crate::store::{Location, SqlStore, Store, StoreError, Tables, unsaved};
 use crate::unconnected::Work;
-use crate::vault::{AdminToken, Vault, VaultError};
+use crate::vault::{AdminToken, RootKeys, Vault, VaultError};
 use crate::watch_hub::WatchHub;
 
 /// How long requests at hand may take to finish after a stop is requested.
@@ -178,6 +176,7 @@ impl App {
                 jobs::renew_connections(&shared),
                 jobs::sweep_browsers(&shared),
                 jobs::keep_signing_keys(&shared),
+                jobs::keep_data_keys(&shared),
                 jobs::prune_records(&shared),
             )
         };
@@ -224,7 +223,7 @@ async fn open(
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
 ) -> Result<Shared, StartError> {
-    let ServiceConfig { store, root_key, admin_token_file, .. } = &config.service;
+    let ServiceConfig { store, root_keys, admin_token_file, .. } = &config.service;
     let beside = store.beside();
     if let StoreConfig::Postgres { directory, .. } = store {
         make_private(directory)
@@ -233,8 +232,8 @@ async fn open(
     let store: Arc<dyn Store> = Arc::new(SqlStore::open(&store.location(), tables).await?);
     // Of a database that holds nothing yet no filter can have heard.
     let is_first_start = store.current_revision().await? == Revision(0);
-    let RootKeyConfig::File(root_key) = root_key;
-    let vault = Arc::new(Vault::open_with_file(root_key, &*store, Arc::clone(&entropy)).await?);
+    let roots = RootKeys::establish(root_keys, &*store, &entropy).await?;
+    let vault = Arc::new(Vault::open(roots, &*store, Arc::clone(&entropy)).await?);
     let admin_token = AdminToken::establish(admin_token_file, &*store, &*entropy).await?;
     tracing::info!(file = %admin_token_file.display(), "the admin token is in this file");
     let egress = EgressClient::new(&config.service.egress).map_err(StartError::Egress)?;

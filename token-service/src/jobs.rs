@@ -25,6 +25,11 @@ const SWEEP_INTERVAL: Duration = Duration::from_mins(10);
 /// How late a signing key is made or forgotten at most.
 const SIGNING_KEY_INTERVAL: Duration = Duration::from_mins(1);
 
+/// How late a replica takes up a data key of another at most, or the next step of a rotation; and how soon at least, once
+/// something was met that only a new key opens.
+const DATA_KEY_INTERVAL: Duration = Duration::from_secs(2);
+const DATA_KEY_HASTE: Duration = Duration::from_millis(200);
+
 /// How late a record of a request is deleted at most that may not stay.
 const PRUNE_RECORDS_INTERVAL: Duration = Duration::from_secs(10);
 
@@ -84,6 +89,22 @@ pub(crate) async fn sweep_browsers(service: &Service) {
 pub(crate) async fn keep_signing_keys(service: &Service) {
     while pause(service, SIGNING_KEY_INTERVAL).await {
         report(service.keep_signing_keys().await);
+    }
+}
+
+/// Takes up data keys of other replicas, and whatever step of a rotation is due.
+pub(crate) async fn keep_data_keys(service: &Service) {
+    loop {
+        let goes_on = tokio::select! {
+            goes_on = pause(service, DATA_KEY_INTERVAL) => goes_on,
+            () = service.vault.unknown_key_met() => pause(service, DATA_KEY_HASTE).await,
+        };
+        if !goes_on {
+            return;
+        }
+        if let Err(error) = service.keep_data_keys().await {
+            tracing::warn!(error = error_chain(&error), "the data keys could not be kept; it is tried again");
+        }
     }
 }
 

@@ -15,7 +15,7 @@ use portcullis_token_service::clock::{SystemClock, SystemEntropy};
 use portcullis_token_service::egress::EgressPolicy;
 use portcullis_token_service::http::error::error_chain;
 use portcullis_token_service::store::Tables;
-use portcullis_token_service::store_commands::{StoreCommand, migrate_command};
+use portcullis_token_service::store_commands::{StoreCommand, migrate_command, verify_command};
 use portcullis_token_service::telemetry::{self, Traces};
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -43,6 +43,15 @@ enum Command {
     },
     /// Brings the tables of the configured database up to date, as `serve` does when it starts.
     Migrate {
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+        /// Prints JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Opens every secret in the database where it is kept, and names those that do not open; ends with 1 if there are
+    /// any. Changes nothing.
+    Verify {
         #[arg(long, value_name = "FILE")]
         config: PathBuf,
         /// Prints JSON.
@@ -82,6 +91,10 @@ async fn main() -> ExitCode {
             Box::pin(serve(config, &log, tables)).await
         }
         Command::Migrate { config, json } => bring_up_to_date(config, json).await,
+        Command::Verify { config, json } => match Box::pin(verify(config, json)).await {
+            Ok(is_good) => return if is_good { ExitCode::SUCCESS } else { ExitCode::FAILURE },
+            Err(error) => Err(error),
+        },
         Command::Store(command) => change_store(command).await,
         Command::Check { config } => return check(config),
         Command::CheckServer { url, config } => check_url(&url, config).await,
@@ -143,6 +156,14 @@ async fn bring_up_to_date(config: PathBuf, json: bool) -> Outcome {
     let service = source(config).load()?.service;
     write!(io::stdout(), "{}", migrate_command(&service, json).await?)?;
     Ok(())
+}
+
+/// Answers whether everything opens.
+async fn verify(config: PathBuf, json: bool) -> Result<bool, Box<dyn std::error::Error>> {
+    let service = source(config).load()?.service;
+    let verdict = verify_command(&service, json).await?;
+    write!(io::stdout(), "{}", verdict.text)?;
+    Ok(verdict.is_good)
 }
 
 async fn change_store(command: StoreCommand) -> Outcome {

@@ -1,15 +1,20 @@
-//! The commands about the database itself: `portcullis migrate` and `portcullis store copy`.
+//! The commands about the database itself: `portcullis migrate`, `portcullis store copy` and `portcullis verify`.
 
 use std::fmt::Write as _;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use clap::Subcommand;
 use serde_json::json;
 use thiserror::Error;
 
+use crate::broker::unsaved_tokens;
+use crate::clock::{Entropy, SystemEntropy};
 use crate::config::{Environment, ServiceConfig};
 use crate::record_store;
-use crate::store::{Copied, PostgresUrl, StoreError, copy, migrate};
+use crate::store::{Copied, PostgresUrl, SqlStore, StoreError, Tables, copy, migrate, unsaved};
+use crate::vault::verify::{Verified, verify};
+use crate::vault::{RootKeys, Vault, VaultError};
 
 /// Where `store copy` looks for its target.
 const TARGET: &str = "PORTCULLIS_DATABASE_URL";
@@ -90,4 +95,43 @@ pub async fn migrate_command(service: &ServiceConfig, json: bool) -> Result<Stri
     }
     text += "the tables are up to date\n";
     Ok(text)
+}
+
+/// What `portcullis verify` has found.
+#[derive(Debug)]
+pub struct Verdict {
+    /// What to print.
+    pub text: String,
+    /// Whether everything opens.
+    pub is_good: bool,
+}
+
+/// Opens every sealed value where it is, with the root keys of the configuration. Changes nothing, and may be run while
+/// services are.
+pub async fn verify_command(service: &ServiceConfig, json: bool) -> Result<Verdict, VaultError> {
+    let store = SqlStore::open(&service.store.location(), Tables::Required).await?;
+    let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
+    let roots = RootKeys::load(&service.root_keys, &entropy)?;
+    let vault = Vault::open_existing(roots, &store, entropy).await?;
+    let mut verified = verify(&vault, &store).await?;
+    verified.push(unsaved_tokens(&vault, &store, &unsaved(&service.store.beside())).await?);
+    let is_good = verified.iter().all(|column| column.bad.is_empty());
+    let text = if json { format!("{}\n", json!({"columns": verified})) } else { findings(&verified) };
+    Ok(Verdict { text, is_good })
+}
+
+fn findings(verified: &[Verified]) -> String {
+    let mut text = String::new();
+    for Verified { table, column, good, bad } in verified {
+        let _ = writeln!(text, "{good:>10} open, {:>3} do not  {table}.{column}", bad.len());
+        for found in bad {
+            let _ = writeln!(text, "           {}: {}", found.row.join(" "), found.problem);
+        }
+    }
+    let bad: usize = verified.iter().map(|column| column.bad.len()).sum();
+    text += match bad {
+        0 => "everything that is sealed opens where it is\n",
+        _ => "restore these rows from a backup, or have their owners give the secrets again\n",
+    };
+    text
 }

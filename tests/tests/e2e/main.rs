@@ -13,6 +13,7 @@ mod governance;
 mod harmless;
 mod identity;
 mod isolation;
+mod keys;
 mod lists;
 mod log;
 mod logged;

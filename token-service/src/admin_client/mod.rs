@@ -16,6 +16,7 @@ mod policies;
 mod provisioning;
 mod quarantine;
 mod records;
+mod rotation;
 mod servers;
 mod show;
 mod tools;
@@ -85,6 +86,12 @@ pub enum AdminCommand {
     /// Lists the administrators of the organization, adds, changes and deletes one.
     #[command(subcommand)]
     Administrator(administrators::Administrators),
+    /// Lists the keys that seal secrets, and makes a new one.
+    #[command(subcommand)]
+    DataKey(rotation::DataKeys),
+    /// Lists the keys that sign access tokens, and makes a new one.
+    #[command(subcommand)]
+    SigningKey(rotation::SigningKeys),
     /// Gives a workspace a server, or says whether workspaces to come get it.
     Provision(provisioning::Provision),
     /// Takes a server away from a workspace.
@@ -144,6 +151,8 @@ impl AdminCommand {
             Self::Limit(limits) => limits.ask().await,
             Self::Connection(connections) => connections.ask().await,
             Self::Administrator(administrators) => administrators.ask().await,
+            Self::DataKey(keys) => keys.ask().await,
+            Self::SigningKey(keys) => keys.ask().await,
             Self::Provision(provision) => provision.ask().await,
             Self::Unprovision(unprovision) => unprovision.ask().await,
             Self::Admit(admit) => admit.ask().await,

@@ -38,6 +38,7 @@ use self::pacing::Pacing;
 use self::provider::Providers;
 pub use self::provider::{Provider, ProviderError};
 pub use self::tokens::TokenPlace;
+pub use self::unsaved::unsaved_tokens;
 use self::unsaved::{Unsaved, overlaid};
 use crate::clock::{Clock, Entropy, Timestamp, random};
 use crate::domain::connection::{Connection, ConnectionId, ConnectionOwner, ReauthReason};

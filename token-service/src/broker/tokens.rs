@@ -9,8 +9,8 @@ use crate::domain::ids::ServerId;
 use crate::oauth::token::Tokens;
 use crate::vault::{Place, UnsealError, Vault};
 
-const ACCESS: &str = "access_token";
-const REFRESH: &str = "refresh_token";
+pub(super) const ACCESS: &str = "access_token";
+pub(super) const REFRESH: &str = "refresh_token";
 
 /// Whose tokens they are, and which in the order of those that the connection has had.
 #[derive(Clone, Copy, Debug)]

@@ -13,10 +13,14 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 
+use super::tokens::{ACCESS, REFRESH};
 use crate::clock::Timestamp;
 use crate::domain::connection::{Connection, ConnectionId, SealedTokens};
 use crate::domain::server::Sealed;
 use crate::store::connections::Renewed;
+use crate::store::{ConnectionStore, StoreError};
+use crate::vault::verify::{Unreadable, Verified};
+use crate::vault::{Place, Vault};
 
 /// A renewal that is yet to be committed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -202,6 +206,33 @@ impl TryFrom<Record> for Pending {
             renewed: Renewed { generation, tokens, scopes, now },
         })
     }
+}
+
+/// Looks at the renewed tokens that are yet to be committed, as [`verify`](crate::vault::verify::verify) does at those that
+/// are.
+pub async fn unsaved_tokens(
+    vault: &Vault,
+    store: &dyn ConnectionStore,
+    directory: &Path,
+) -> Result<Verified, StoreError> {
+    let mut verified = Verified { table: "unsaved", column: "tokens", good: 0, bad: Vec::new() };
+    for Pending { connection: id, renewed, .. } in read_directory(directory) {
+        // Tokens of a connection that is gone are of no use to anybody.
+        let Some(connection) = store.connection(&id).await? else { continue };
+        let place = |column| Place::connection(&connection, column, renewed.generation);
+        let tokens = std::iter::once((ACCESS, &renewed.tokens.access))
+            .chain(renewed.tokens.refresh.as_ref().map(|refresh| (REFRESH, refresh)));
+        for (column, sealed) in tokens {
+            match vault.unseal(&place(column), sealed) {
+                Ok(_) => verified.good += 1,
+                Err(error) => {
+                    let row = vec![id.to_string(), column.to_owned()];
+                    verified.bad.push(Unreadable { row, problem: error.to_string() });
+                }
+            }
+        }
+    }
+    Ok(verified)
 }
 
 #[cfg(test)]

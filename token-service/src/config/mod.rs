@@ -15,6 +15,7 @@ mod problems;
 mod reader;
 mod records;
 mod registry;
+mod root_keys;
 mod secret;
 mod service;
 mod sign_in;
@@ -49,6 +50,7 @@ use crate::domain::url::ServerUrl;
 use crate::egress::EgressPolicy;
 use crate::records::retention::Keep;
 use crate::store::{Location, PostgresUrl};
+use crate::vault::transit::TransitSettings;
 
 /// The whole of `portcullis.yaml`. Paths are resolved against the directory it is in.
 #[derive(Clone, Debug)]
@@ -57,14 +59,14 @@ pub struct Config {
     pub declared: Declared,
 }
 
-/// How this process runs. Changing any of it needs a restart.
+/// How this process runs. Changing any of it needs a restart, but for the root keys.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServiceConfig {
     /// What clients call the gateway: scheme, host and port, nothing after; `https` unless the host is a loopback one.
     pub public_url: String,
     pub listeners: Listeners,
     pub store: StoreConfig,
-    pub root_key: RootKeyConfig,
+    pub root_keys: RootKeysConfig,
     pub admin_token_file: PathBuf,
     /// The environment in the text of new API keys: 1 to 8 lower-case letters and digits.
     pub api_key_environment: String,
@@ -176,9 +178,25 @@ impl StoreConfig {
     }
 }
 
+/// Which keys wrap the data keys. The one thing of a service that can be changed while it runs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RootKeysConfig {
+    /// Wraps.
+    pub present: RootKeyConfig,
+    /// May have wrapped what is there, or will do so when it takes the place of the other.
+    pub others: Vec<RootKeyConfig>,
+}
+
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RootKeyConfig {
+    /// Made at the very first start.
     File(PathBuf),
+    /// What the variable of that name held.
+    Environment {
+        name: String,
+        key: SecretText,
+    },
+    Transit(TransitSettings),
 }
 
 /// What the file declares: applied at start and whenever the file changes.
@@ -316,11 +334,12 @@ impl Config {
     }
 }
 
-const SECTIONS: [&str; 23] = [
+const SECTIONS: [&str; 24] = [
     "public_url",
     "listeners",
     "store",
     "root_key",
+    "other_root_keys",
     "admin_token_file",
     "admin_token",
     "admin_url",

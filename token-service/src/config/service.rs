@@ -11,8 +11,8 @@ use crate::domain::auth_text::is_loopback;
 use super::reader::{At, Fields};
 use super::registry::Names;
 use super::sign_in::SignIn;
-use super::{InternalListener, InternalTls, Listeners, RootKeyConfig, ServiceConfig};
-use super::{catalogue, egress, oauth, records, sign_in, store, telemetry};
+use super::{InternalListener, InternalTls, Listeners, ServiceConfig};
+use super::{catalogue, egress, oauth, records, root_keys, sign_in, store, telemetry};
 
 const DEFAULT_LEASE_TTL: Duration = Duration::from_mins(1);
 const DEFAULT_WATCH_HOLD: Duration = Duration::from_secs(1);
@@ -22,10 +22,7 @@ pub(super) fn read(sections: &Fields<'_>, names: &Names) -> Option<ServiceConfig
     let public_url = sections.require("public_url").and_then(public_url);
     let listeners = sections.require("listeners").and_then(listeners);
     let store = store::read(sections);
-    let root_key = sections.require("root_key").and_then(|at| {
-        let fields = at.fields(&["file"])?;
-        fields.require("file")?.path().map(RootKeyConfig::File)
-    });
+    let root_keys = root_keys::read(sections);
     let admin_token_file = sections.require("admin_token_file").and_then(At::path);
     let environment = match sections.get("api_key_environment") {
         Some(at) => at.parsed("write 1 to 8 lower-case letters and digits", environment),
@@ -66,7 +63,7 @@ pub(super) fn read(sections: &Fields<'_>, names: &Names) -> Option<ServiceConfig
         public_url: public_url?,
         listeners: listeners?,
         store: store?,
-        root_key: root_key?,
+        root_keys: root_keys?,
         admin_token_file: admin_token_file?,
         api_key_environment: environment?,
         lease_ttl: lease_ttl?,

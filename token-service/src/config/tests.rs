@@ -13,6 +13,7 @@ mod auth;
 mod limits;
 mod payloads;
 mod policies;
+mod root_keys;
 mod sign_in;
 mod store;
 
@@ -24,6 +25,7 @@ fn parse_in(directory: &Path, text: &str) -> Result<Config, Problems> {
         "ASSISTANT_SECRET" => Some("hunter2-hunter2-hunter2-hunter2-hunter2".to_owned()),
         "WAREHOUSE_SECRET" => Some("hunter2".to_owned()),
         "DATABASE_URL" => Some("postgres://ada:hunter2@db/gate".to_owned()),
+        "ROOT_KEY" => Some(root_keys::ROOT_KEY.to_owned()),
         "UNUSABLE" => Some("line one\nhunter2".to_owned()),
         _ => None,
     };
@@ -118,7 +120,8 @@ fn little_is_needed() {
     let config = parse_in(Path::new("/etc/portcullis"), &minimal("")).expect("loads");
     let service = config.service;
     assert_eq!(service.listeners.internal, InternalListener::Unix("/run/p.sock".into()));
-    assert_eq!(service.root_key, RootKeyConfig::File("/etc/portcullis/r".into()));
+    assert_eq!(service.root_keys.present, RootKeyConfig::File("/etc/portcullis/r".into()));
+    assert_eq!(service.root_keys.others, []);
     let defaults = (service.api_key_environment.as_str(), service.lease_ttl, service.watch_hold);
     assert_eq!(defaults, ("live", Duration::from_mins(1), Duration::from_secs(1)));
     assert!(config.declared.servers.is_empty());

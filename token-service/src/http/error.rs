@@ -56,6 +56,8 @@ pub enum ApiError {
     Busy { what: &'static str },
     /// The database cannot be used now.
     Unavailable,
+    /// The service that keeps the root key cannot be asked now.
+    RootKeyUnavailable,
     /// Our fault.
     Internal(Box<dyn std::error::Error + Send + Sync>),
 }
@@ -134,7 +136,7 @@ impl ApiError {
             Self::Stale | Self::StaleParts(_) => StatusCode::PRECONDITION_FAILED,
             Self::NotApplied { .. } => StatusCode::GATEWAY_TIMEOUT,
             Self::Busy { .. } => StatusCode::TOO_MANY_REQUESTS,
-            Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Unavailable | Self::RootKeyUnavailable => StatusCode::SERVICE_UNAVAILABLE,
             Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
@@ -157,6 +159,7 @@ impl ApiError {
             Self::NotApplied { .. } => "not-applied",
             Self::Busy { .. } => "busy",
             Self::Unavailable => "unavailable",
+            Self::RootKeyUnavailable => "root-key-unavailable",
             Self::Internal(_) => "internal",
         }
     }
@@ -179,6 +182,7 @@ impl ApiError {
             Self::NotApplied { .. } => "Committed, but not yet applied by every filter",
             Self::Busy { .. } => "Too much at once",
             Self::Unavailable => "The database cannot be used now",
+            Self::RootKeyUnavailable => "The service that keeps the root key cannot be asked now",
             Self::Internal(_) => "Something went wrong on our side",
         }
     }
@@ -232,7 +236,9 @@ impl ApiError {
             Self::StaleParts(_) => "nothing was done; see `problems`".to_owned(),
             Self::Stale => "read it again, look at what changed, and repeat the change".to_owned(),
             Self::Busy { what } => format!("too many {what} are under way; try again in a moment"),
-            Self::Unavailable => "try again; the log of the token-service says more".to_owned(),
+            Self::Unavailable | Self::RootKeyUnavailable => {
+                "try again; the log of the token-service says more".to_owned()
+            }
             Self::Internal(_) => "the log of the token-service says more".to_owned(),
         }
     }

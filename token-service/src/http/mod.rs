@@ -54,8 +54,8 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use self::admin::{
-    administrators, admissions, approvals, audit, catalogue, connections, description, explain, issuers,
-    keys, limits, me, members, oauth_clients, policies, presets, provisions, quarantines,
+    administrators, admissions, approvals, audit, catalogue, connections, data_keys, description, explain,
+    issuers, keys, limits, me, members, oauth_clients, policies, presets, provisions, quarantines,
     records as request_records, server_checks, servers, sessions as client_sessions, signing_keys, start,
     status, workspaces,
 };
@@ -144,6 +144,8 @@ fn admin_api(shared: &Shared) -> OpenApiRouter<Shared> {
         .routes(routes!(oauth_clients::delete))
         .routes(routes!(signing_keys::list))
         .routes(routes!(signing_keys::rotate))
+        .routes(routes!(data_keys::list))
+        .routes(routes!(data_keys::rotate))
         .routes(routes!(presets::list))
         .routes(routes!(issuers::list))
         .routes(routes!(audit::list))

@@ -11,6 +11,7 @@ use crate::apply::{ApplyError, ConfigSource, apply};
 use crate::config::{Config, ServiceConfig};
 use crate::http::error::error_chain;
 use crate::state::Service;
+use crate::vault::{RootKeys, VaultError};
 
 /// How late a change of the file is noticed at most.
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);
@@ -68,7 +69,36 @@ impl Follower {
     }
 
     /// Answers what there is to complain about; empty if nothing.
-    async fn take(&self, service: &Service, config: Config) -> String {
+    async fn take(&mut self, service: &Service, config: Config) -> String {
+        let problem = self.take_root_keys(service, &config).await;
+        let report = self.take_the_rest(service, config).await;
+        [problem, report].into_iter().filter(|text| !text.is_empty()).collect::<Vec<_>>().join("\n")
+    }
+
+    /// Other root keys are used without a restart.
+    async fn take_root_keys(&mut self, service: &Service, config: &Config) -> String {
+        let taken = async {
+            let roots = RootKeys::load(&config.service.root_keys, &service.entropy)?;
+            if roots.ids() != service.vault.roots().ids()
+                || config.service.root_keys != self.running.root_keys
+            {
+                tracing::info!(root_key = roots.id(), "other root keys are configured");
+                service.vault.use_root_keys(roots, &*service.store).await?;
+            }
+            Ok::<_, VaultError>(())
+        };
+        match taken.await {
+            Ok(()) => {
+                self.running.root_keys = config.service.root_keys.clone();
+                String::new()
+            }
+            Err(error) => format!("the root keys stay what they were: {}", error_chain(&error)),
+        }
+    }
+
+    async fn take_the_rest(&self, service: &Service, mut config: Config) -> String {
+        // What was said about them is enough.
+        config.service.root_keys.clone_from(&self.running.root_keys);
         let before = service.store.current_revision().await.ok();
         match apply(service, &self.source.path, &config.declared).await {
             Ok(revision) => {

@@ -32,6 +32,7 @@ mod error;
 pub mod governance;
 pub mod limits;
 pub mod people;
+pub mod sealing;
 pub mod sql;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -56,6 +57,7 @@ pub use self::error::StoreError;
 pub use self::governance::GovernanceStore;
 pub use self::limits::LimitStore;
 pub use self::people::{AdministratorChange, NewAdministrator, PeopleStore, SignInFacts};
+pub use self::sealing::{DataKeyRow, DataKeyState, SealedColumn, SealedRow, SealingStore};
 #[cfg(test)]
 pub(crate) use self::sql::TestDatabase;
 pub use self::sql::{Copied, Location, PostgresUrl, SqlStore, Tables, copy, migrate, unsaved};
@@ -83,6 +85,7 @@ pub trait Store:
     + LimitStore
     + CatalogueStore
     + GovernanceStore
+    + SealingStore
     + Send
     + Sync
     + 'static
@@ -268,12 +271,6 @@ pub trait Store:
     /// Whether nothing was ever written.
     async fn is_fresh(&self) -> Result<bool>;
 
-    /// The wrapped data keys, by id.
-    async fn data_keys(&self) -> Result<Vec<DataKeyRow>>;
-
-    /// Adds the first data key. `false` if there is one already: somebody else was faster. Takes no revision.
-    async fn add_first_data_key(&self, key: &DataKeyRow) -> Result<bool>;
-
     /// The digest of the admin token, if one was ever set.
     async fn admin_token_digest(&self) -> Result<Option<Digest>>;
 
@@ -354,23 +351,4 @@ pub struct NewKey {
     pub made_by: Option<Identity>,
     pub settings: KeySettings,
     pub created_at: Timestamp,
-}
-
-/// A data key as it is kept: wrapped by the root key.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct DataKeyRow {
-    /// Counts from 1.
-    pub id: u32,
-    pub wrapped: Vec<u8>,
-    /// Tells a wrong key before anything is decrypted with it.
-    pub check: Vec<u8>,
-    pub state: DataKeyState,
-}
-
-/// The life of a data key: published to all replicas, used for sealing, kept for opening only.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum DataKeyState {
-    Published,
-    Active,
-    Retired,
 }

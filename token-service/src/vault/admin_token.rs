@@ -13,7 +13,7 @@ use subtle::ConstantTimeEq as _;
 use zeroize::Zeroizing;
 
 use super::VaultError;
-use super::root_key::{file_problem, warn_if_readable_by_others, write_private_file};
+use super::local::{file_problem, warn_if_readable_by_others, write_private_file};
 use crate::clock::{Entropy, random};
 use crate::store::Store;
 

@@ -1,24 +1,33 @@
 //! Secrets at rest: the root key wraps data keys, a data key seals each secret to the place where it is kept.
 //!
 //! ```text
-//! root key (32 bytes, a file or a KMS)            never in the database
+//! root key (file, environment, HashiCorp Vault)    never in the database
 //!   └─ wraps data key 1, 2, …                     table data_keys
 //!        └─ seals each secret column              version | algorithm | key id | nonce | ciphertext and tag
 //! ```
 //!
 //! The database is not trusted: a sealed value that was changed, shortened, or moved to another row, column, owner or
 //! generation does not open. A wrong root key is noticed at start, before anything is written.
+//!
+//! All keys can be replaced while the service runs: see [`rotation`].
 
 pub mod admin_token;
 pub mod api_key;
 mod keyring;
+pub mod local;
 pub mod place;
 pub mod root_key;
+mod roots;
+pub mod rotation;
+pub mod transit;
+pub mod verify;
 
 pub use self::admin_token::AdminToken;
+pub(crate) use self::keyring::sealed_under;
 pub use self::keyring::{UnsealError, Vault};
+pub use self::local::{LocalRootKey, NoRootKey};
 pub use self::place::Place;
-pub use self::root_key::{FileRootKey, RootKey};
+pub use self::root_key::{RootKey, RootKeys};
 
 use std::path::PathBuf;
 
@@ -31,14 +40,12 @@ pub enum VaultError {
         "the root key file {path} is missing, but the database holds secrets sealed under root key {key_id}; put that key back"
     )]
     RootKeyMissing { path: PathBuf, key_id: String },
+    #[error("the root key in {path} cannot be used: {problem}")]
+    RootKeyFile { path: PathBuf, problem: NoRootKey },
+    #[error("the root key in the variable {name} cannot be used: {problem}")]
+    RootKeyEnvironment { name: String, problem: NoRootKey },
     #[error(
-        "the root key file {path} must hold 32 bytes in standard Base64 (as `openssl rand -base64 32` prints)"
-    )]
-    RootKeyMalformed { path: PathBuf },
-    #[error("the root key in {path} is one repeated byte; make a real one with `openssl rand -base64 32`")]
-    RootKeyWeak { path: PathBuf },
-    #[error(
-        "data key {data_key} is wrapped under root key {expected}, but root key {given} was given; nothing was changed"
+        "data key {data_key} is wrapped under root key {expected}, but root key {given} was given; nothing was changed. Give that one back, or name it in other_root_keys while another takes its place"
     )]
     WrongRootKey { data_key: u32, expected: String, given: String },
     #[error("data key {data_key} cannot be unwrapped: it was changed or its row is damaged")]
@@ -51,8 +58,8 @@ pub enum VaultError {
     AdminTokenWeak { path: PathBuf },
     #[error("{path}: {problem}")]
     File { path: PathBuf, problem: String },
-    #[error("the root key service failed: {problem}")]
-    RootKeyUnavailable { problem: String },
+    #[error("root key {key_id} cannot be asked: {problem}")]
+    RootKeyUnavailable { key_id: String, problem: String },
     #[error(transparent)]
     Store(#[from] StoreError),
 }

@@ -1,161 +1,101 @@
 //! The root key, and the one thing it does: wrapping data keys.
+//!
+//! A wrapped key says who wrapped it: version, algorithm, the root key's id, then what that one makes of it.
 
-use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use async_trait::async_trait;
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use chacha20poly1305::aead::{Aead as _, KeyInit as _, Payload};
-use chacha20poly1305::{XChaCha20Poly1305, XNonce};
-use portcullis_wire::digest::Digest;
 use zeroize::Zeroizing;
 
 use super::VaultError;
+use super::local::ID_LENGTH;
 use super::place::length_prefixed;
-use crate::clock::{Entropy, random};
 
 /// 32 bytes of key, wiped when dropped.
 pub type KeyBytes = Zeroizing<[u8; 32]>;
 
-/// Whatever wraps data keys: a file here, a key management service elsewhere. Asked at start and when data keys
-/// rotate, never for a request.
+/// Whatever wraps data keys: 32 bytes out of a file or the environment, or a key management service. Asked at start and
+/// when keys rotate, never for a request.
 #[async_trait]
 pub trait RootKey: Send + Sync {
-    /// Names the key in messages and in what it wraps; tells nothing about it.
+    /// Names the key in messages and in what it wraps, at most 255 bytes; tells nothing about it.
     fn id(&self) -> &str;
     async fn wrap(&self, data_key: u32, key: &KeyBytes) -> Result<Vec<u8>, VaultError>;
-    /// [`VaultError::WrongRootKey`] if another root key wrapped it.
+    /// What this very key has wrapped.
     async fn unwrap(&self, data_key: u32, wrapped: &[u8]) -> Result<KeyBytes, VaultError>;
 }
 
-/// A root key out of a file.
-pub struct FileRootKey {
-    id: String,
-    key: KeyBytes,
-    entropy: std::sync::Arc<dyn Entropy>,
-}
+pub(super) const VERSION: u8 = 1;
+/// Of a key that is at hand. Its id has a fixed length.
+pub(super) const XCHACHA20_POLY1305: u8 = 1;
+/// Of HashiCorp Vault's transit engine. Its id is preceded by its length, one byte.
+pub(super) const TRANSIT: u8 = 2;
 
-/// Layout of a wrapped key: version, algorithm, root key id, nonce, ciphertext and tag.
-const VERSION: u8 = 1;
-const XCHACHA20_POLY1305: u8 = 1;
-const ID_LENGTH: usize = 8;
-const NONCE_LENGTH: usize = 24;
-
-impl FileRootKey {
-    /// Reads the key from `path`.
-    pub fn load(path: &Path, entropy: std::sync::Arc<dyn Entropy>) -> Result<Self, VaultError> {
-        let text = Zeroizing::new(std::fs::read(path).map_err(|error| file_problem(path, &error))?);
-        warn_if_readable_by_others(path);
-        let malformed = || VaultError::RootKeyMalformed { path: path.to_owned() };
-        let bytes = Zeroizing::new(STANDARD.decode(text.trim_ascii()).map_err(|_| malformed())?);
-        let key: KeyBytes = Zeroizing::new(bytes.as_slice().try_into().map_err(|_| malformed())?);
-        if key.iter().all(|byte| *byte == key[0]) {
-            return Err(VaultError::RootKeyWeak { path: path.to_owned() });
-        }
-        Ok(Self::from_bytes(key, entropy))
-    }
-
-    /// Makes a key, and a file that only its owner can read. Fails if there is a file.
-    pub fn create(path: &Path, entropy: std::sync::Arc<dyn Entropy>) -> Result<Self, VaultError> {
-        let key: KeyBytes = Zeroizing::new(random(entropy.as_ref()));
-        let text = Zeroizing::new(STANDARD.encode(key.as_slice()));
-        write_private_file(path, &text)?;
-        Ok(Self::from_bytes(key, entropy))
-    }
-
-    fn from_bytes(key: KeyBytes, entropy: std::sync::Arc<dyn Entropy>) -> Self {
-        let digest = Digest::of("portcullis-root-key-id-v1", &[key.as_slice()]).to_string();
-        // Naming a key needs no more than this; the digest of 256 random bits gives none of them away.
-        let id = digest.chars().take(ID_LENGTH * 2).collect();
-        Self { id, key, entropy }
-    }
-
-    fn associated_data(&self, data_key: u32) -> Vec<u8> {
-        length_prefixed(&[
-            b"portcullis/v1",
-            b"data_keys",
-            b"wrapped",
-            self.id.as_bytes(),
-            &data_key.to_be_bytes(),
-        ])
-    }
-}
-
-#[async_trait]
-impl RootKey for FileRootKey {
-    fn id(&self) -> &str {
-        &self.id
-    }
-
-    async fn wrap(&self, data_key: u32, key: &KeyBytes) -> Result<Vec<u8>, VaultError> {
-        let nonce: [u8; NONCE_LENGTH] = random(self.entropy.as_ref());
-        let associated = self.associated_data(data_key);
-        let payload = Payload { msg: key.as_slice(), aad: &associated };
-        let sealed = XChaCha20Poly1305::new((&*self.key).into())
-            .encrypt(&XNonce::from(nonce), payload)
-            .map_err(|_| VaultError::DataKeyDamaged { data_key })?;
-        let mut wrapped = vec![VERSION, XCHACHA20_POLY1305];
-        wrapped.extend(self.id.as_bytes());
-        wrapped.extend(nonce);
-        wrapped.extend(sealed);
-        Ok(wrapped)
-    }
-
-    async fn unwrap(&self, data_key: u32, wrapped: &[u8]) -> Result<KeyBytes, VaultError> {
-        let damaged = || VaultError::DataKeyDamaged { data_key };
-        let id = wrapped_by(wrapped).ok_or_else(damaged)?;
-        if id != self.id {
-            return Err(VaultError::WrongRootKey { data_key, expected: id, given: self.id.clone() });
-        }
-        let rest = wrapped.get(2 + ID_LENGTH * 2..).ok_or_else(damaged)?;
-        let (nonce, sealed) = rest.split_first_chunk::<NONCE_LENGTH>().ok_or_else(damaged)?;
-        let associated = self.associated_data(data_key);
-        let payload = Payload { msg: sealed, aad: &associated };
-        let key = XChaCha20Poly1305::new((&*self.key).into())
-            .decrypt(&XNonce::from(*nonce), payload)
-            .map_err(|_| damaged())?;
-        let key = Zeroizing::new(key);
-        Ok(Zeroizing::new(key.as_slice().try_into().map_err(|_| damaged())?))
-    }
-}
-
-/// The id of the root key that a file root key's wrapping names; `None` if it is not such a wrapping.
-pub(super) fn wrapped_by(wrapped: &[u8]) -> Option<String> {
-    let rest = wrapped.strip_prefix(&[VERSION, XCHACHA20_POLY1305])?;
-    let id = std::str::from_utf8(rest.get(..ID_LENGTH * 2)?).ok()?;
-    id.bytes().all(|byte| byte.is_ascii_hexdigit()).then(|| id.to_owned())
-}
-
-/// Writes a new file that only its owner may read, and makes sure that it stays. Fails if there is one.
-pub(super) fn write_private_file(path: &Path, text: &str) -> Result<(), VaultError> {
-    use std::os::unix::fs::OpenOptionsExt as _;
-    let attempt = || -> std::io::Result<()> {
-        let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
-        file.write_all(text.as_bytes())?;
-        file.write_all(b"\n")?;
-        file.sync_all()?;
-        // The name is in the directory, and has to survive a power cut as well.
-        let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-        std::fs::File::open(directory.unwrap_or(Path::new(".")))?.sync_all()
+/// The id of the root key that a wrapping names; `None` if it is none that this version knows.
+pub(crate) fn wrapped_by(wrapped: &[u8]) -> Option<String> {
+    let (id, _) = match wrapped.strip_prefix(&[VERSION])? {
+        [XCHACHA20_POLY1305, rest @ ..] => rest.split_at_checked(ID_LENGTH)?,
+        [TRANSIT, length, rest @ ..] => rest.split_at_checked(usize::from(*length))?,
+        _ => return None,
     };
-    attempt().map_err(|error| file_problem(path, &error))
+    let id = std::str::from_utf8(id).ok()?;
+    id.bytes().all(|byte| byte.is_ascii_graphic()).then(|| id.to_owned())
 }
 
-pub(super) fn file_problem(path: &Path, error: &std::io::Error) -> VaultError {
-    VaultError::File { path: PathBuf::from(path), problem: error.to_string() }
+/// What a wrapping is bound to.
+pub(super) fn associated_data(root_key: &str, data_key: u32) -> Vec<u8> {
+    length_prefixed(&[
+        b"portcullis/v1",
+        b"data_keys",
+        b"wrapped",
+        root_key.as_bytes(),
+        &data_key.to_be_bytes(),
+    ])
 }
 
-pub(super) fn warn_if_readable_by_others(path: &Path) {
-    use std::os::unix::fs::PermissionsExt as _;
-    let mode = std::fs::metadata(path).map(|metadata| metadata.permissions().mode());
-    if mode.is_ok_and(|mode| mode & 0o077 != 0) {
-        tracing::warn!(path = %path.display(), "this file of secrets can be read by others; set its mode to 0600");
+/// The root key that wraps, and others that may have wrapped what is there, or will wrap it: while one takes the place of
+/// another, every replica has both.
+#[derive(Clone)]
+pub struct RootKeys {
+    present: Arc<dyn RootKey>,
+    others: Vec<Arc<dyn RootKey>>,
+}
+
+impl RootKeys {
+    pub fn new(present: Arc<dyn RootKey>, others: Vec<Arc<dyn RootKey>>) -> Self {
+        Self { present, others }
+    }
+
+    /// The id of the one that wraps.
+    pub fn id(&self) -> &str {
+        self.present.id()
+    }
+
+    /// All of them, the one that wraps first.
+    pub fn ids(&self) -> Vec<&str> {
+        self.all().map(RootKey::id).collect()
+    }
+
+    fn all(&self) -> impl Iterator<Item = &dyn RootKey> {
+        std::iter::once(&self.present).chain(&self.others).map(|key| &**key)
+    }
+
+    pub(super) async fn wrap(&self, data_key: u32, key: &KeyBytes) -> Result<Vec<u8>, VaultError> {
+        self.present.wrap(data_key, key).await
+    }
+
+    /// [`VaultError::WrongRootKey`] if none of them wrapped it.
+    pub(super) async fn unwrap(&self, data_key: u32, wrapped: &[u8]) -> Result<KeyBytes, VaultError> {
+        let expected = wrapped_by(wrapped).ok_or(VaultError::DataKeyDamaged { data_key })?;
+        match self.all().find(|key| key.id() == expected) {
+            Some(key) => key.unwrap(data_key, wrapped).await,
+            None => Err(VaultError::WrongRootKey { data_key, expected, given: self.ids().join(", ") }),
+        }
     }
 }
 
-impl std::fmt::Debug for FileRootKey {
+impl std::fmt::Debug for RootKeys {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(formatter, "FileRootKey({})", self.id)
+        formatter.debug_list().entries(self.ids()).finish()
     }
 }

@@ -10,7 +10,7 @@ use crate::clock::SystemEntropy;
 use crate::domain::header::HeaderName;
 use crate::domain::server::Sealed;
 use crate::domain::url::{PlainHttp, ServerUrl};
-use crate::store::{DataKeyRow, DataKeyState, NewWorkspace, SqlStore, Store};
+use crate::store::{DataKeyRow, DataKeyState, NewWorkspace, SealingStore as _, SqlStore, Store as _};
 
 const SECRET: &str = "Bearer lin_api_0123456789";
 
@@ -32,6 +32,11 @@ impl Home {
 
     async fn vault(&self) -> Result<Vault, VaultError> {
         Vault::open_with_file(&self.path("root.key"), &self.store, Arc::new(SystemEntropy)).await
+    }
+
+    async fn open(&self, root: &Arc<dyn RootKey>) -> Result<Vault, VaultError> {
+        let roots = RootKeys::new(Arc::clone(root), Vec::new());
+        Vault::open(roots, &self.store, Arc::new(SystemEntropy)).await
     }
 
     async fn admin_token(&self) -> Result<AdminToken, VaultError> {
@@ -139,7 +144,7 @@ async fn a_wrong_root_key_refuses_to_start_and_writes_nothing() {
     home.vault().await.expect("opens");
     let keys = home.store.data_keys().await.expect("reads");
     std::fs::remove_file(home.path("root.key")).expect("removes");
-    FileRootKey::create(&home.path("root.key"), Arc::new(SystemEntropy)).expect("another key");
+    LocalRootKey::create(&home.path("root.key"), Arc::new(SystemEntropy)).expect("another key");
     let error = home.vault().await.expect_err("the wrong key");
     assert!(matches!(error, VaultError::WrongRootKey { data_key: 1, .. }), "{error}");
     let text = std::fs::read_to_string(home.path("root.key")).expect("reads");
@@ -171,9 +176,9 @@ async fn a_missing_root_key_is_made_for_an_empty_database_only() {
 #[tokio::test]
 async fn a_key_that_was_made_before_the_database_is_used() {
     let home = Home::new().await;
-    FileRootKey::create(&home.path("root.key"), Arc::new(SystemEntropy)).expect("creates");
+    LocalRootKey::create(&home.path("root.key"), Arc::new(SystemEntropy)).expect("creates");
     home.vault().await.expect("opens");
-    let again = FileRootKey::create(&home.path("root.key"), Arc::new(SystemEntropy));
+    let again = LocalRootKey::create(&home.path("root.key"), Arc::new(SystemEntropy));
     assert!(matches!(again, Err(VaultError::File { .. })), "a key is never overwritten");
 }
 
@@ -181,7 +186,8 @@ async fn a_key_that_was_made_before_the_database_is_used() {
 async fn damaged_data_keys_are_noticed_at_start() {
     let entropy = Arc::new(SystemEntropy);
     let home = Home::new().await;
-    let root = FileRootKey::create(&home.path("root.key"), Arc::clone(&entropy) as _).expect("creates");
+    let root = LocalRootKey::create(&home.path("root.key"), entropy).expect("creates");
+    let root: Arc<dyn RootKey> = Arc::new(root);
     home.vault().await.expect("opens");
     let good = home.store.data_keys().await.expect("reads").remove(0);
     for position in 0..good.wrapped.len() {
@@ -203,13 +209,13 @@ async fn damaged_data_keys_are_noticed_at_start() {
     for row in damaged {
         let home = Home::new().await;
         assert!(home.store.add_first_data_key(&row).await.expect("adds"));
-        let error = Vault::open(&root, &home.store, Arc::clone(&entropy) as _).await.expect_err("damaged");
+        let error = home.open(&root).await.expect_err("damaged");
         assert!(matches!(error, VaultError::DataKeyDamaged { .. }), "{error}");
     }
     let home = Home::new().await;
     let retired = DataKeyRow { state: DataKeyState::Retired, ..good };
     assert!(home.store.add_first_data_key(&retired).await.expect("adds"));
-    let error = Vault::open(&root, &home.store, entropy).await.expect_err("nothing to seal with");
+    let error = home.open(&root).await.expect_err("nothing to seal with");
     assert!(matches!(error, VaultError::NoActiveDataKey));
 }
 
@@ -225,8 +231,8 @@ async fn poor_root_keys_are_refused() {
     ] {
         std::fs::write(home.path("root.key"), text).expect("writes");
         let error = home.vault().await.expect_err("a poor key");
-        assert_eq!(matches!(error, VaultError::RootKeyWeak { .. }), weak, "{text:?}: {error}");
-        assert_eq!(matches!(error, VaultError::RootKeyMalformed { .. }), !weak, "{text:?}: {error}");
+        let VaultError::RootKeyFile { problem, .. } = error else { panic!("{text:?}: {error}") };
+        assert_eq!(problem, if weak { NoRootKey::Weak } else { NoRootKey::Malformed }, "{text:?}");
     }
     assert_eq!(home.store.data_keys().await.expect("reads"), []);
 }

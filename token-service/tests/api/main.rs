@@ -19,6 +19,7 @@ mod configuration;
 mod connect_link;
 mod connections;
 mod connections_page;
+mod data_keys;
 mod governance;
 mod harness;
 mod identity_provider;

@@ -19,6 +19,7 @@ pub mod check;
 pub mod commit;
 pub mod connections;
 pub mod console;
+pub mod data_keys;
 pub mod description;
 pub mod explain;
 mod explain_view;

@@ -99,7 +99,7 @@ pub(super) async fn signed_in(store: &dyn Store, small: &Small, name: &str) -> C
     session
 }
 
-async fn refresh(store: &dyn Store, token: &str, next: &str, now: Timestamp) -> Refreshed {
+pub(super) async fn refresh(store: &dyn Store, token: &str, next: &str, now: Timestamp) -> Refreshed {
     store.refresh(&digest(token), &successor(next), now, now.plus(IDLE)).await.expect("answers")
 }
 

@@ -18,6 +18,7 @@ mod moved;
 mod objects;
 mod people;
 mod renewals;
+mod sealing;
 mod server_auth;
 mod start;
 mod upstreams;
@@ -42,6 +43,7 @@ pub(super) use self::moved::*;
 pub(super) use self::objects::*;
 pub(super) use self::people::*;
 pub(super) use self::renewals::*;
+pub(super) use self::sealing::*;
 pub(super) use self::server_auth::*;
 pub(super) use self::start::*;
 pub(super) use self::upstreams::*;
@@ -115,6 +117,8 @@ macro_rules! conformance_tests {
             quarantines_read_back_as_set_and_are_seen, quarantine_outlives_a_declaration, quarantines_go_with_their_object,
             members_are_chosen_and_single_ones_told_apart, admission_is_declared_as_a_whole,
             the_audit_of_objects_leaves_out_the_rest,
+            data_keys_follow_each_other, everything_sealed_is_found_and_replaced,
+            nothing_sealed_can_be_changed_or_moved,
             a_fresh_database_says_so, the_first_data_key_wins, the_admin_token_is_compared_and_set,
         );
     };

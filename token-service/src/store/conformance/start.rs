@@ -8,7 +8,15 @@ use crate::domain::Revision;
 use crate::store::{DataKeyRow, DataKeyState};
 
 pub(super) fn data_key(id: u32) -> DataKeyRow {
-    DataKeyRow { id, wrapped: vec![1, 2, 3], check: vec![4], state: DataKeyState::Active }
+    DataKeyRow {
+        id,
+        wrapped: vec![1, 2, 3],
+        check: vec![4],
+        state: DataKeyState::Active,
+        published_at: None,
+        active_from: None,
+        resealed_at: None,
+    }
 }
 
 pub(in crate::store) async fn a_fresh_database_says_so(database: &dyn Database) {

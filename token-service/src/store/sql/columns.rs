@@ -38,7 +38,7 @@ macro_rules! columns {
              refreshed_at, revision"
     };
     (data_keys) => {
-        "id, wrapped, check_value, state"
+        "id, wrapped, check_value, state, published_at, active_from, resealed_at"
     };
     (dynamic_clients) => {
         "id, name, redirect_uris, created_at, used_at"

@@ -23,6 +23,7 @@ mod connection_changes;
 mod connections;
 mod convert;
 mod copy;
+mod data_keys;
 mod declaration;
 mod delegates;
 mod dynamic_clients;
@@ -39,6 +40,8 @@ mod postgres;
 mod quarantines;
 mod refresh_tokens;
 mod renewals;
+mod sealed;
+mod sealing;
 mod server_auth;
 mod servers;
 mod sign_in;
@@ -71,7 +74,7 @@ pub(crate) use self::postgres::TestDatabase;
 pub use self::postgres::{PostgresUrl, PostgresUrlProblem};
 pub(crate) use self::sqlite::{FileOpening, Pools};
 use super::{
-    Actor, AuditEntry, DataKeyRow, Declaration, MemberChange, NewKey, NewMember, NewServer, NewWorkspace,
+    Actor, AuditEntry, Declaration, MemberChange, NewKey, NewMember, NewServer, NewWorkspace,
     RegistrySnapshot, Result, Since, Store, WorkspaceChange,
 };
 use crate::clock::Timestamp;
@@ -396,14 +399,6 @@ impl Store for SqlStore {
 
     async fn is_fresh(&self) -> Result<bool> {
         start::is_fresh(&mut *self.read().await?).await
-    }
-
-    async fn data_keys(&self) -> Result<Vec<DataKeyRow>> {
-        start::data_keys(&mut *self.read().await?).await
-    }
-
-    async fn add_first_data_key(&self, key: &DataKeyRow) -> Result<bool> {
-        housekeeping!(self, start::add_first_data_key, key)
     }
 
     async fn admin_token_digest(&self) -> Result<Option<Digest>> {

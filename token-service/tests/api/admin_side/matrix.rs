@@ -99,6 +99,8 @@ fn organization(ids: &BTreeMap<&'static str, String>) -> Vec<Row> {
         row("DELETE /v1/oauth-clients/{client}", ADMINS),
         row("GET /v1/signing-keys", ADMINS),
         row("POST /v1/signing-keys/rotate", ADMINS).at("/v1/signing-keys/rotate?replace=true"),
+        row("GET /v1/data-keys", ADMINS),
+        row("POST /v1/data-keys/rotate", ADMINS),
         row("GET /v1/administrators", ADMINS),
         row("POST /v1/administrators", OWNERS).with(administrator),
         row("GET /v1/administrators/{administrator}", ADMINS_SECRETLY),
@@ -246,6 +248,11 @@ async fn undo(world: &mut World, role: Role, row: &Row) {
         "DELETE /v1/policies/{target}/{server}" => Some(json!({})),
         "DELETE /v1/limits/{target}/{name}" => Some(json!({"requests": 9, "per": "hour"})),
         "DELETE /v1/servers/{server}/workspaces/{workspace}" => Some(Value::Null),
+        "POST /v1/data-keys/rotate" => {
+            // It seals before there may be another.
+            world.service.clock.advance(15_000);
+            return world.service.shared().keep_data_keys().await.expect("activates it");
+        }
         "PUT /v1/quarantines/{target}" => {
             assert!(world.service.delete(&path(world, row)).await.status.is_success());
             return;
