@@ -4,14 +4,14 @@ use portcullis_tests::admin::Admin;
 use portcullis_tests::artifacts::Artifacts;
 use portcullis_tests::mcp::{Agent, Era, Reply};
 use portcullis_tests::patience::poll;
-use portcullis_tests::postgres::Database;
+use portcullis_tests::postgres::{self, Database};
 use portcullis_tests::seed::member_key;
 use portcullis_tests::stack::{Asked, Builder, OPEN, SAMPLE, Stack};
 use serde_json::{Map, Value, json};
 use tokio::process::Command;
 
 async fn stack(database: &Database, asked: Asked) -> Stack {
-    let sections = Map::from_iter([("store".to_owned(), database.store())]);
+    let sections = Map::from_iter([("store".to_owned(), postgres::store(database))]);
     let builder = Builder { replicas: 1, asked, sections, ..Builder::default() };
     Stack::build(builder).await.unwrap_or_else(|error| panic!("no stack: {error:#}"))
 }
@@ -141,7 +141,7 @@ async fn a_database_begun_on_sqlite_goes_on_on_postgres() {
     let rows = |name: &str| tables.iter().find(|table| table["table"] == name).map(|table| &table["rows"]);
     assert_eq!((rows("workspaces"), rows("api_keys")), (Some(&json!(1)), Some(&json!(1))), "{copied}");
 
-    stack.service.set_section("store", database.store());
+    stack.service.set_section("store", postgres::store(&database));
     stack.service.restart().await.expect("starts on the other database");
     let configuration = stack.service.configuration();
     let migrated =

@@ -270,7 +270,7 @@ async fn a_token_that_was_tampered_with_concerns_its_owner_only() {
     stage.connected("ada", 3000).await;
     stage.connected("grace", 3000).await;
     let options =
-        sqlx::sqlite::SqliteConnectOptions::new().filename(stage.directory.path().join("portcullis.db"));
+        sqlx::sqlite::SqliteConnectOptions::new().filename(stage.home.directory.join("portcullis.db"));
     let mut database = sqlx::ConnectOptions::connect(&options).await.expect("opens");
     // Ada's row now holds what is Grace's.
     sqlx::query(

@@ -41,7 +41,7 @@ async fn so_do_a_thousand_callers_of_two_replicas() {
         let stage = Stage::new(Reuse::Strict).await;
         stage.connected("ada", -60).await;
         let orders = Orders {
-            directory: stage.directory.path().to_owned(),
+            home: stage.home.clone(),
             server: server.to_owned(),
             member: "ada".to_owned(),
             callers: CALLERS / 2,

@@ -1,9 +1,10 @@
 //! The broker against a real store and an authorization server that keeps the truth.
 //!
-//! `crashes`, `paused` and `herd` run replicas: this test binary, started again as another process on the same database.
+//! `crashes`, `cluster`, `paused` and `herd` run replicas: this test binary, started again as another process on the same database.
 
 mod answers;
 mod authorization_server;
+mod cluster;
 mod connections;
 mod crashes;
 mod herd;

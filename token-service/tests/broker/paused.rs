@@ -20,7 +20,7 @@ async fn whoever_was_paused_is_fenced() {
         let stage = Stage::new(Reuse::Strict).await;
         stage.connected("ada", -60).await;
         let orders = Orders {
-            directory: stage.directory.path().to_owned(),
+            home: stage.home.clone(),
             server: OAUTH.to_owned(),
             member: "ada".to_owned(),
             callers: 1,

@@ -2,23 +2,23 @@
 
 use std::io::{BufRead as _, Write as _};
 use std::os::unix::process::ExitStatusExt as _;
-use std::path::PathBuf;
 use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill, raise};
 use nix::unistd::Pid;
-use portcullis_token_service::broker::NoCredential;
 use portcullis_token_service::broker::failpoints::{Failpoint, Failpoints};
+use portcullis_token_service::broker::{Broker, NoCredential};
 use portcullis_token_service::clock::SystemClock;
+use portcullis_token_service::domain::resolve::Grant;
 use portcullis_token_service::store::StoreError;
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::process::{Child, Command};
 use tokio::task::JoinSet;
 
-use crate::stage::{QUICK, broker, member_grant, open, token_of};
+use crate::stage::{Home, QUICK, broker, member_grant, open, token_of};
 
 const ORDERS: &str = "PORTCULLIS_TEST_REPLICA";
 const MARK: &str = "replica: ";
@@ -26,7 +26,7 @@ const MARK: &str = "replica: ";
 /// What a replica is to do.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Orders {
-    pub(crate) directory: PathBuf,
+    pub(crate) home: Home,
     pub(crate) server: String,
     pub(crate) member: String,
     /// How many callers ask at once.
@@ -145,18 +145,25 @@ impl Failpoints for Orders {
 async fn replica_process() {
     let Ok(orders) = std::env::var(ORDERS) else { return };
     let orders: Orders = serde_json::from_str(&orders).expect("orders");
-    let (store, vault) = open(&orders.directory).await;
+    let (store, vault) = open(&orders.home).await;
     let failpoints = Arc::new(orders.clone());
-    let broker = broker(&orders.directory, &store, &vault, Arc::new(SystemClock), failpoints, QUICK);
+    let broker = broker(&orders.home.directory, &store, &vault, Arc::new(SystemClock), failpoints, QUICK);
     let grant = Arc::new(member_grant(&*store, &orders.server, &orders.member).await);
     say("ready");
     std::io::stdin().lock().lines().next().expect("a word").expect("reads");
     // As at the start of a service.
     broker.settle_unsaved().await;
-    let mut callers = JoinSet::new();
-    for _ in 0..orders.callers {
-        let (broker, grant) = (Arc::clone(&broker), Arc::clone(&grant));
-        callers.spawn(async move {
+    let outcome = ask(&broker, &grant, orders.callers).await;
+    broker.drain().await;
+    say(&serde_json::to_string(&outcome).expect("writes"));
+}
+
+/// Asks for a credential, so many at once, as patiently as filters do.
+pub(crate) async fn ask(broker: &Arc<Broker>, grant: &Arc<Grant>, callers: u32) -> Outcome {
+    let mut asking = JoinSet::new();
+    for _ in 0..callers {
+        let (broker, grant) = (Arc::clone(broker), Arc::clone(grant));
+        asking.spawn(async move {
             // As long as a patient filter asks again.
             for _ in 0..200 {
                 match broker.credential(&grant, None).await {
@@ -170,7 +177,7 @@ async fn replica_process() {
         });
     }
     let mut outcome = Outcome::default();
-    while let Some(caller) = callers.join_next().await {
+    while let Some(caller) = asking.join_next().await {
         match caller.expect("no panic") {
             Ok(credential) => outcome.tokens.push(token_of(&credential).to_owned()),
             Err(NoCredential::ConnectRequired { .. }) => outcome.reconnect += 1,
@@ -179,8 +186,7 @@ async fn replica_process() {
     }
     outcome.tokens.sort();
     outcome.tokens.dedup();
-    broker.drain().await;
-    say(&serde_json::to_string(&outcome).expect("writes"));
+    outcome
 }
 
 fn say(text: &str) {

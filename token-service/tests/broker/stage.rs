@@ -26,7 +26,7 @@ use portcullis_token_service::oauth::token::Tokens;
 use portcullis_token_service::shutdown::Shutdown;
 use portcullis_token_service::store::connections::{ConnectionStore as _, NewConnection};
 use portcullis_token_service::store::{
-    InitialWorkspaces, NewMember, NewServer, NewWorkspace, SqlStore, Store,
+    InitialWorkspaces, Location, NewMember, NewServer, NewWorkspace, PostgresUrl, SqlStore, Store, Tables,
 };
 use portcullis_token_service::vault::Vault;
 use portcullis_wire::lease::{Caller, CredentialKind, CredentialLimits, Rejected, Terms};
@@ -34,6 +34,7 @@ use portcullis_wire::names::Slug;
 use portcullis_wire::policy::Policy;
 use portcullis_wire::watch::PayloadPolicy;
 use secrecy::SecretString;
+use serde::{Deserialize, Serialize};
 use tempfile::TempDir;
 
 use crate::authorization_server::{AuthorizationServer, Reuse};
@@ -56,7 +57,8 @@ pub(crate) const QUICK: Timings = Timings {
 
 /// Where a database is, and what replicas need besides.
 pub(crate) struct Stage {
-    pub(crate) directory: TempDir,
+    pub(crate) home: Home,
+    _directory: TempDir,
     pub(crate) provider: AuthorizationServer,
     pub(crate) store: Arc<SqlStore>,
     pub(crate) vault: Arc<Vault>,
@@ -79,19 +81,43 @@ impl Clock for MovingClock {
     }
 }
 
-/// Store and vault of a database in this directory, as every process opens them.
-pub(crate) async fn open(directory: &Path) -> (Arc<SqlStore>, Arc<Vault>) {
-    let store = Arc::new(SqlStore::open_sqlite(&directory.join("portcullis.db")).await.expect("opens"));
-    let vault = Vault::open_with_file(&directory.join("root.key"), &*store, Arc::new(SystemEntropy)).await;
+/// Where a database is, and what processes keep beside it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Home {
+    /// Of the root key, of renewed tokens that could not be committed, and of a database of SQLite.
+    pub(crate) directory: PathBuf,
+    /// The URL of a database of PostgreSQL.
+    pub(crate) postgres: Option<String>,
+}
+
+/// Store and vault, as every process opens them.
+pub(crate) async fn open(home: &Home) -> (Arc<SqlStore>, Arc<Vault>) {
+    let location = match &home.postgres {
+        None => Location::Sqlite(home.directory.join("portcullis.db")),
+        Some(url) => Location::Postgres(PostgresUrl::parse(url).expect("a URL of PostgreSQL")),
+    };
+    let store = Arc::new(SqlStore::open(&location, Tables::BringUpToDate).await.expect("opens"));
+    let root_key = home.directory.join("root.key");
+    let vault = Vault::open_with_file(&root_key, &*store, Arc::new(SystemEntropy)).await;
     (store, Arc::new(vault.expect("opens")))
 }
 
 impl Stage {
     pub(crate) async fn new(reuse: Reuse) -> Self {
+        Self::over(reuse, None).await
+    }
+
+    /// On this database of PostgreSQL.
+    pub(crate) async fn on_postgres(reuse: Reuse, url: &str) -> Self {
+        Self::over(reuse, Some(url.to_owned())).await
+    }
+
+    async fn over(reuse: Reuse, postgres: Option<String>) -> Self {
         let directory = tempfile::tempdir().expect("a directory");
-        let (store, vault) = open(directory.path()).await;
+        let home = Home { directory: directory.path().to_owned(), postgres };
+        let (store, vault) = open(&home).await;
         let provider = AuthorizationServer::start(reuse).await;
-        let stage = Self { directory, provider, store, vault, clock: Arc::default() };
+        let stage = Self { home, _directory: directory, provider, store, vault, clock: Arc::default() };
         let workspace = NewWorkspace {
             id: "wsp_1".into(),
             slug: Slug::parse("core").expect("a slug"),
@@ -217,7 +243,7 @@ impl Stage {
     }
 
     pub(crate) fn broker_with(&self, failpoints: Arc<dyn Failpoints>, timings: Timings) -> Arc<Broker> {
-        broker(self.directory.path(), &self.store, &self.vault, self.clock.clone(), failpoints, timings)
+        broker(&self.home.directory, &self.store, &self.vault, self.clock.clone(), failpoints, timings)
     }
 
     pub(crate) async fn member_grant(&self, name: &str) -> Grant {
@@ -234,7 +260,7 @@ impl Stage {
     }
 
     pub(crate) fn unsaved(&self) -> PathBuf {
-        unsaved(self.directory.path())
+        unsaved(&self.home.directory)
     }
 }
 

@@ -1,113 +1,25 @@
-//! Databases for tests, on the server that `PORTCULLIS_POSTGRES` names or on one that `make test-tools` has fetched.
+//! Databases for the tests inside this crate.
 
-use std::io::{BufRead as _, BufReader, Write as _};
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
-use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU32, Ordering};
-
+use portcullis_test_postgres::Database;
 use sqlx::postgres::PgConnection;
-use sqlx::{AssertSqlSafe, Connection as _, Executor as _};
-use url::Url;
 
 use super::PostgresUrl;
 
-/// The server stays as long as this process does.
-struct Server {
-    url: Url,
-    is_named: bool,
-    _keeper: Option<Child>,
-}
-
-fn server() -> Option<&'static Server> {
-    static SERVER: OnceLock<Option<Server>> = OnceLock::new();
-    let server = SERVER.get_or_init(|| {
-        let named = std::env::var("PORTCULLIS_POSTGRES").ok().filter(|url| !url.is_empty());
-        named.map(|url| (url, None)).or_else(start).map(|(url, keeper)| Server {
-            url: url.parse().expect("a URL of PostgreSQL"),
-            is_named: keeper.is_none(),
-            _keeper: keeper,
-        })
-    });
-    if server.is_none() {
-        skip("PostgreSQL: not here; `make test-tools` fetches it");
-    }
-    server.as_ref()
-}
-
-fn start() -> Option<(String, Option<Child>)> {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/tools/postgres.sh");
-    let mut keeper =
-        Command::new(script).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("is a program");
-    let (output, mut line) = (keeper.stdout.take().expect("is piped"), String::new());
-    BufReader::new(output).read_line(&mut line).expect("is read");
-    let url = line.trim().to_owned();
-    if url.is_empty() {
-        // It has said why.
-        keeper.wait().expect("ends");
-        return None;
-    }
-    Some((url, Some(keeper)))
-}
-
-/// As `portcullis_tests::fetched` does.
-fn skip(message: &str) {
-    assert!(std::env::var_os("REQUIRE_ALL").is_none_or(|value| value != "1"), "{message}");
-    eprintln!("SKIPPED: {message}");
-    let Some(path) = std::env::var_os("PORTCULLIS_SKIPPED") else { return };
-    let file = std::fs::OpenOptions::new().create(true).append(true).open(path);
-    let _ = file.and_then(|mut file| writeln!(file, "{message}"));
-}
-
-/// An empty database. It goes with the server, or on a server that was named when this does.
-pub(crate) struct TestDatabase {
-    name: String,
-    server: &'static Server,
-}
+/// An empty database.
+pub(crate) struct TestDatabase(Database);
 
 impl TestDatabase {
-    /// `None` where there is no server.
+    /// `None` where there is no server, which is reported.
     pub(crate) async fn make() -> Option<Self> {
-        static COUNT: AtomicU32 = AtomicU32::new(0);
-        let server = server()?;
-        let count = COUNT.fetch_add(1, Ordering::Relaxed);
-        let name = format!("portcullis_test_{}_{count}", std::process::id());
-        let mut connection = PgConnection::connect(server.url.as_str()).await.expect("connects");
-        let statement = format!("CREATE DATABASE {name} ENCODING 'UTF8' TEMPLATE template0");
-        connection.execute(AssertSqlSafe(statement)).await.expect("makes a database");
-        Some(Self { name, server })
+        Database::make().await.map(Self)
     }
 
     pub(crate) fn url(&self) -> PostgresUrl {
-        let mut url = self.server.url.clone();
-        url.set_path(&self.name);
-        PostgresUrl::parse(url.as_str()).expect("is a URL of PostgreSQL")
+        PostgresUrl::parse(self.0.url()).expect("is a URL of PostgreSQL")
     }
 
     /// For what is no business of the store.
     pub(crate) async fn connect(&self) -> PgConnection {
-        let options = self.url().options().expect("is a URL of PostgreSQL");
-        PgConnection::connect_with(&options).await.expect("connects")
-    }
-}
-
-impl Drop for TestDatabase {
-    fn drop(&mut self) {
-        if !self.server.is_named {
-            return;
-        }
-        let (url, statement) = (&self.server.url, format!("DROP DATABASE {} WITH (FORCE)", self.name));
-        std::thread::scope(|scope| {
-            let dropping = scope.spawn(|| {
-                let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-                runtime.block_on(async {
-                    let mut connection = PgConnection::connect(url.as_str()).await?;
-                    connection.execute(AssertSqlSafe(statement)).await.map(drop)
-                })
-            });
-            if let Ok(Err(error)) = dropping.join() {
-                eprintln!("{} is left behind: {error}", self.name);
-            }
-        });
+        self.0.connect().await
     }
 }

@@ -1,0 +1,324 @@
+//! Three replicas on one PostgreSQL renew the same connections, and one of them is killed (SIGKILL) at a step of it, again
+//! and again. `KILLS` says how often; `make kills` sets ten thousand.
+//!
+//! The two that live on are asked while the third dies, or right after. What came of it is compared with the ledger of an
+//! authorization server that punishes every reuse, and that of one that forgives a repetition.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead as _, Write as _};
+use std::os::unix::process::ExitStatusExt as _;
+use std::process::Stdio;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use portcullis_test_postgres::Database;
+use portcullis_token_service::broker::failpoints::{Failpoint, Failpoints};
+use portcullis_token_service::clock::SystemClock;
+use portcullis_token_service::store::StoreError;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use tempfile::TempDir;
+use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines};
+use tokio::process::{Child, ChildStdin, ChildStdout, Command};
+use tokio::task::JoinSet;
+
+use crate::authorization_server::Reuse;
+use crate::crashes::{Fate, allowed_uses, expected, kill_once};
+use crate::replica::{Outcome, ask};
+use crate::stage::{Home, OAUTH, QUICK, Stage, broker, member_grant, open};
+
+const HOME: &str = "PORTCULLIS_TEST_CLUSTER";
+const MARK: &str = "cluster: ";
+/// Where nothing else is said: a few for each step.
+const KILLS: u32 = 66;
+/// How many clusters are at work at once.
+const CLUSTERS: u32 = 4;
+const CALLERS: u32 = 3;
+
+/// What a replica is to do next.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+struct Order {
+    server: String,
+    member: String,
+    die_at: Option<String>,
+    commits_fail: bool,
+}
+
+/// Dies where its present order says.
+#[derive(Default)]
+struct Fatal(Mutex<Order>);
+
+impl Failpoints for Fatal {
+    fn hit(&self, point: Failpoint) {
+        if self.0.lock().expect("no panic").die_at == Some(format!("{point:?}")) {
+            say("dies");
+            kill(Pid::this(), Signal::SIGKILL).expect("dies");
+            // Nothing more happens in this process.
+            loop {
+                std::thread::park();
+            }
+        }
+    }
+
+    fn commit_fails(&self) -> Option<StoreError> {
+        let fails = self.0.lock().expect("no panic").commits_fail;
+        fails.then(|| StoreError::Unavailable { problem: "the disk is full".to_owned() })
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "started by other tests as a process of its own"]
+async fn cluster_process() {
+    let Ok(home) = std::env::var(HOME) else { return };
+    let (home, own): (Home, std::path::PathBuf) = serde_json::from_str(&home).expect("a home");
+    let (store, vault) = open(&home).await;
+    let fatal = Arc::new(Fatal::default());
+    // Of its own are the renewed tokens that it could not commit.
+    let broker = broker(&own, &store, &vault, Arc::new(SystemClock), Arc::clone(&fatal) as _, QUICK);
+    broker.settle_unsaved().await;
+    say("ready");
+    loop {
+        let line = tokio::task::spawn_blocking(|| std::io::stdin().lock().lines().next());
+        let Some(line) = line.await.expect("no panic") else { return };
+        let order: Order = serde_json::from_str(&line.expect("reads")).expect("an order");
+        fatal.0.lock().expect("no panic").clone_from(&order);
+        let grant = Arc::new(member_grant(&*store, &order.server, &order.member).await);
+        let outcome = ask(&broker, &grant, CALLERS).await;
+        say(&serde_json::to_string(&outcome).expect("writes"));
+    }
+}
+
+fn say(text: &str) {
+    let mut output = std::io::stdout().lock();
+    writeln!(output, "{MARK}{text}").and_then(|()| output.flush()).expect("writes");
+}
+
+/// One replica, as another process.
+struct Member {
+    child: Child,
+    input: ChildStdin,
+    output: Lines<BufReader<ChildStdout>>,
+}
+
+impl Member {
+    async fn start(home: &Home, own: &TempDir) -> Self {
+        let mut child = Command::new(std::env::current_exe().expect("this program"))
+            .args(["--exact", "cluster::cluster_process", "--ignored", "--nocapture", "--test-threads=1"])
+            .env(HOME, serde_json::to_string(&(home, own.path())).expect("writes"))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .expect("starts");
+        let output = BufReader::new(child.stdout.take().expect("piped")).lines();
+        let input = child.stdin.take().expect("piped");
+        let mut member = Self { child, input, output };
+        assert_eq!(member.line().await.as_deref(), Some("ready"));
+        member
+    }
+
+    async fn line(&mut self) -> Option<String> {
+        while let Some(line) = self.output.next_line().await.expect("reads") {
+            // The test harness may have begun the line.
+            if let Some((_, text)) = line.split_once(MARK) {
+                return Some(text.to_owned());
+            }
+        }
+        None
+    }
+
+    async fn order(&mut self, order: &Order) {
+        let line = serde_json::to_string(order).expect("writes");
+        self.input.write_all(format!("{line}\n").as_bytes()).await.expect("writes");
+        self.input.flush().await.expect("writes");
+    }
+
+    /// What came of the order; `None` if it was killed.
+    async fn outcome(&mut self) -> Option<Outcome> {
+        let line = self.line().await.expect("says something");
+        if line == "dies" {
+            let status = self.child.wait().await.expect("ends");
+            assert_eq!(status.signal(), Some(Signal::SIGKILL as i32), "{status}");
+            return None;
+        }
+        Some(serde_json::from_str(&line).expect("an outcome"))
+    }
+}
+
+struct Cluster {
+    stage: Arc<Stage>,
+    directories: [TempDir; 3],
+    members: [Member; 3],
+    reuse: Reuse,
+}
+
+/// What came of all the kills.
+#[derive(Clone, Copy, Debug, Default)]
+struct Tally {
+    kills: u32,
+    /// The one that was to die had nothing to do.
+    survived: u32,
+    reconnects: u32,
+    most_uses: u32,
+}
+
+impl Cluster {
+    async fn start(stage: &Arc<Stage>, reuse: Reuse) -> Self {
+        let directories = std::array::from_fn(|_| tempfile::tempdir().expect("a directory"));
+        let [one, two, three] = &directories;
+        let (one, two, three) = tokio::join!(
+            Member::start(&stage.home, one),
+            Member::start(&stage.home, two),
+            Member::start(&stage.home, three)
+        );
+        Self { stage: Arc::clone(stage), directories, members: [one, two, three], reuse }
+    }
+
+    /// Kills the first at `point`. `at_once`: the others are asked at the same time, and may be faster.
+    async fn kill_at(&mut self, point: Failpoint, name: &str, at_once: bool, tally: &mut Tally) {
+        self.stage.connected(name, -60).await;
+        let shared = point == Failpoint::SharedMade;
+        let server = if shared { format!("srv_{name}") } else { OAUTH.to_owned() };
+        if shared {
+            self.stage.add_server(&server, self.stage.client_credentials(&server)).await;
+        }
+        let order = Order { server, member: name.to_owned(), ..Order::default() };
+        let commits_fail = point == Failpoint::SpillWrite;
+        let fatal = Order { die_at: Some(format!("{point:?}")), commits_fail, ..order.clone() };
+        let [victim, two, three] = &mut self.members;
+        victim.order(&fatal).await;
+        let first = if at_once {
+            two.order(&order).await;
+            three.order(&order).await;
+            victim.outcome().await
+        } else {
+            let first = victim.outcome().await;
+            two.order(&order).await;
+            three.order(&order).await;
+            first
+        };
+        let others = [two.outcome().await.expect("lives"), three.outcome().await.expect("lives")];
+        let died = first.is_none();
+        if died {
+            *victim = Member::start(&self.stage.home, &self.directories[0]).await;
+            victim.order(&order).await;
+        }
+        let last = if died { victim.outcome().await.expect("lives") } else { first.expect("lives") };
+        let fate = if died { expected(point, self.reuse) } else { Fate::Works };
+        self.judge(point, name, fate, &[&others[0], &others[1], &last]);
+        tally.kills += u32::from(died);
+        tally.survived += u32::from(!died);
+        tally.reconnects += u32::from(fate == Fate::Reconnect);
+        let uses = self.stage.provider.ledger().uses(name).into_iter().max().unwrap_or(0);
+        assert!(uses <= allowed_uses(point), "{point:?}: {uses} uses");
+        tally.most_uses = tally.most_uses.max(uses);
+    }
+
+    /// Everybody got the same token, and it is theirs; or everybody was told to connect again.
+    fn judge(&self, point: Failpoint, name: &str, fate: Fate, outcomes: &[&Outcome]) {
+        let subject = if point == Failpoint::SharedMade { "gateway" } else { name };
+        for outcome in outcomes {
+            assert_eq!(outcome.lost, 0, "{point:?}: {outcome:?}");
+            match fate {
+                Fate::Works => {
+                    assert_eq!((outcome.reconnect, outcome.tokens.len()), (0, 1), "{point:?}: {outcomes:?}")
+                }
+                Fate::Reconnect => assert_eq!(
+                    (outcome.reconnect, outcome.tokens.len()),
+                    (CALLERS, 0),
+                    "{point:?}: {outcomes:?}"
+                ),
+            }
+            for token in &outcome.tokens {
+                assert_eq!(self.stage.provider.ledger().owner_of(token), Some(subject), "{point:?}");
+            }
+        }
+        assert!(
+            outcomes.iter().all(|outcome| outcome.tokens == outcomes[0].tokens),
+            "{point:?}: {outcomes:?}"
+        );
+    }
+}
+
+fn kills() -> u32 {
+    std::env::var("KILLS")
+        .map_or(KILLS, |text| text.parse().unwrap_or_else(|error| panic!("KILLS={text}: {error}")))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_of_three_is_killed_anywhere() {
+    let mut figures = BTreeMap::new();
+    for reuse in [Reuse::Strict, Reuse::Grace] {
+        let Some(database) = Database::make().await else { return };
+        let stage = Arc::new(Stage::on_postgres(reuse, database.url()).await);
+        let tally = kill_everywhere(&stage, reuse, kills() / 2).await;
+        println!("{reuse:?}: {tally:?}");
+        // A provider that forgives a repetition loses nothing at all.
+        assert!(reuse == Reuse::Strict || tally.reconnects == 0);
+        let name = format!("{reuse:?}").to_lowercase();
+        for (what, value) in [
+            ("kills", tally.kills),
+            ("told_to_reconnect", tally.reconnects),
+            ("most_uses_of_a_refresh_token", tally.most_uses),
+        ] {
+            figures.insert(
+                format!("{name}_{what}"),
+                json!({"value": value, "unit": "times", "target": "none", "holds": true}),
+            );
+        }
+    }
+    for what in ["double_uses", "tokens_of_somebody_else", "silent_losses"] {
+        // Whatever is not 0 has ended the test.
+        figures.insert(what.to_owned(), json!({"value": 0, "unit": "times", "target": "0", "holds": true}));
+    }
+    let program = std::env::current_exe().expect("this program");
+    let target = program.ancestors().nth(3).expect("is in a target directory").join("kills");
+    std::fs::create_dir_all(&target).expect("makes");
+    let text = serde_json::to_string_pretty(&figures).expect("writes");
+    std::fs::write(target.join("results.json"), text).expect("writes");
+}
+
+async fn kill_everywhere(stage: &Arc<Stage>, reuse: Reuse, kills: u32) -> Tally {
+    let (next, replaying) = (Arc::new(AtomicU32::new(0)), Arc::new(tokio::sync::Mutex::new(())));
+    let mut clusters = JoinSet::new();
+    for _ in 0..CLUSTERS {
+        let (stage, next, replaying) = (Arc::clone(stage), Arc::clone(&next), Arc::clone(&replaying));
+        clusters.spawn(async move {
+            let mut cluster = Cluster::start(&stage, reuse).await;
+            let mut tally = Tally::default();
+            loop {
+                let number = next.fetch_add(1, Ordering::SeqCst);
+                if number >= kills {
+                    return tally;
+                }
+                let points = Failpoint::ALL.len();
+                let point = Failpoint::ALL[number as usize % points];
+                let name = format!("member{number}");
+                if point == Failpoint::SpillReplay {
+                    // Of one that starts again on its own disk. One at a time: here they have it in common.
+                    let _alone = replaying.lock().await;
+                    let (fate, uses) = kill_once(&stage, point, &name, reuse).await;
+                    tally.kills += 1;
+                    tally.reconnects += u32::from(fate == Fate::Reconnect);
+                    tally.most_uses = tally.most_uses.max(uses);
+                } else {
+                    let at_once = (number as usize / points).is_multiple_of(2);
+                    cluster.kill_at(point, &name, at_once, &mut tally).await;
+                }
+                if number.is_multiple_of(500) && number > 0 {
+                    println!("{number} of {kills} ({reuse:?})");
+                }
+            }
+        });
+    }
+    let mut all = Tally::default();
+    for tally in clusters.join_all().await {
+        all.kills += tally.kills;
+        all.survived += tally.survived;
+        all.reconnects += tally.reconnects;
+        all.most_uses = all.most_uses.max(tally.most_uses);
+    }
+    all
+}
