@@ -14,7 +14,7 @@ use crate::apply::{ApplyError, ConfigSource, apply};
 use crate::authorization_server::ClientDocuments;
 use crate::broker::failpoints::NoFailpoints;
 use crate::broker::{Broker, Parts, Timings};
-use crate::clock::{Clock, Entropy};
+use crate::clock::{Clock, Entropy, random};
 use crate::company::Company;
 use crate::config::{Config, InternalListener, Listeners, Problems, ServiceConfig, StoreConfig};
 use crate::connect::ConnectLinks;
@@ -130,6 +130,7 @@ impl App {
         shared.keep_signing_keys().await?;
         let revision = apply(&shared, &source.path, &config.declared).await.map_err(StartError::Apply)?;
         tracing::info!(revision = revision.0, "the configuration is applied");
+        shared.arrive().await?;
         let follower = Follower::new(Arc::new(source), config.service);
         Ok(Self { shared, internal, admin, public, metrics, follower })
     }
@@ -177,6 +178,7 @@ impl App {
                 jobs::sweep_browsers(&shared),
                 jobs::keep_signing_keys(&shared),
                 jobs::keep_data_keys(&shared),
+                shared.keep_in_touch(),
                 jobs::prune_records(&shared),
             )
         };
@@ -281,7 +283,9 @@ async fn open(
         }
         None => None,
     };
+    let replica = u64::from_be_bytes(random(&*entropy));
     Ok(Arc::new(Service {
+        replica: format!("rep_{replica:016x}"),
         store,
         vault,
         watch_hub,

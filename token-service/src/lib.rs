@@ -56,6 +56,7 @@ pub mod presets;
 pub mod quarantine;
 pub mod record_store;
 pub mod records;
+pub mod replicas;
 pub mod shutdown;
 pub mod state;
 pub mod store;

@@ -24,6 +24,8 @@ pub type Shared = Arc<Service>;
 
 /// The parts of a running service; put together in [`crate::app`].
 pub struct Service {
+    /// Tells this token-service from others on the same database.
+    pub replica: String,
     pub store: Arc<dyn Store>,
     pub vault: Arc<Vault>,
     pub watch_hub: WatchHub,

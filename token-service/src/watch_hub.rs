@@ -45,6 +45,8 @@ struct Seen {
     cursor: Revision,
     at: Timestamp,
     connected_until: Timestamp,
+    /// It was this service that it watched.
+    own: bool,
 }
 
 /// One filter as `GET /v1/status` shows it.
@@ -84,20 +86,34 @@ impl WatchHub {
     /// Notes a watch that begins `now` and may be held for `hold`; its `cursor` acknowledges all up to it.
     pub fn acknowledge(&self, filter: &str, cursor: Revision, now: Timestamp, hold: Duration) {
         let mut filters = self.filters();
-        if filters.len() >= MAX_FILTERS && !filters.contains_key(filter) {
-            let longest_silent = filters.iter().min_by_key(|(_, seen)| seen.at);
-            if let Some(name) = longest_silent.map(|(name, _)| name.clone()) {
-                filters.remove(&name);
-            }
-        }
+        make_room(&mut filters, filter);
         let connected_until = now.plus(hold).plus(LAPSE);
-        let before = filters.insert(filter.to_owned(), Seen { cursor, at: now, connected_until });
+        let before = filters.insert(filter.to_owned(), Seen { cursor, at: now, connected_until, own: true });
         drop(filters);
         // A filter that is new here, or starts over, has nothing cached that could be late.
         if let Some(before) = before.filter(|before| before.cursor > Revision::default()) {
             self.delays().acknowledged(before.cursor, cursor, now);
         }
         self.acknowledgements.send_modify(|count| *count = count.wrapping_add(1));
+    }
+
+    /// Notes what another replica has heard of a filter, unless something newer is known here.
+    pub(crate) fn hear_of(&self, filter: &str, cursor: Revision, at: Timestamp, connected_until: Timestamp) {
+        let mut filters = self.filters();
+        if filters.get(filter).is_some_and(|seen| seen.at >= at) {
+            return;
+        }
+        make_room(&mut filters, filter);
+        filters.insert(filter.to_owned(), Seen { cursor, at, connected_until, own: false });
+        drop(filters);
+        self.acknowledgements.send_modify(|count| *count = count.wrapping_add(1));
+    }
+
+    /// The connected filters that this service has heard of itself: cursor, when, and until when they are connected.
+    pub(crate) fn own(&self, now: Timestamp) -> Vec<(String, Revision, Timestamp, Timestamp)> {
+        let filters = self.filters();
+        let own = filters.iter().filter(|(_, seen)| seen.own && now < seen.connected_until);
+        own.map(|(name, seen)| (name.clone(), seen.cursor, seen.at, seen.connected_until)).collect()
     }
 
     /// Every filter heard of lately, by name.
@@ -184,6 +200,16 @@ impl WatchHub {
     fn filters(&self) -> MutexGuard<'_, HashMap<String, Seen>> {
         // A panic while the lock was held leaves at worst one entry out of date.
         self.filters.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// For one more, if it is one more.
+fn make_room(filters: &mut HashMap<String, Seen>, filter: &str) {
+    if filters.len() >= MAX_FILTERS && !filters.contains_key(filter) {
+        let longest_silent = filters.iter().min_by_key(|(_, seen)| seen.at);
+        if let Some(name) = longest_silent.map(|(name, _)| name.clone()) {
+            filters.remove(&name);
+        }
     }
 }
 
@@ -277,6 +303,25 @@ mod tests {
         hub.acknowledge("started", Revision(2), Timestamp(950), HOLD);
         let figures = hub.delay().expect("measured");
         assert_eq!((figures.count, figures.max), (1, 40));
+    }
+
+    #[tokio::test]
+    async fn what_another_replica_has_heard_counts_if_it_is_newer() {
+        let hub = WatchHub::default();
+        let clock = Fixed(Timestamp(100));
+        hub.acknowledge("moved", Revision(1), Timestamp(50), HOLD);
+        hub.hear_of("moved", Revision(2), Timestamp(60), Timestamp(5_000));
+        hub.hear_of("elsewhere", Revision(1), Timestamp(70), Timestamp(5_000));
+        hub.acknowledge("here", Revision(2), Timestamp(80), HOLD);
+        hub.hear_of("here", Revision(1), Timestamp(79), Timestamp(5_000));
+        let applied = hub.applied(Revision(2), &clock, Duration::ZERO).await;
+        assert_eq!(applied, Err(vec!["elsewhere".to_owned()]));
+        let own: Vec<String> = hub.own(Timestamp(100)).into_iter().map(|(name, ..)| name).collect();
+        assert_eq!(own, ["here"], "of the others others tell");
+        let waiting = hub.applied(Revision(2), &clock, PATIENCE);
+        let news = async { hub.hear_of("elsewhere", Revision(2), Timestamp(90), Timestamp(5_000)) };
+        let (applied, ()) = tokio::join!(waiting, news);
+        assert_eq!(applied, Ok(3));
     }
 
     #[test]

@@ -59,6 +59,38 @@ async fn what_is_revoked_at_one_is_refused_by_an_envoy_that_watches_the_other() 
     database.remove().await;
 }
 
+/// Filters watch now this one, now that one; whichever of them a change is made at waits for all filters.
+#[tokio::test]
+async fn applied_means_everywhere_whichever_of_them_is_asked() {
+    let database = database!();
+    let sections = Map::from_iter([("store".to_owned(), postgres::store(&database))]);
+    let builder =
+        Builder { replicas: 2, asked: Asked::All, concurrency: 3, envoys: 1, sections, ..Builder::default() };
+    let mut stack = Stack::build(builder).await.unwrap_or_else(|error| panic!("no stack: {error:#}"));
+    let agents: Vec<Agent> = [stack.gateway, stack.envoys[0].0]
+        .map(|gateway| {
+            let url = format!("http://{gateway}/{SAMPLE}/mcp");
+            Agent::new(url, Some(&stack.seeded.key.text), Era::Modern)
+        })
+        .into();
+    let path = format!("/v1/members/{}?wait=applied", stack.seeded.member);
+    let admins: Vec<Admin> =
+        std::iter::once(&stack.service).chain(&stack.replicas).map(|service| service.admin.clone()).collect();
+    for (number, admin) in admins.iter().cycle().take(12).enumerate() {
+        let disabled = number % 2 == 0;
+        admin.patch(&path, json!({"disabled": disabled})).await.expect("applied in time");
+        let expected = if disabled { 401 } else { 200 };
+        for agent in agents.iter().cycle().take(16) {
+            assert_eq!(call(agent).await.status, expected, "at once, at every worker");
+        }
+    }
+    // One that stops says good-bye, and nobody waits for it.
+    stack.replicas.pop().expect("a replica").process.stop().expect("stops");
+    admins[0].patch(&path, json!({"name": "Ada"})).await.expect("applied in time");
+    drop(stack);
+    database.remove().await;
+}
+
 #[tokio::test]
 async fn one_that_is_killed_is_not_missed() {
     let database = database!();

@@ -32,6 +32,7 @@ mod error;
 pub mod governance;
 pub mod limits;
 pub mod people;
+pub mod replicas;
 pub mod sealing;
 pub mod sql;
 
@@ -57,6 +58,7 @@ pub use self::error::StoreError;
 pub use self::governance::GovernanceStore;
 pub use self::limits::LimitStore;
 pub use self::people::{AdministratorChange, NewAdministrator, PeopleStore, SignInFacts};
+pub use self::replicas::ReplicaStore;
 pub use self::sealing::{DataKeyRow, DataKeyState, SealedColumn, SealedRow, SealingStore};
 #[cfg(test)]
 pub(crate) use self::sql::TestDatabase;
@@ -86,6 +88,7 @@ pub trait Store:
     + CatalogueStore
     + GovernanceStore
     + SealingStore
+    + ReplicaStore
     + Send
     + Sync
     + 'static

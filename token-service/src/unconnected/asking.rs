@@ -183,7 +183,7 @@ impl Service {
     /// does, and waits once more. For pages: what they say has been done is true of the next call.
     pub(crate) async fn filters_hear(&self) -> Result<(), StoreError> {
         let revision = self.store.current_revision().await?;
-        let _ = self.watch_hub.applied(revision, &*self.clock, FILTERS_HEAR).await;
+        let _ = self.applied(revision, FILTERS_HEAR).await;
         Ok(())
     }
 }

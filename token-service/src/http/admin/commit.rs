@@ -96,7 +96,7 @@ impl Service {
         reply.headers_mut().insert(REVISION_HEADER, HeaderValue::from(revision.0));
         if wait.wait == Some(WaitFor::Applied) {
             let timeout = self.settings.applied_timeout;
-            let applied = self.watch_hub.applied(revision, &*self.clock, timeout).await;
+            let applied = self.applied(revision, timeout).await;
             let filters = applied.map_err(|waiting_for| ApiError::NotApplied { revision, waiting_for })?;
             reply.headers_mut().insert(APPLIED_HEADER, HeaderValue::from(filters));
         }

@@ -18,6 +18,7 @@ mod moved;
 mod objects;
 mod people;
 mod renewals;
+mod replicas;
 mod sealing;
 mod server_auth;
 mod start;
@@ -43,6 +44,7 @@ pub(super) use self::moved::*;
 pub(super) use self::objects::*;
 pub(super) use self::people::*;
 pub(super) use self::renewals::*;
+pub(super) use self::replicas::*;
 pub(super) use self::sealing::*;
 pub(super) use self::server_auth::*;
 pub(super) use self::start::*;
@@ -118,7 +120,7 @@ macro_rules! conformance_tests {
             members_are_chosen_and_single_ones_told_apart, admission_is_declared_as_a_whole,
             the_audit_of_objects_leaves_out_the_rest,
             data_keys_follow_each_other, everything_sealed_is_found_and_replaced,
-            nothing_sealed_can_be_changed_or_moved,
+            nothing_sealed_can_be_changed_or_moved, replicas_are_known_by_their_beats,
             a_fresh_database_says_so, the_first_data_key_wins, the_admin_token_is_compared_and_set,
         );
     };

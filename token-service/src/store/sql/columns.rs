@@ -66,6 +66,9 @@ macro_rules! columns {
     (quarantines) => {
         "member_id, key_id, server_id, reason, by_administrator, at, revision"
     };
+    (replicas) => {
+        "id, seen_at, asked_until, published_at, watchers"
+    };
     (server_headers) => {
         "server_id, name, generation, value"
     };

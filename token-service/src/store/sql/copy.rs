@@ -13,7 +13,7 @@ use super::postgres::{self, PostgresUrl};
 use super::sqlite;
 use crate::store::{Result, StoreError};
 
-/// Every table but `revisions`, those that others refer to first.
+/// Every table but `revisions` and `replicas`, those that others refer to first.
 pub(super) const TABLES: [&str; 31] = [
     "changes",
     "workspaces",

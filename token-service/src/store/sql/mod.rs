@@ -40,6 +40,7 @@ mod postgres;
 mod quarantines;
 mod refresh_tokens;
 mod renewals;
+mod replicas;
 mod sealed;
 mod sealing;
 mod server_auth;

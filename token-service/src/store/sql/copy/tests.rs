@@ -43,7 +43,7 @@ async fn every_table_is_copied() {
     drop(source.open().await);
     let tables: Vec<String> = sqlx::query_scalar(
         "SELECT name FROM sqlite_schema
-         WHERE type = 'table' AND name NOT LIKE 'sqlite%' AND name NOT IN ('revisions', '_sqlx_migrations')",
+         WHERE type = 'table' AND name NOT LIKE 'sqlite%' AND name NOT IN ('revisions', 'replicas', '_sqlx_migrations')",
     )
     .fetch_all(&source.raw().await)
     .await
