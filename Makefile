@@ -122,10 +122,17 @@ e2e: wasm test-tools ## The stories through a real Envoy; one of them: make e2e 
 	$(if $(nextest),cargo nextest run --workspace -E 'package(portcullis-tests)' $(only),cargo test -p portcullis-tests $(only))
 
 .PHONY: soak
-soak: wasm test-tools ## A million calls amid changes, every answer judged, for leaks too; SHORT=1: about two minutes
+soak: wasm test-tools ## A million calls amid changes, every answer judged, for leaks too, and kills; SHORT=1: some minutes
 	cargo build --workspace --bins
 	target/debug/soak
 	target/debug/revocation
+	$(MAKE) --no-print-directory kills
+
+# The tests of renewals, with so many kills in place of a few.
+.PHONY: kills
+kills: test-tools ## Ten thousand kills of token-services amid renewals, nothing of which may be lost in silence; SHORT=1
+	cargo build --workspace --all-targets
+	KILLS=$(or $(KILLS),$(if $(filter 1,$(SHORT)),240,10000)) cargo test --workspace --test broker -- --nocapture cluster::
 
 .PHONY: revocation
 revocation: wasm $(envoy_binary) ## How soon every worker of three Envoys refuses what was taken away; SHORT=1: about a minute

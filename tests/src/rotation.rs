@@ -19,6 +19,9 @@ use crate::stack::{SAMPLE, Stack};
 
 const DATA_KEYS: &str = "/v1/data-keys";
 
+/// The file of the root key that takes the place of the first.
+pub const NEXT_ROOT_KEY: &str = "root-key-2";
+
 /// How long a step of a rotation may take: 15 seconds ahead, 30 until everything is sealed anew.
 const STEP: Duration = Duration::from_mins(2);
 
@@ -90,8 +93,8 @@ async fn rotate(stack: &mut Stack) -> anyhow::Result<()> {
     let before = root_keys(stack.admin()).await?;
     // First a new root key beside the one there is, then in its place, then alone: no replica is ever without the one
     // that wraps.
-    write_root_key(&stack.directory.join("root-key-2"))?;
-    let (old, new) = (json!({"file": "root-key"}), json!({"file": "root-key-2"}));
+    write_root_key(&stack.directory.join(NEXT_ROOT_KEY))?;
+    let (old, new) = (json!({"file": "root-key"}), json!({"file": NEXT_ROOT_KEY}));
     configure(stack, &old, &json!([new]), |ids| ids.len() == 2 && ids[0] == before[0]).await?;
     let both = root_keys(stack.admin()).await?;
     configure(stack, &new, &json!([old]), |ids| ids.len() == 2 && ids[0] == both[1]).await?;

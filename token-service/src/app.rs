@@ -17,7 +17,6 @@ use crate::broker::{Broker, Parts, Timings};
 use crate::clock::{Clock, Entropy, random};
 use crate::company::Company;
 use crate::config::{Config, InternalListener, Listeners, Problems, ServiceConfig, StoreConfig};
-use crate::connect::ConnectLinks;
 use crate::domain::Revision;
 use crate::egress::EgressClient;
 use crate::http;
@@ -298,7 +297,6 @@ async fn open(
         egress,
         broker,
         identity_providers: IdentityProviders::default(),
-        links: ConnectLinks::default(),
         unconnected: Work::default(),
         company: config.service.company_sign_in.clone().map(Company::new),
         client_documents: ClientDocuments::default(),

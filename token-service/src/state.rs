@@ -7,7 +7,6 @@ use crate::authorization_server::{AuthorizationSettings, ClientDocuments};
 use crate::broker::Broker;
 use crate::clock::{Clock, Entropy};
 use crate::company::Company;
-use crate::connect::ConnectLinks;
 use crate::egress::EgressClient;
 use crate::http::error::ApiError;
 use crate::identity_provider::IdentityProviders;
@@ -38,7 +37,6 @@ pub struct Service {
     pub egress: Arc<EgressClient>,
     pub broker: Arc<Broker>,
     pub identity_providers: IdentityProviders,
-    pub links: ConnectLinks,
     pub unconnected: Work,
     /// Where people sign in, if it is at the company's provider.
     pub company: Option<Company>,

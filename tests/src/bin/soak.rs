@@ -1,5 +1,6 @@
-//! `make soak`: a million calls amid changes and restarts, every answer judged; then a thousand at once on a token that has
-//! just expired. `SHORT=1` makes it about two minutes, `CALLS` another number; `PORTCULLIS_SEED` repeats an order of steps.
+//! `make soak`: a million calls amid changes and restarts of three token-services on one PostgreSQL, every answer judged; a
+//! thousand at once on a token that has just expired; every key replaced under 500 calls a second; and every sealed value
+//! tampered with. Without PostgreSQL there is one token-service. `SHORT=1` makes it about two minutes, `CALLS` another number; `PORTCULLIS_SEED` repeats an order of steps.
 //!
 //! Prints a table, and writes it to `target/soak/results.json`. Ends with an error if something does not hold.
 
@@ -10,8 +11,11 @@ use std::time::Duration;
 use anyhow::Context as _;
 use portcullis_tests::artifacts::target_directory;
 use portcullis_tests::figures::Figures;
+use portcullis_tests::postgres::Database;
+use portcullis_tests::rotation::Calls;
 use portcullis_tests::soak::records::Counted;
 use portcullis_tests::soak::tally::Counts;
+use portcullis_tests::soak::tamper::Tampering;
 use portcullis_tests::soak::usage::Usage;
 use portcullis_tests::soak::{Settings, Soak, seed};
 use serde_json::json;
@@ -24,6 +28,8 @@ const TASKS: u64 = 48;
 const RESTARTS: u64 = 5;
 const PROGRESS: Duration = Duration::from_secs(5);
 const AT_ONCE: usize = 1_000;
+/// Calls a second while keys are replaced.
+const ROTATION_RATE: u32 = 500;
 /// Memory and descriptors of the second half may be more than those of the first by this much, in percent: what
 /// grows with the number of calls is far beyond.
 const GROWTH: u64 = 20;
@@ -36,13 +42,15 @@ async fn main() -> anyhow::Result<()> {
     let calls = calls()?;
     let settings = Settings { seed: seed(), calls, tasks: TASKS, restart_every: Some(calls / RESTARTS) };
     println!("{calls} calls, PORTCULLIS_SEED={}", settings.seed);
-    let soak = Soak::start().await?;
+    let soak = Soak::start(Database::make().await).await?;
     let begun = Instant::now();
     let (counts, samples) = run(&soak, settings).await;
     let seconds = begun.elapsed().as_secs().max(1);
     let token_requests = soak.calls_at_expiry(AT_ONCE).await;
     let counted = soak.count_records().await;
     let made = soak.tally.calls();
+    let rotated = soak.replace_keys(ROTATION_RATE).await;
+    let tampered = soak.tamper().await;
     println!("\n{counts}");
     let violations = soak.tally.counts().violations;
     for violation in &violations {
@@ -60,6 +68,8 @@ async fn main() -> anyhow::Result<()> {
     };
     figures.add("token_requests_for_1000_calls_at_expiry", value, "requests", "1".into(), holds);
     records(&mut figures, counted);
+    rotation(&mut figures, rotated);
+    tampering(&mut figures, tampered);
     processes(&mut figures, &samples);
     figures.report("soak")
 }
@@ -131,6 +141,36 @@ fn answers(figures: &mut Figures, counts: &Counts, made: u64, wanted: u64) {
     }
     for (name, count) in &counts.changes {
         figures.add(&format!("change: {name}"), *count, "times", "≥ 1".into(), *count >= 1);
+    }
+}
+
+/// Nothing fails while keys are replaced.
+fn rotation(figures: &mut Figures, rotated: anyhow::Result<Calls>) {
+    match rotated {
+        Ok(calls) => {
+            let rate = calls.made / calls.seconds;
+            let target = format!("≥ {}", ROTATION_RATE * 9 / 10);
+            let kept = rate >= u64::from(ROTATION_RATE * 9 / 10);
+            figures.add("rotation: calls_per_second", rate, "1/s", target, kept);
+            let failed = calls.failed.len();
+            figures.add("rotation: failed_calls", failed, "calls", "0".into(), failed == 0);
+            for failed in calls.failed {
+                println!("FAILED while keys were replaced: {failed}");
+            }
+        }
+        Err(error) => figures.add("rotation: failed_calls", format!("{error:#}"), "calls", "0".into(), false),
+    }
+}
+
+fn tampering(figures: &mut Figures, tampered: anyhow::Result<Tampering>) {
+    match tampered {
+        Ok(Tampering { rows, changed_bytes, moved, unnoticed }) => {
+            figures.note("tamper: sealed_values", rows, "values");
+            figures.note("tamper: changed_bytes", changed_bytes, "times");
+            figures.note("tamper: moved_values", moved, "times");
+            figures.add("tamper: unnoticed", unnoticed, "times", "0".into(), unnoticed == 0 && rows > 0);
+        }
+        Err(error) => figures.add("tamper: unnoticed", format!("{error:#}"), "times", "0".into(), false),
     }
 }
 

@@ -38,8 +38,14 @@ impl Soak {
         let _alone = self.running.write().await;
         let mut stack = self.world.stack.lock().await;
         self.world.outage.begin(true);
-        stack.service.process.stop()?;
-        stack.service.restart().await?;
+        // In their turn, where there are several.
+        let number = usize::try_from(self.restarts.load(Ordering::SeqCst))? % (1 + stack.replicas.len());
+        let service = match number.checked_sub(1) {
+            None => &mut stack.service,
+            Some(number) => &mut stack.replicas[number],
+        };
+        service.process.stop()?;
+        service.restart().await?;
         // A service that has just started knows of no filter, and so waits for none.
         self.everybody_knows().await?;
         self.world.outage.set(false);

@@ -1,5 +1,6 @@
 //! Connecting and disconnecting accounts, as people do it in a browser.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
@@ -112,20 +113,23 @@ impl Soak {
 
     /// Waits until all filters have heard of everything that is committed.
     pub(super) async fn everybody_knows(&self) -> anyhow::Result<()> {
-        let all = poll(async || all_are_current(&self.world.admin).await).await;
+        let all = poll(async || all_are_current(&self.world.admins).await).await;
         all.context("the filters do not hear of what is committed")
     }
 }
 
-async fn all_are_current(admin: &Admin) -> Option<()> {
-    let status = admin.get("/v1/status").await.ok()?;
-    let revision = status["revision"].as_u64()?;
-    let filters = status["filters"].as_array()?;
-    let current = filters
-        .iter()
-        .filter(|filter| filter["connected"] == true)
-        .filter(|filter| filter["cursor"].as_u64().is_some_and(|cursor| cursor >= revision));
-    (current.count() == FILTERS).then_some(())
+/// Each filter has told one of the token-services that it has come as far as all of them.
+async fn all_are_current(admins: &[Admin]) -> Option<()> {
+    let (mut newest, mut cursors) = (0, BTreeMap::<String, u64>::new());
+    for admin in admins {
+        let status = admin.get("/v1/status").await.ok()?;
+        newest = newest.max(status["revision"].as_u64()?);
+        for filter in status["filters"].as_array()?.iter().filter(|filter| filter["connected"] == true) {
+            let cursor = cursors.entry(filter["filter"].as_str()?.to_owned()).or_default();
+            *cursor = filter["cursor"].as_u64()?.max(*cursor);
+        }
+    }
+    (cursors.values().filter(|cursor| **cursor >= newest).count() == FILTERS).then_some(())
 }
 
 /// The plainest call there is.

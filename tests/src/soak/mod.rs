@@ -13,6 +13,7 @@
 //! - [`tally`]: how often what happened; [`usage`]: what it took.
 //! - [`stampede`]: many calls in the same moment.
 //! - [`records`]: whether each request has left its record.
+//! - [`tamper`]: what is sealed in the database, changed and moved about.
 
 mod calls;
 mod changes;
@@ -23,6 +24,7 @@ pub mod plan;
 pub mod records;
 pub mod stampede;
 pub mod tally;
+pub mod tamper;
 mod upstreams;
 pub mod usage;
 pub mod world;
@@ -31,6 +33,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use portcullis_token_service::store::{Location, PostgresUrl};
 use tokio::sync::RwLock;
 use tokio::task::{JoinSet, LocalSet};
 use tokio::time::Instant;
@@ -38,10 +41,13 @@ use tokio::time::Instant;
 use calls::Line;
 use plan::{Plan, Step};
 use tally::{Counts, Tally};
+use tamper::Tampering;
 use usage::Usage;
 use world::World;
 
+use crate::postgres::Database;
 use crate::process::Process;
+use crate::rotation::{Calls, NEXT_ROOT_KEY, rotate_under_calls};
 use crate::upstream::protected::Verdict;
 
 /// How much, and in which order.
@@ -98,9 +104,9 @@ impl Rest {
 }
 
 impl Soak {
-    /// Starts the world and connects everybody.
-    pub async fn start() -> anyhow::Result<Arc<Self>> {
-        let world = World::start().await?;
+    /// Starts the world, with three token-services where there is a `database` for them, and connects everybody.
+    pub async fn start(database: Option<Database>) -> anyhow::Result<Arc<Self>> {
+        let world = World::start(database).await?;
         let soak = Arc::new(Self {
             line: Line::new(&world.public_url),
             world,
@@ -166,6 +172,27 @@ impl Soak {
         let done = self.restarts.load(Ordering::SeqCst);
         self.tally.calls() / every > done
             && self.restarts.compare_exchange(done, done + 1, Ordering::SeqCst, Ordering::SeqCst).is_ok()
+    }
+
+    /// Replaces every kind of key amid `rate` calls a second.
+    ///
+    /// # Errors
+    /// If that does not come to its end.
+    pub async fn replace_keys(&self, rate: u32) -> anyhow::Result<Calls> {
+        rotate_under_calls(&mut *self.world.stack.lock().await, rate).await
+    }
+
+    /// Changes and moves what is sealed, after [`Self::replace_keys`].
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    pub async fn tamper(&self) -> anyhow::Result<Tampering> {
+        let stack = self.world.stack.lock().await;
+        let location = match &self.world.database {
+            Some(database) => Location::Postgres(PostgresUrl::parse(database.url())?),
+            None => Location::Sqlite(stack.directory.join("portcullis.db")),
+        };
+        tamper::tamper(&location, &stack.directory.join(NEXT_ROOT_KEY)).await
     }
 
     /// How many pairs of a member and a server there are.

@@ -4,22 +4,25 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, PoisonError};
 
 use anyhow::Context as _;
-use serde_json::json;
+use serde_json::{Map, json};
 use tokio::sync::Mutex;
 
 use super::fact::{Clock, Fact};
 use super::plan::Size;
 use super::upstreams::{Credential, Endpoint, SHORT_LIFE, Upstreams};
 use crate::admin::Admin;
+use crate::postgres::{self, Database};
 use crate::provider::Provider;
 use crate::seed::{self, GRACE, IssuedKey, Member};
-use crate::stack::{Builder, Stack};
+use crate::stack::{Asked, Builder, Stack};
 
 /// Slugs; and what people call them.
 pub(super) const WORKSPACES: [&str; 2] = ["core", "ops"];
 pub(super) const WORKSPACE_NAMES: [&str; 2] = ["Core", "Operations"];
 /// How many keys each member has.
 const KEYS: usize = 2;
+/// Besides the first token-service.
+const REPLICAS: usize = 2;
 const WORKERS: u32 = 2;
 /// A filter in each worker and one in the main thread.
 pub(super) const FILTERS: usize = WORKERS as usize + 1;
@@ -83,14 +86,19 @@ pub struct World {
     /// Ids of the workspaces.
     pub(super) workspaces: Vec<String>,
     pub(super) admin: Admin,
+    /// Of every token-service.
+    pub(super) admins: Vec<Admin>,
+    /// Where the token-services are several.
+    pub(super) database: Option<Database>,
     pub(super) public_url: String,
     /// Locked while the token-service is restarted.
     pub(super) stack: Mutex<Stack>,
 }
 
 impl World {
-    /// Starts everything. Nobody has connected anything yet.
-    pub async fn start() -> anyhow::Result<Self> {
+    /// Starts everything: with a database of PostgreSQL three token-services on it, otherwise one. Nobody has connected
+    /// anything yet.
+    pub async fn start(database: Option<Database>) -> anyhow::Result<Self> {
         let clock = Clock::default();
         let upstreams = Upstreams::start().await?;
         let builder = Builder {
@@ -101,8 +109,19 @@ impl World {
             explained: false,
             ..Builder::default()
         };
+        let builder = match &database {
+            Some(database) => Builder {
+                replicas: REPLICAS,
+                asked: Asked::All,
+                sections: Map::from_iter([("store".to_owned(), postgres::store(database))]),
+                ..builder
+            },
+            None => builder,
+        };
         let stack = Stack::build(builder).await?;
         let admin = stack.admin();
+        let services = std::iter::once(&stack.service).chain(&stack.replicas);
+        let admins = services.map(|service| service.admin.clone()).collect();
         let ops =
             admin.post("/v1/workspaces", json!({"slug": WORKSPACES[1], "name": WORKSPACE_NAMES[1]})).await?;
         let workspaces = vec![
@@ -136,6 +155,8 @@ impl World {
             endpoints,
             workspaces,
             admin: stack.admin().clone(),
+            admins,
+            database,
             public_url: stack.public_url(),
             stack: Mutex::new(stack),
         })

@@ -1,5 +1,6 @@
 //! Two members at one server, one member at two servers, one person in two workspaces: nothing ever mixes.
 
+use portcullis_tests::postgres::Database;
 use portcullis_tests::soak::{Settings, Soak, seed};
 
 const CALLS: u64 = 10_000;
@@ -31,7 +32,7 @@ const LEAST: [(&str, u64); 18] = [
 async fn ten_thousand_calls_amid_changes_never_mix() {
     let settings = Settings { seed: seed(), calls: CALLS, tasks: TASKS, restart_every: None };
     println!("PORTCULLIS_SEED={}", settings.seed);
-    let soak = Soak::start().await.unwrap_or_else(|error| panic!("no world: {error:#}"));
+    let soak = Soak::start(None).await.unwrap_or_else(|error| panic!("no world: {error:#}"));
     let counts = soak.run(settings).await;
     println!("{counts}");
     assert!(counts.violations.is_empty(), "{}", counts.violations.join("\n\n"));
@@ -40,6 +41,23 @@ async fn ten_thousand_calls_amid_changes_never_mix() {
         assert!(counts.of(name) >= least, "{name} happened {} times only", counts.of(name));
     }
     assert_eq!(counts.served.len(), soak.places(), "everybody was served everywhere");
+    let counted = soak.count_records().await.expect("counts");
+    assert_eq!(counted.records, counted.requests, "each request has one record");
+}
+
+/// The same over three token-services, each of which is stopped and started again meanwhile.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn calls_over_three_replicas_never_mix() {
+    const CALLS: u64 = 4_000;
+    let Some(database) = Database::make().await else { return };
+    let settings = Settings { seed: seed(), calls: CALLS, tasks: TASKS, restart_every: Some(CALLS / 4) };
+    println!("PORTCULLIS_SEED={}", settings.seed);
+    let soak = Soak::start(Some(database)).await.unwrap_or_else(|error| panic!("no world: {error:#}"));
+    let counts = soak.run(settings).await;
+    println!("{counts}");
+    assert!(counts.violations.is_empty(), "{}", counts.violations.join("\n\n"));
+    assert!(counts.of("restart") >= 3, "each was restarted");
+    assert!(counts.of("served") >= 2_000, "{} were served", counts.of("served"));
     let counted = soak.count_records().await.expect("counts");
     assert_eq!(counted.records, counted.requests, "each request has one record");
 }

@@ -1,13 +1,11 @@
 //! The link that an agent shows to its person.
 
-use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use portcullis_wire::digest::Digest;
-use portcullis_wire::secret::SecretText;
+use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::clock::{Timestamp, random};
 use crate::domain::connecting::Ticket;
@@ -15,6 +13,7 @@ use crate::domain::ids::{MemberId, ServerId};
 use crate::state::Service;
 use crate::store::StoreError;
 use crate::text::presentable;
+use crate::vault::Place;
 
 /// How long a link is good.
 const LIFE: Duration = Duration::from_mins(10);
@@ -24,9 +23,6 @@ const LIFE: Duration = Duration::from_mins(10);
 const MOST: u32 = 30;
 const WINDOW_MS: u64 = 60 * 60 * 1000;
 
-/// How many links are remembered at most.
-const REMEMBERED: usize = 10_000;
-
 /// Why there is no link.
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectLinkError {
@@ -34,28 +30,6 @@ pub enum ConnectLinkError {
     TooMany,
     #[error(transparent)]
     Store(#[from] StoreError),
-}
-
-/// Links that this process has made. The store keeps digests only, so nobody else can repeat a link.
-#[derive(Debug, Default)]
-pub struct ConnectLinks {
-    made: Mutex<HashMap<LinkKey, Link>>,
-    /// Held while one is made: agents that ask at once get the same, and not each one that ends another's.
-    making: tokio::sync::Mutex<()>,
-}
-
-/// Agents do not share a link: its page names the one that asked.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-struct LinkKey {
-    member: MemberId,
-    server: ServerId,
-    client_name: Option<String>,
-}
-
-#[derive(Clone, Debug)]
-struct Link {
-    ticket: SecretText,
-    expires_at: Timestamp,
 }
 
 /// What the store knows a ticket by.
@@ -76,94 +50,57 @@ impl Service {
     ) -> Result<String, ConnectLinkError> {
         let now = self.clock.now();
         let client_name = client_name.and_then(presentable);
-        let key = LinkKey { member: member.clone(), server: server.clone(), client_name };
-        let is_fresh = |link: &&Link| now.until(link.expires_at) > LIFE / 2;
-        if let Some(link) = self.live_link(&key, now).await?.as_ref().filter(is_fresh) {
-            return Ok(self.spell(link));
-        }
-        let _one_at_a_time = self.links.making.lock().await;
-        let known = self.live_link(&key, now).await?;
-        if let Some(link) = known.as_ref().filter(is_fresh) {
-            return Ok(self.spell(link));
+        // Agents do not share a link: its page names the one that asked.
+        let live = async |good_until| {
+            self.store.live_ticket(member, server, client_name.as_deref(), good_until).await
+        };
+        let fresh_until = now.plus(LIFE / 2);
+        if let Some(link) = live(fresh_until).await?.and_then(|ticket| self.link_of(&ticket)) {
+            return Ok(link);
         }
         let since = Timestamp(now.0.saturating_sub(WINDOW_MS));
         if self.store.tickets_since(member, server, since).await? >= MOST {
             // One that is almost over is better than none.
-            return known.map(|link| self.spell(&link)).ok_or(ConnectLinkError::TooMany);
+            let known = live(now).await?.and_then(|ticket| self.link_of(&ticket));
+            return known.ok_or(ConnectLinkError::TooMany);
         }
-        let link = self.new_link(&key, now).await?;
-        let address = self.spell(&link);
-        self.links.remember(key, link, now);
-        Ok(address)
+        let (made, secret) = self.new_ticket(member, server, client_name.clone(), now);
+        // Another replica, or another call, may have been faster.
+        let faster = self.store.create_ticket(&made, fresh_until).await?;
+        let link = faster.and_then(|ticket| self.link_of(&ticket));
+        Ok(link.unwrap_or_else(|| self.spell(secret.expose_secret())))
     }
 
-    /// The link made before, unless it is over or was used by now.
-    async fn live_link(&self, key: &LinkKey, now: Timestamp) -> Result<Option<Link>, StoreError> {
-        let Some(link) = self.links.find(key) else { return Ok(None) };
-        let ticket = self.store.ticket(&ticket_digest(link.ticket.expose()), now).await?;
-        Ok(ticket.map(|_| link))
-    }
-
-    async fn new_link(&self, key: &LinkKey, now: Timestamp) -> Result<Link, StoreError> {
-        let ticket = SecretText::new(URL_SAFE_NO_PAD.encode(random::<32>(&*self.entropy)));
-        let expires_at = now.plus(LIFE);
-        let row = Ticket {
-            digest: ticket_digest(ticket.expose()),
-            member: key.member.clone(),
-            server: key.server.clone(),
-            client_name: key.client_name.clone(),
+    fn new_ticket(
+        &self,
+        member: &MemberId,
+        server: &ServerId,
+        client_name: Option<String>,
+        now: Timestamp,
+    ) -> (Ticket, SecretString) {
+        let secret = SecretString::from(URL_SAFE_NO_PAD.encode(random::<32>(&*self.entropy)));
+        let digest = ticket_digest(secret.expose_secret());
+        let place = Place::ticket(&digest, member, server);
+        let ticket = Ticket {
+            digest,
+            member: member.clone(),
+            server: server.clone(),
+            client_name,
+            sealed: Some(self.vault.seal(&place, &secret)),
             created_at: now,
-            expires_at,
+            expires_at: now.plus(LIFE),
         };
-        self.store.create_ticket(&row).await?;
-        Ok(Link { ticket, expires_at })
+        (ticket, secret)
     }
 
-    fn spell(&self, link: &Link) -> String {
-        format!("{}/connect/{}", self.settings.public_url, link.ticket.expose())
-    }
-}
-
-impl ConnectLinks {
-    fn find(&self, key: &LinkKey) -> Option<Link> {
-        self.made.lock().unwrap_or_else(PoisonError::into_inner).get(key).cloned()
+    /// The link of a ticket that is kept; `None` if it cannot be opened.
+    fn link_of(&self, ticket: &Ticket) -> Option<String> {
+        let place = Place::ticket(&ticket.digest, &ticket.member, &ticket.server);
+        let secret = self.vault.unseal(&place, ticket.sealed.as_ref()?).ok()?;
+        Some(self.spell(secret.expose_secret()))
     }
 
-    fn remember(&self, key: LinkKey, link: Link, now: Timestamp) {
-        let mut links = self.made.lock().unwrap_or_else(PoisonError::into_inner);
-        if links.len() >= REMEMBERED {
-            links.retain(|_, link| link.expires_at > now);
-        }
-        if links.len() >= REMEMBERED {
-            // Forgetting costs no more than a further link.
-            links.clear();
-        }
-        links.insert(key, link);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_remembered_is_bounded() {
-        let links = ConnectLinks::default();
-        let key = |number: usize| LinkKey {
-            member: MemberId::from(format!("mem_{number}")),
-            server: ServerId::from("srv_1"),
-            client_name: None,
-        };
-        let link = |expires_at| Link { ticket: SecretText::new("t".into()), expires_at };
-        for number in 0..REMEMBERED {
-            links.remember(key(number), link(Timestamp(if number == 7 { 100 } else { 10 })), Timestamp(0));
-        }
-        links.remember(key(REMEMBERED), link(Timestamp(100)), Timestamp(50));
-        assert!(links.find(&key(7)).is_some() && links.find(&key(REMEMBERED)).is_some());
-        assert!(links.find(&key(8)).is_none(), "those that are over go first");
-        for number in 0..2 * REMEMBERED {
-            links.remember(key(number), link(Timestamp(100)), Timestamp(50));
-        }
-        assert!(links.made.lock().expect("no panic").len() <= REMEMBERED);
+    fn spell(&self, ticket: &str) -> String {
+        format!("{}/connect/{ticket}", self.settings.public_url)
     }
 }

@@ -17,5 +17,5 @@ mod redeem;
 
 pub use self::access::{Access, Usable};
 pub use self::depart::{Departure, Plan};
-pub use self::link::{ConnectLinkError, ConnectLinks, ticket_digest};
+pub use self::link::{ConnectLinkError, ticket_digest};
 pub use self::redeem::{FLOW_LIFE, RedeemError, Returned, cookie_digest, state_digest};

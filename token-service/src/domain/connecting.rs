@@ -19,6 +19,8 @@ pub struct Ticket {
     pub server: ServerId,
     /// What the agent that made the call says it is; self-reported, shown as such.
     pub client_name: Option<String>,
+    /// The ticket in the link, sealed to [`Place::ticket`](crate::vault::Place::ticket).
+    pub sealed: Option<Sealed>,
     pub created_at: Timestamp,
     pub expires_at: Timestamp,
 }

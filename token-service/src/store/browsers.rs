@@ -22,8 +22,17 @@ pub const UPSTREAM_SESSION_AGE: Duration = Duration::from_hours(24);
 
 #[async_trait]
 pub trait BrowserStore: Send + Sync {
-    /// Keeps a ticket, and of those of the same member and server the newest [`LIVE_TICKETS`].
-    async fn create_ticket(&self, ticket: &Ticket) -> Result<()>;
+    /// A ticket of this member, server and client that is not used, and not over before `good_until`.
+    async fn live_ticket(
+        &self,
+        member: &MemberId,
+        server: &ServerId,
+        client_name: Option<&str>,
+        good_until: Timestamp,
+    ) -> Result<Option<Ticket>>;
+    /// Keeps a ticket, and of those of the same member and server the newest [`LIVE_TICKETS`]. Where there is a
+    /// [`BrowserStore::live_ticket`] by now, that one is answered, and nothing is kept.
+    async fn create_ticket(&self, ticket: &Ticket, good_until: Timestamp) -> Result<Option<Ticket>>;
     /// A ticket that is neither used nor expired at `now`.
     async fn ticket(&self, digest: &Digest, now: Timestamp) -> Result<Option<Ticket>>;
     /// Uses it up: of several at once, one gets it.

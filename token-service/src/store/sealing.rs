@@ -56,19 +56,21 @@ pub enum SealedColumn {
     RefreshToken,
     RegisteredClient,
     UpstreamSession,
+    Ticket,
     Flow,
     SigningKey,
     ClientRefreshToken,
 }
 
 impl SealedColumn {
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::ServerHeader,
         Self::ServerSecret,
         Self::AccessToken,
         Self::RefreshToken,
         Self::RegisteredClient,
         Self::UpstreamSession,
+        Self::Ticket,
         Self::Flow,
         Self::SigningKey,
         Self::ClientRefreshToken,
@@ -83,6 +85,7 @@ impl SealedColumn {
             Self::RefreshToken => ("connections", "refresh_token"),
             Self::RegisteredClient => ("oauth_clients", "sealed"),
             Self::UpstreamSession => ("upstream_sessions", "session_id"),
+            Self::Ticket => ("connect_tickets", "sealed"),
             Self::Flow => ("oauth_flows", "sealed"),
             Self::SigningKey => ("signing_keys", "private_key"),
             Self::ClientRefreshToken => ("refresh_tokens", "sealed"),

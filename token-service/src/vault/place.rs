@@ -79,6 +79,11 @@ impl Place {
         Self::new("connections", column, row, owner, generation)
     }
 
+    /// What a link to connect an account ends with.
+    pub fn ticket(digest: &Digest, member: &MemberId, server: &ServerId) -> Self {
+        Self::new("connect_tickets", "sealed", vec![digest.to_string()], pair(member, server), 1)
+    }
+
     /// What a flow needs to be finished.
     pub fn flow(state: &Digest, member: &MemberId, server: &ServerId) -> Self {
         Self::new("oauth_flows", "sealed", vec![state.to_string()], pair(member, server), 1)

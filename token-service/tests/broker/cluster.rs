@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, Write as _};
 use std::os::unix::process::ExitStatusExt as _;
+use std::path::PathBuf;
 use std::process::Stdio;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
@@ -14,6 +15,7 @@ use std::sync::{Arc, Mutex};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use portcullis_test_postgres::Database;
+use portcullis_token_service::broker::Timings;
 use portcullis_token_service::broker::failpoints::{Failpoint, Failpoints};
 use portcullis_token_service::clock::SystemClock;
 use portcullis_token_service::store::StoreError;
@@ -41,7 +43,9 @@ const CALLERS: u32 = 3;
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 struct Order {
     server: String,
-    member: String,
+    /// Each asks at the same time, by [`CALLERS`] or so many callers.
+    members: Vec<String>,
+    callers: Option<u32>,
     die_at: Option<String>,
     commits_fail: bool,
 }
@@ -72,11 +76,12 @@ impl Failpoints for Fatal {
 #[ignore = "started by other tests as a process of its own"]
 async fn cluster_process() {
     let Ok(home) = std::env::var(HOME) else { return };
-    let (home, own): (Home, std::path::PathBuf) = serde_json::from_str(&home).expect("a home");
+    let (home, own, is_quick): (Home, PathBuf, bool) = serde_json::from_str(&home).expect("a home");
     let (store, vault) = open(&home).await;
     let fatal = Arc::new(Fatal::default());
     // Of its own are the renewed tokens that it could not commit.
-    let broker = broker(&own, &store, &vault, Arc::new(SystemClock), Arc::clone(&fatal) as _, QUICK);
+    let timings = if is_quick { QUICK } else { Timings::default() };
+    let broker = broker(&own, &store, &vault, Arc::new(SystemClock), Arc::clone(&fatal) as _, timings);
     broker.settle_unsaved().await;
     say("ready");
     loop {
@@ -84,9 +89,24 @@ async fn cluster_process() {
         let Some(line) = line.await.expect("no panic") else { return };
         let order: Order = serde_json::from_str(&line.expect("reads")).expect("an order");
         fatal.0.lock().expect("no panic").clone_from(&order);
-        let grant = Arc::new(member_grant(&*store, &order.server, &order.member).await);
-        let outcome = ask(&broker, &grant, CALLERS).await;
-        say(&serde_json::to_string(&outcome).expect("writes"));
+        let mut grants = Vec::new();
+        for member in &order.members {
+            grants.push(Arc::new(member_grant(&*store, &order.server, member).await));
+        }
+        let callers = order.callers.unwrap_or(CALLERS);
+        let mut asking = JoinSet::new();
+        for grant in grants {
+            let broker = Arc::clone(&broker);
+            asking.spawn(async move { ask(&broker, &grant, callers).await });
+        }
+        let mut all = Outcome::default();
+        for outcome in asking.join_all().await {
+            all.tokens.extend(outcome.tokens);
+            all.reconnect += outcome.reconnect;
+            all.lost += outcome.lost;
+        }
+        all.tokens.sort();
+        say(&serde_json::to_string(&all).expect("writes"));
     }
 }
 
@@ -103,10 +123,10 @@ struct Member {
 }
 
 impl Member {
-    async fn start(home: &Home, own: &TempDir) -> Self {
+    async fn start(home: &Home, own: &TempDir, is_quick: bool) -> Self {
         let mut child = Command::new(std::env::current_exe().expect("this program"))
             .args(["--exact", "cluster::cluster_process", "--ignored", "--nocapture", "--test-threads=1"])
-            .env(HOME, serde_json::to_string(&(home, own.path())).expect("writes"))
+            .env(HOME, serde_json::to_string(&(home, own.path(), is_quick)).expect("writes"))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .kill_on_drop(true)
@@ -165,13 +185,14 @@ struct Tally {
 }
 
 impl Cluster {
-    async fn start(stage: &Arc<Stage>, reuse: Reuse) -> Self {
+    /// `is_quick`: a lock whose owner is gone is over soon. Of an owner who is slow as well.
+    async fn start(stage: &Arc<Stage>, reuse: Reuse, is_quick: bool) -> Self {
         let directories = std::array::from_fn(|_| tempfile::tempdir().expect("a directory"));
         let [one, two, three] = &directories;
         let (one, two, three) = tokio::join!(
-            Member::start(&stage.home, one),
-            Member::start(&stage.home, two),
-            Member::start(&stage.home, three)
+            Member::start(&stage.home, one, is_quick),
+            Member::start(&stage.home, two, is_quick),
+            Member::start(&stage.home, three, is_quick)
         );
         Self { stage: Arc::clone(stage), directories, members: [one, two, three], reuse }
     }
@@ -184,7 +205,7 @@ impl Cluster {
         if shared {
             self.stage.add_server(&server, self.stage.client_credentials(&server)).await;
         }
-        let order = Order { server, member: name.to_owned(), ..Order::default() };
+        let order = Order { server, members: vec![name.to_owned()], ..Order::default() };
         let commits_fail = point == Failpoint::SpillWrite;
         let fatal = Order { die_at: Some(format!("{point:?}")), commits_fail, ..order.clone() };
         let [victim, two, three] = &mut self.members;
@@ -202,7 +223,7 @@ impl Cluster {
         let others = [two.outcome().await.expect("lives"), three.outcome().await.expect("lives")];
         let died = first.is_none();
         if died {
-            *victim = Member::start(&self.stage.home, &self.directories[0]).await;
+            *victim = Member::start(&self.stage.home, &self.directories[0], true).await;
             victim.order(&order).await;
         }
         let last = if died { victim.outcome().await.expect("lives") } else { first.expect("lives") };
@@ -273,11 +294,44 @@ async fn one_of_three_is_killed_anywhere() {
         // Whatever is not 0 has ended the test.
         figures.insert(what.to_owned(), json!({"value": 0, "unit": "times", "target": "0", "holds": true}));
     }
+    write_figures(&figures);
+}
+
+/// Beside those of other programs, and in the same form.
+fn write_figures(figures: &BTreeMap<String, serde_json::Value>) {
     let program = std::env::current_exe().expect("this program");
     let target = program.ancestors().nth(3).expect("is in a target directory").join("kills");
     std::fs::create_dir_all(&target).expect("makes");
-    let text = serde_json::to_string_pretty(&figures).expect("writes");
+    let text = serde_json::to_string_pretty(figures).expect("writes");
     std::fs::write(target.join("results.json"), text).expect("writes");
+}
+
+/// 3,000 calls on 100 connections, whose tokens have all expired.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn three_replicas_make_one_token_request_for_each_connection() {
+    const CONNECTIONS: usize = 100;
+    let Some(database) = Database::make().await else { return };
+    let stage = Arc::new(Stage::on_postgres(Reuse::Strict, database.url()).await);
+    let members: Vec<String> = (0..CONNECTIONS).map(|number| format!("member{number}")).collect();
+    for member in &members {
+        stage.connected(member, -60).await;
+    }
+    let mut cluster = Cluster::start(&stage, Reuse::Strict, false).await;
+    let order = Order { server: OAUTH.to_owned(), members, callers: Some(10), ..Order::default() };
+    for member in &mut cluster.members {
+        member.order(&order).await;
+    }
+    let mut outcomes = Vec::new();
+    for member in &mut cluster.members {
+        outcomes.push(member.outcome().await.expect("lives"));
+    }
+    let requests = stage.provider.ledger().token_requests;
+    println!("3 x 10 callers on {CONNECTIONS} connections: {requests} token requests");
+    for outcome in &outcomes {
+        assert_eq!((outcome.tokens.len(), outcome.reconnect, outcome.lost), (CONNECTIONS, 0, 0));
+        assert_eq!(outcome, &outcomes[0], "the same tokens everywhere");
+    }
+    assert_eq!(usize::try_from(requests).expect("few"), CONNECTIONS);
 }
 
 async fn kill_everywhere(stage: &Arc<Stage>, reuse: Reuse, kills: u32) -> Tally {
@@ -286,7 +340,7 @@ async fn kill_everywhere(stage: &Arc<Stage>, reuse: Reuse, kills: u32) -> Tally 
     for _ in 0..CLUSTERS {
         let (stage, next, replaying) = (Arc::clone(stage), Arc::clone(&next), Arc::clone(&replaying));
         clusters.spawn(async move {
-            let mut cluster = Cluster::start(&stage, reuse).await;
+            let mut cluster = Cluster::start(&stage, reuse, true).await;
             let mut tally = Tally::default();
             loop {
                 let number = next.fetch_add(1, Ordering::SeqCst);

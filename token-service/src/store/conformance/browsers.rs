@@ -21,6 +21,9 @@ fn digest(name: &str) -> Digest {
     Digest::of("test", &[name.as_bytes()])
 }
 
+/// No ticket is good for so long, so that a new one is made.
+pub(super) const NEVER: Timestamp = Timestamp(u64::MAX);
+
 /// Good from 100 to 700.
 pub(super) fn ticket(small: &Small, name: &str) -> Ticket {
     Ticket {
@@ -28,6 +31,7 @@ pub(super) fn ticket(small: &Small, name: &str) -> Ticket {
         member: small.member.id.clone(),
         server: small.server.id.clone(),
         client_name: Some("An agent".into()),
+        sealed: Some(Sealed::new(vec![3, 0, 3])),
         created_at: Timestamp(100),
         expires_at: Timestamp(700),
     }
@@ -58,17 +62,42 @@ pub(super) fn flow(small: &Small, name: &str) -> Flow {
     }
 }
 
+pub(in crate::store) async fn a_live_ticket_is_found_again(database: &dyn Database) {
+    let (store, other) = (database.open().await, database.open().await);
+    let small = small(store.as_ref()).await;
+    let one = ticket(&small, "one");
+    let find = async |client: Option<&str>, good_until: u64| {
+        let found = other.live_ticket(&one.member, &one.server, client, Timestamp(good_until)).await;
+        found.expect("reads")
+    };
+    assert_eq!(find(Some("An agent"), 0).await, None);
+    assert_eq!(store.create_ticket(&one, Timestamp(400)).await.expect("keeps"), None);
+    assert_eq!(find(Some("An agent"), 699).await, Some(one.clone()));
+    assert_eq!(find(Some("An agent"), 700).await, None, "it is over by then");
+    assert_eq!((find(Some("Another"), 0).await, find(None, 0).await), (None, None));
+    // Of several replicas that would make one at once, the first does.
+    let two = ticket(&small, "two");
+    assert_eq!(other.create_ticket(&two, Timestamp(400)).await.expect("answers"), Some(one.clone()));
+    assert_eq!(other.ticket(&two.digest, Timestamp(200)).await.expect("reads"), None);
+    let unnamed = Ticket { client_name: None, sealed: None, ..ticket(&small, "unnamed") };
+    assert_eq!(store.create_ticket(&unnamed, Timestamp(400)).await.expect("keeps"), None);
+    assert_eq!(find(None, 0).await, None, "nobody can spell it");
+    assert_eq!(store.take_ticket(&one.digest, Timestamp(200)).await.expect("takes"), Some(one.clone()));
+    assert_eq!(find(Some("An agent"), 0).await, None, "it is used");
+    assert_eq!(store.create_ticket(&two, Timestamp(400)).await.expect("keeps"), None);
+}
+
 pub(in crate::store) async fn tickets_are_used_once(database: &dyn Database) {
     let handles = [database.open().await, database.open().await];
     let store = &handles[0];
     let small = small(store.as_ref()).await;
     let before = revision(store.as_ref()).await;
     let one = ticket(&small, "one");
-    store.create_ticket(&one).await.expect("keeps");
-    let twice = store.create_ticket(&one).await;
+    store.create_ticket(&one, NEVER).await.expect("keeps");
+    let twice = store.create_ticket(&one, NEVER).await;
     assert!(matches!(twice, Err(StoreError::Taken { what: "ticket", .. })));
     let nobody = Ticket { member: "nobody".into(), ..ticket(&small, "nobody") };
-    assert!(matches!(store.create_ticket(&nobody).await, Err(StoreError::Missing { .. })));
+    assert!(matches!(store.create_ticket(&nobody, NEVER).await, Err(StoreError::Missing { .. })));
 
     // Looking at it, as link previews do, does not use it up.
     for _ in 0..2 {
@@ -92,7 +121,7 @@ pub(in crate::store) async fn tickets_are_used_once(database: &dyn Database) {
     assert_eq!(store.ticket(&one.digest, Timestamp(200)).await.expect("reads"), None);
 
     let unnamed = Ticket { client_name: None, ..ticket(&small, "unnamed") };
-    store.create_ticket(&unnamed).await.expect("keeps");
+    store.create_ticket(&unnamed, NEVER).await.expect("keeps");
     assert_eq!(store.ticket(&unnamed.digest, Timestamp(0)).await.expect("reads"), Some(unnamed));
     assert_eq!(revision(store.as_ref()).await, before);
 }
@@ -101,7 +130,7 @@ pub(in crate::store) async fn a_burnt_ticket_is_audited(database: &dyn Database)
     let store = database.open().await;
     let small = small(store.as_ref()).await;
     let one = ticket(&small, "one");
-    store.create_ticket(&one).await.expect("keeps");
+    store.create_ticket(&one, NEVER).await.expect("keeps");
     let before = revision(store.as_ref()).await;
     let witness = store.on_behalf_of(Actor::Member, Timestamp(3));
     assert!(!witness.burn_ticket(&one.digest, Timestamp(700)).await.expect("asks"), "it is over");
@@ -135,13 +164,13 @@ pub(in crate::store) async fn newer_tickets_end_older_ones(database: &dyn Databa
         Ticket { server: elsewhere.id, ..ticket(&small, "other server") },
     ];
     for ticket in &others {
-        store.create_ticket(ticket).await.expect("keeps");
+        store.create_ticket(ticket, NEVER).await.expect("keeps");
     }
     // Made in the same millisecond, as far as the clock can tell.
     let all: Vec<Ticket> =
         (0..LIVE_TICKETS + 2).map(|number| ticket(&small, &format!("ticket {number}"))).collect();
     for ticket in &all {
-        store.create_ticket(ticket).await.expect("keeps");
+        store.create_ticket(ticket, NEVER).await.expect("keeps");
     }
     for (position, ticket) in all.iter().enumerate() {
         let found = store.ticket(&ticket.digest, Timestamp(200)).await.expect("reads");
@@ -151,7 +180,7 @@ pub(in crate::store) async fn newer_tickets_end_older_ones(database: &dyn Databa
     // A used one makes room.
     store.take_ticket(&all[4].digest, Timestamp(200)).await.expect("asks").expect("is good");
     let newest = Ticket { created_at: Timestamp(101), ..ticket(&small, "newest") };
-    store.create_ticket(&newest).await.expect("keeps");
+    store.create_ticket(&newest, NEVER).await.expect("keeps");
     for ticket in [&all[2], &all[3], &newest, &others[0], &others[1]] {
         let found = store.ticket(&ticket.digest, Timestamp(200)).await.expect("reads");
         assert_eq!(found.as_ref(), Some(ticket));
@@ -170,7 +199,7 @@ pub(in crate::store) async fn tickets_are_counted(database: &dyn Database) {
             expires_at: Timestamp(number * 100 + 600),
             ..ticket(&small, &format!("ticket {number}"))
         };
-        store.create_ticket(&made).await.expect("keeps");
+        store.create_ticket(&made, NEVER).await.expect("keeps");
     }
     store.take_ticket(&digest("ticket 6"), Timestamp(650)).await.expect("asks").expect("is good");
     // Used ones and those that newer ones ended count too.
@@ -255,7 +284,7 @@ pub(in crate::store) async fn what_is_over_is_swept(database: &dyn Database) {
         protocol_version: "2025-11-25".into(),
         created_at: Timestamp(700),
     };
-    store.create_ticket(&ticket(&small, "ticket")).await.expect("keeps");
+    store.create_ticket(&ticket(&small, "ticket"), NEVER).await.expect("keeps");
     store.create_session(&session("session")).await.expect("keeps");
     store.create_flow(&flow(&small, "flow")).await.expect("keeps");
     store.save_upstream_session(&digest("upstream"), &upstream).await.expect("keeps");
@@ -292,7 +321,7 @@ pub(in crate::store) async fn browser_objects_go_with_their_server_and_member(da
     let now = Timestamp(200);
     for (server, name) in [(&small.server.id, "one"), (&other, "two")] {
         let ticket = Ticket { server: server.clone(), ..ticket(&small, name) };
-        store.create_ticket(&ticket).await.expect("keeps");
+        store.create_ticket(&ticket, NEVER).await.expect("keeps");
         let flow = Flow { server: server.clone(), ..flow(&small, name) };
         store.create_flow(&flow).await.expect("keeps");
     }

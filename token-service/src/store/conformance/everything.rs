@@ -6,7 +6,7 @@ use std::time::Duration;
 use portcullis_wire::digest::Digest;
 
 use super::authorization::{authorization, dynamic, key, signed_in};
-use super::browsers::{flow, session, ticket};
+use super::browsers::{NEVER, flow, session, ticket};
 use super::catalogue::{approve, entries, learn, tool};
 use super::fixtures::*;
 use super::limits::set;
@@ -107,7 +107,7 @@ pub(in crate::store) async fn fill(store: &dyn Store) {
     learn(store, &server.id, 5, &[tool("b", "new"), tool("a", "approved")]).await;
     approve(store, &server.id, &["a"]).await;
     store.save_upstream_session(&digest("upstream"), &upstream_session(&small)).await.expect("saves");
-    store.create_ticket(&ticket(&small, "ticket")).await.expect("makes");
+    store.create_ticket(&ticket(&small, "ticket"), NEVER).await.expect("makes");
     store.create_session(&session("browser")).await.expect("makes");
     store.create_flow(&flow(&small, "flow")).await.expect("makes");
     assert!(store.publish_signing_key(&key("one"), None).await.expect("publishes"));

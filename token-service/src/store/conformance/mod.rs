@@ -99,7 +99,7 @@ macro_rules! conformance_tests {
             registered_clients_are_compared_and_set, of_many_registrations_one_is_kept,
             the_last_issuer_is_the_newest_for_this_origin,
             catalogues_are_replaced_by_newer_ones, the_first_upstream_session_wins,
-            tickets_are_used_once, a_burnt_ticket_is_audited, a_flow_in_a_wrong_browser_is_audited,
+            tickets_are_used_once, a_live_ticket_is_found_again, a_burnt_ticket_is_audited, a_flow_in_a_wrong_browser_is_audited,
             newer_tickets_end_older_ones, tickets_are_counted,
             sessions_end_and_are_prolonged, flows_are_used_once, what_is_over_is_swept,
             browser_objects_go_with_their_server_and_member,

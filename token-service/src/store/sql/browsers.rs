@@ -23,6 +23,7 @@ struct TicketRow {
     member_id: String,
     server_id: String,
     client_name: Option<String>,
+    sealed: Option<Vec<u8>>,
     created_at: i64,
     expires_at: i64,
 }
@@ -35,6 +36,7 @@ impl TicketRow {
             member: self.member_id.into(),
             server: self.server_id.into(),
             client_name: self.client_name,
+            sealed: self.sealed.map(Sealed::new),
             created_at: timestamp(self.created_at),
             expires_at: timestamp(self.expires_at),
         })
@@ -98,16 +100,56 @@ impl FlowRow {
     }
 }
 
-pub(super) async fn create_ticket(connection: &mut AnyConnection, ticket: &Ticket) -> Result<()> {
+pub(super) async fn live_ticket(
+    connection: &mut AnyConnection,
+    member: &MemberId,
+    server: &ServerId,
+    client_name: Option<&str>,
+    good_until: Timestamp,
+) -> Result<Option<Ticket>> {
+    let row: Option<TicketRow> = sqlx::query_as(concat!(
+        "SELECT ",
+        columns!(connect_tickets),
+        " FROM connect_tickets
+         WHERE member_id = $1 AND server_id = $2 AND client_name IS NOT DISTINCT FROM $3 AND live = 1
+             AND expires_at > $4 AND sealed IS NOT NULL
+         ORDER BY created_at DESC, sequence DESC LIMIT 1"
+    ))
+    .bind(member.as_str())
+    .bind(server.as_str())
+    .bind(client_name)
+    .bind(to_database(good_until.0))
+    .fetch_optional(connection)
+    .await?;
+    row.map(TicketRow::read).transpose()
+}
+
+/// In a transaction that has its turn, so that of several at once one makes it and the others find it.
+pub(super) async fn create_ticket(
+    connection: &mut AnyConnection,
+    ticket: &Ticket,
+    good_until: Timestamp,
+) -> Result<Option<Ticket>> {
+    let Ticket { member, server, client_name, .. } = ticket;
+    let live = live_ticket(&mut *connection, member, server, client_name.as_deref(), good_until).await?;
+    if live.is_some() {
+        return Ok(live);
+    }
+    insert_ticket(connection, ticket).await?;
+    Ok(None)
+}
+
+async fn insert_ticket(connection: &mut AnyConnection, ticket: &Ticket) -> Result<()> {
     sqlx::query(
         "INSERT INTO connect_tickets
-             (digest, member_id, server_id, client_name, live, created_at, expires_at)
-         VALUES ($1, $2, $3, $4, 1, $5, $6)",
+             (digest, member_id, server_id, client_name, sealed, live, created_at, expires_at)
+         VALUES ($1, $2, $3, $4, $5, 1, $6, $7)",
     )
     .bind(ticket.digest.to_string())
     .bind(ticket.member.as_str())
     .bind(ticket.server.as_str())
     .bind(&ticket.client_name)
+    .bind(ticket.sealed.as_ref().map(Sealed::as_bytes))
     .bind(to_database(ticket.created_at.0))
     .bind(to_database(ticket.expires_at.0))
     .execute(&mut *connection)

@@ -29,7 +29,7 @@ macro_rules! columns {
              expires_at"
     };
     (connect_tickets) => {
-        "digest, member_id, server_id, client_name, created_at, expires_at"
+        "digest, member_id, server_id, client_name, sealed, created_at, expires_at"
     };
     (connections) => {
         "id, server_id, member_id, state, reason, origin, issuer, client_id, generation, access_token,

@@ -166,8 +166,18 @@ impl ConnectionStore for SqlStore {
 
 #[async_trait]
 impl BrowserStore for SqlStore {
-    async fn create_ticket(&self, ticket: &Ticket) -> Result<()> {
-        housekeeping!(self, browsers::create_ticket, ticket)
+    async fn live_ticket(
+        &self,
+        member: &MemberId,
+        server: &ServerId,
+        client_name: Option<&str>,
+        good_until: Timestamp,
+    ) -> Result<Option<Ticket>> {
+        browsers::live_ticket(&mut *self.read().await?, member, server, client_name, good_until).await
+    }
+
+    async fn create_ticket(&self, ticket: &Ticket, good_until: Timestamp) -> Result<Option<Ticket>> {
+        housekeeping!(self, browsers::create_ticket, ticket, good_until)
     }
 
     async fn ticket(&self, digest: &Digest, now: Timestamp) -> Result<Option<Ticket>> {

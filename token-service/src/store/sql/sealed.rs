@@ -59,6 +59,7 @@ pub(super) async fn page(connection: &mut AnyConnection, page: &Page<'_>) -> Res
         }
         SealedColumn::AccessToken | SealedColumn::RefreshToken => of_connections(connection, page).await,
         SealedColumn::UpstreamSession => upstream_sessions(connection, page).await,
+        SealedColumn::Ticket => tickets(connection, page).await,
         SealedColumn::Flow => flows(connection, page).await,
         SealedColumn::ClientRefreshToken => client_refresh_tokens(connection, page).await,
     }
@@ -169,6 +170,13 @@ async fn upstream_sessions(connection: &mut AnyConnection, page: &Page<'_>) -> R
     .await
 }
 
+async fn tickets(connection: &mut AnyConnection, page: &Page<'_>) -> Result<Vec<SealedRow>> {
+    owned(connection, page, "digest", |row, digest, member, server| {
+        Ok(Place::ticket(&row.digest(digest)?, &member.into(), &server.into()))
+    })
+    .await
+}
+
 async fn flows(connection: &mut AnyConnection, page: &Page<'_>) -> Result<Vec<SealedRow>> {
     owned(connection, page, "state", |row, state, member, server| {
         Ok(Place::flow(&row.digest(state)?, &member.into(), &server.into()))
@@ -238,7 +246,9 @@ async fn replace_one(connection: &mut AnyConnection, row: &SealedRow, sealed: &S
         SealedColumn::ServerSecret => "server_id = $3",
         SealedColumn::AccessToken | SealedColumn::RefreshToken | SealedColumn::SigningKey => "id = $3",
         SealedColumn::RegisteredClient => "server_id = $3 AND issuer = $4",
-        SealedColumn::UpstreamSession | SealedColumn::ClientRefreshToken => "digest = $3",
+        SealedColumn::UpstreamSession | SealedColumn::Ticket | SealedColumn::ClientRefreshToken => {
+            "digest = $3"
+        }
         SealedColumn::Flow => "state = $3",
     };
     let statement = format!("UPDATE {table} SET {column} = $1 WHERE {column} = $2 AND {condition}");

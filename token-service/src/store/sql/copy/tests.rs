@@ -110,5 +110,5 @@ async fn a_source_that_is_not_ready_is_refused() {
 
     source.raw().await.execute("DELETE FROM _sqlx_migrations WHERE version > 9").await.expect("writes");
     let refused = problem(copy(&source.path(), &database.url()).await);
-    assert!(refused.contains("run `portcullis migrate` first (0010 staleness, 0011 payload)"), "{refused}");
+    assert!(refused.contains("run `portcullis migrate` first (0010 staleness, 0011 payload, "), "{refused}");
 }
