@@ -25,6 +25,9 @@ pub const NEXT_ROOT_KEY: &str = "root-key-2";
 /// How long a step of a rotation may take: 15 seconds ahead, 30 until everything is sealed anew.
 const STEP: Duration = Duration::from_mins(2);
 
+/// More than this many calls are never under way: a machine that is too slow for the rate makes fewer.
+const AT_ONCE: usize = 64;
+
 /// What calls got while keys were replaced.
 #[derive(Debug, Default)]
 pub struct Calls {
@@ -63,7 +66,7 @@ async fn call_at(agent: Agent, rate: u32, mut stopped: tokio::sync::watch::Recei
     loop {
         tokio::select! {
             _ = stopped.changed() => break,
-            _ = tick.tick() => {
+            _ = tick.tick(), if under_way.len() < AT_ONCE => {
                 let agent = agent.clone();
                 under_way.spawn(async move {
                     let reply = agent.call_tool("whoami", json!({})).await;
