@@ -150,6 +150,11 @@ differential: test-tools ## A million requests: whether what the filter accepts 
 	cargo build --workspace --bins
 	target/debug/differential
 
+.PHONY: catalogue
+catalogue: wasm test-tools ## Every kind of hostile input, row by row: what becomes of it
+	cargo build --workspace --all-targets
+	cargo test --workspace --test catalogue -- --nocapture
+
 fuzz_seconds := $(or $(FUZZ_SECONDS),$(if $(filter 1,$(SHORT)),10,300))
 
 .PHONY: fuzz

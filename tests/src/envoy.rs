@@ -36,6 +36,8 @@ pub struct Settings {
     pub longest_response: Option<Duration>,
     /// Where spans go, as `envoy/tracing.yaml` says.
     pub collector: Option<SocketAddr>,
+    /// The authorities whose certificates servers may show, if not the system's.
+    pub trusted_ca: Option<PathBuf>,
 }
 
 /// A running Envoy.
@@ -167,6 +169,12 @@ pub fn render(shipped: &str, settings: &Settings, wasm: &Path) -> anyhow::Result
     if let Some(service) = settings.rate_limit_service {
         add_rate_limits(&mut root, service)?;
     }
+    if let Some(authorities) = &settings.trusted_ca {
+        let cluster = named(&mut root, "/static_resources/clusters", "upstream_tls")?;
+        let place =
+            "/transport_socket/typed_config/common_tls_context/validation_context/trusted_ca/filename";
+        set(cluster, place, json!(authorities))?;
+    }
     if let Some(collector) = settings.collector {
         add_tracing(&mut root, collector)?;
     }
@@ -274,6 +282,7 @@ mod tests {
             rate_limit_service: None,
             longest_response: None,
             collector: None,
+            trusted_ca: None,
         };
         let one = render(&shipped, &settings(1000), Path::new("/a.wasm")).expect("renders");
         let two = render(&shipped, &settings(2000), Path::new("/b.wasm")).expect("renders");

@@ -94,6 +94,8 @@ pub struct Builder {
     pub longest_response: Option<Duration>,
     /// Where Envoy sends its spans.
     pub collector: Option<SocketAddr>,
+    /// The authorities whose certificates servers may show, if not the system's.
+    pub trusted_ca: Option<PathBuf>,
 }
 
 impl Default for Builder {
@@ -116,6 +118,7 @@ impl Default for Builder {
             explained: true,
             longest_response: None,
             collector: None,
+            trusted_ca: None,
         }
     }
 }
@@ -170,6 +173,7 @@ impl Stack {
             rate_limit_service: builder.rate_limit_service,
             longest_response: builder.longest_response,
             collector: builder.collector,
+            trusted_ca: builder.trusted_ca,
             ..envoy_settings
         };
         // Each is let go right before its program starts.

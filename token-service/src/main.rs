@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
 use clap_complete::Shell;
+use nix::sys::resource::{Resource, setrlimit};
 use portcullis_token_service::admin_client::AdminCommand;
 use portcullis_token_service::app::App;
 use portcullis_token_service::apply::ConfigSource;
@@ -119,7 +120,13 @@ async fn main() -> ExitCode {
 
 type Outcome = Result<(), Box<dyn std::error::Error>>;
 
+/// Its memory holds credentials, so a fault must not leave a copy of it on a disk, whatever the user's limits are.
+fn leave_no_core_behind() -> nix::Result<()> {
+    setrlimit(Resource::RLIMIT_CORE, 0, 0)
+}
+
 async fn serve(config: PathBuf, levels: &str, tables: Tables) -> Outcome {
+    leave_no_core_behind()?;
     let source = source(config);
     let traces = traces(&source)?;
     let subscriber = telemetry::subscriber_with(levels, io::stderr, traces.as_ref())?;

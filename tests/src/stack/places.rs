@@ -77,6 +77,7 @@ impl Places {
             rate_limit_service: None,
             longest_response: None,
             collector: None,
+            trusted_ca: None,
         })
     }
 

@@ -73,10 +73,18 @@ impl Conversation {
     /// # Panics
     /// On a malformed head, or if the gateway has hung up.
     pub fn begin(self, status: u16, headers: &[(&str, &str)]) -> Answer {
+        self.begin_bytes(status, headers)
+    }
+
+    /// [`Self::begin`] with values that need not be text.
+    ///
+    /// # Panics
+    /// As that.
+    pub fn begin_bytes(self, status: u16, headers: &[(&str, impl AsRef<[u8]>)]) -> Answer {
         let (chunks, body) = mpsc::channel(1);
         let mut response = Response::builder().status(status);
         for (name, value) in headers {
-            response = response.header(*name, *value);
+            response = response.header(*name, value.as_ref());
         }
         let response = response.body(Body::from_stream(ReceiverStream::new(body))).expect("a sound head");
         self.answer.send(response).expect("the gateway waits for the answer");
@@ -128,6 +136,11 @@ impl Answer {
     /// If the gateway has hung up.
     pub async fn send_bytes(&self, bytes: &[u8]) {
         self.chunks.send(Ok(Bytes::copy_from_slice(bytes))).await.expect("the gateway reads");
+    }
+
+    /// Sends bytes to a gateway that may not want them; `false` once it has hung up.
+    pub async fn offer(&self, bytes: &[u8]) -> bool {
+        self.chunks.send(Ok(Bytes::copy_from_slice(bytes))).await.is_ok()
     }
 
     /// Sends one event that carries `message`.

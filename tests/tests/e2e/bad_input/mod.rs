@@ -1,9 +1,11 @@
 //! What must not get in: each gets its answer, nothing of it reaches the upstream, and the next request is served.
+//!
+//! Most of it is data, in `tests/catalogue`; here is what takes a program: pieces of every length, tokens, several requests on a
+//! connection.
 
 mod body;
 mod connection;
 mod credentials;
-mod envelope;
 
 use std::fmt::Write as _;
 
@@ -68,12 +70,6 @@ impl Request {
     fn body(mut self, body: impl AsRef<[u8]>) -> Self {
         self.body = body.as_ref().to_vec();
         self
-    }
-
-    /// As a legacy client sends it.
-    fn legacy(self, version: &str) -> Self {
-        let body = call(r#""name":"get_issue","arguments":{"id":"PC-1"}"#);
-        self.set("mcp-protocol-version", version).without("mcp-method").without("mcp-name").body(body)
     }
 
     /// Calls another tool.
@@ -165,10 +161,4 @@ fn judge(case: &Case, response: Option<&RawResponse>) -> Result<(), String> {
 }
 
 const UNAUTHORIZED: i64 = -31007;
-const AMBIGUOUS: i64 = -31004;
 const INVALID_REQUEST: i64 = -32600;
-const INVALID_PARAMS: i64 = -32602;
-const METHOD_NOT_FOUND: i64 = -32601;
-const PARSE: i64 = -32700;
-const MISMATCH: i64 = -32020;
-const VERSION: i64 = -32022;

@@ -77,6 +77,7 @@ impl Stand {
             log: "wasm:info",
             rate_limit_service: None,
             longest_response: None,
+            trusted_ca: None,
             collector: None,
         };
         drop((gateway, admin));

@@ -1,10 +1,9 @@
-//! The gateway as an authorization server of clients and browsers that mean it harm: every row of a catalogue, with what
-//! has to become of it, and the good cases beside them.
+//! The gateway as an authorization server of clients and browsers that mean it harm: what has to become of
+//! whatever they may do, and the good cases beside it.
 //!
-//! [`catalogue`] has a line for each row. Everything goes through the listeners of a running [`stand::Stand`].
+//! The rows are in `tests/catalogue/authorization_server.yaml`. Everything goes through the listeners of a running [`stand::Stand`].
 
 mod authorize;
-mod catalogue;
 mod chain;
 mod codes;
 mod consent;
@@ -12,6 +11,7 @@ mod documents;
 mod keys;
 mod leases;
 mod metadata;
+mod redirects;
 mod refreshing;
 mod registrations;
 mod seen;

@@ -1,13 +1,12 @@
-//! The gateway as an OAuth client of servers that mean it harm: every row of a catalogue, with what has to become of it.
+//! The gateway as an OAuth client of servers that mean it harm: what has to become of whatever they may do.
 //!
-//! [`catalogue`] has a line for each row. Rows with many inputs are tables in the files beside it; each input is sent
+//! The rows are in `tests/catalogue/oauth.yaml`. Rows with many inputs are tables in the files beside this; each input is sent
 //! through a running service by a [`stand::Stand`], from the link that an agent shows to the code that comes back, and
 //! after each one the same server works again. A [`site::Site`] is the hostile part. It speaks TLS for `localhost`, so
 //! that the service runs with the policy of a production: nothing but this one host and network is allowed.
 
 mod addresses;
 mod answers;
-mod catalogue;
 mod challenges;
 mod headers;
 mod issuers;
