@@ -198,7 +198,7 @@ fn unconnected(request: &Value) -> Value {
 fn access(result: &str) -> Value {
     json!({
         "result": result,
-        "caller": {"id": "m1", "name": "Ada", "credential": "member_key", "key_id": "k1"},
+        "caller": {"id": "m1", "name": "Ada", "credential": "member_key", "key_id": KEY_ID},
         "workspace": {"id": "w1", "slug": "core"},
         "server_id": "s1",
         "connection_id": "c1",
@@ -228,6 +228,9 @@ pub(super) fn connect_required() -> Value {
     connect["handle"] = HANDLE.into();
     connect
 }
+
+/// Names [`key`].
+const KEY_ID: &str = "0123456789";
 
 fn key() -> String {
     let entropy: Vec<u8> = (0..128).collect();
