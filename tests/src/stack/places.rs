@@ -55,6 +55,7 @@ impl Places {
             sections: serde_json::Map::new(),
             oauth,
             log: if talkative { "trace" } else { "info" },
+            environment: Vec::new(),
         })
     }
 
@@ -77,6 +78,8 @@ impl Places {
             rate_limit_service: None,
             longest_response: None,
             collector: None,
+            listener_file: None,
+            environment: Vec::new(),
         })
     }
 

@@ -78,6 +78,8 @@ impl Stand {
             rate_limit_service: None,
             longest_response: None,
             collector: None,
+            listener_file: None,
+            environment: Vec::new(),
         };
         drop((gateway, admin));
         let mut envoy = Envoy::start(&artifacts, &settings, directory.path()).expect("starts");
