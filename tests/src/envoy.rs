@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::access_log::AccessLog;
 use crate::artifacts::{Artifacts, repository};
-use crate::patience::poll;
+use crate::patience::poll_for;
 use crate::process::{Process, Program};
 
 /// What differs from run to run.
@@ -41,6 +41,9 @@ pub struct Settings {
     /// What is added to the environment of the process.
     pub environment: Vec<(String, String)>,
 }
+
+/// Envoy compiles the filter before it is ready, which takes long where compilers run beside it.
+const COMPILING: Duration = Duration::from_secs(90);
 
 /// A running Envoy.
 #[derive(Debug)]
@@ -134,7 +137,7 @@ impl Envoy {
     pub async fn ready(&mut self) -> anyhow::Result<()> {
         let url = format!("{}/ready", self.admin_url);
         let (http, process) = (&self.http, &mut self.process);
-        let outcome = poll(async || {
+        let outcome = poll_for(COMPILING, async || {
             if let Ok(Some(status)) = process.ended() {
                 return Some(Err(status));
             }

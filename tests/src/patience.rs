@@ -19,7 +19,12 @@ pub async fn within<T>(what: &str, event: impl Future<Output = T>) -> T {
 
 /// Asks `probe` again and again until it has an answer, for things outside this process that cannot tell us.
 /// `None` if that takes longer than [`PATIENCE`].
-pub async fn poll<T>(mut probe: impl AsyncFnMut() -> Option<T>) -> Option<T> {
+pub async fn poll<T>(probe: impl AsyncFnMut() -> Option<T>) -> Option<T> {
+    poll_for(PATIENCE, probe).await
+}
+
+/// [`poll`] with another patience.
+pub async fn poll_for<T>(patience: Duration, mut probe: impl AsyncFnMut() -> Option<T>) -> Option<T> {
     let asking = async {
         loop {
             if let Some(value) = probe().await {
@@ -28,5 +33,5 @@ pub async fn poll<T>(mut probe: impl AsyncFnMut() -> Option<T>) -> Option<T> {
             tokio::time::sleep(POLL).await;
         }
     };
-    tokio::time::timeout(PATIENCE, asking).await.ok()
+    tokio::time::timeout(patience, asking).await.ok()
 }
