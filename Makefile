@@ -3,6 +3,7 @@
 #   ENVOY=path        use this Envoy instead of the one from PyPI
 #   CHROMIUM=path     use this Chromium instead of the one on the PATH
 #   PROMTOOL=path     use this promtool instead of the one on the PATH
+#   FAKETIME=path     use this libfaketimeMT.so.1 instead of the one of Debian's package
 #   PORTCULLIS_POSTGRES=url  use this PostgreSQL instead of the one from npm
 #   REQUIRE_ALL=1     a test that would be skipped for want of something fails instead
 #   PORTCULLIS_SEED=n repeats what a randomised test or `make soak` printed
@@ -155,6 +156,11 @@ catalogue: wasm test-tools ## Every kind of hostile input, row by row: what beco
 	cargo build --workspace --all-targets
 	cargo test --workspace --test catalogue -- --nocapture
 
+.PHONY: faults
+faults: wasm test-tools ## Every fault that can be made here, and what becomes of requests meanwhile and afterwards; only=story
+	cargo build --workspace --bins
+	target/debug/faults $(only)
+
 fuzz_seconds := $(or $(FUZZ_SECONDS),$(if $(filter 1,$(SHORT)),10,300))
 
 .PHONY: fuzz
@@ -202,14 +208,16 @@ need-node:
 ## Tools
 
 .PHONY: test-tools
-test-tools: $(envoy_binary) $(stamps)/python-client $(stamps)/openbao $(go_parser) $(npm_stamp) chromium promtool
+test-tools: $(envoy_binary) $(stamps)/python-client $(stamps)/openbao $(go_parser) $(npm_stamp) chromium promtool faketime
 
 # No files that make could compare: they may come from anywhere on this machine.
-.PHONY: chromium promtool
+.PHONY: chromium promtool faketime
 chromium:
 	@tests/tools/chromium.sh
 promtool:
 	@tests/tools/promtool.sh
+faketime:
+	@tests/tools/faketime.sh
 
 $(venv)/bin/python: | need-python
 	@mkdir -p $(stamps) $(tools)/bin

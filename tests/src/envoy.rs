@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::access_log::AccessLog;
 use crate::artifacts::{Artifacts, repository};
-use crate::patience::poll;
+use crate::patience::poll_for;
 use crate::process::{Process, Program};
 
 /// What differs from run to run.
@@ -38,7 +38,14 @@ pub struct Settings {
     pub collector: Option<SocketAddr>,
     /// The authorities whose certificates servers may show, if not the system's.
     pub trusted_ca: Option<PathBuf>,
+    /// The file that Envoy reads its ingress from, and reads again when it is replaced; otherwise it stays as it is.
+    pub listener_file: Option<PathBuf>,
+    /// What is added to the environment of the process.
+    pub environment: Vec<(String, String)>,
 }
+
+/// Envoy compiles the filter before it is ready, which takes long where compilers run beside it.
+const COMPILING: Duration = Duration::from_secs(90);
 
 /// A running Envoy.
 #[derive(Debug)]
@@ -62,7 +69,10 @@ impl Envoy {
         let shipped = shipped_configuration();
         let text = std::fs::read_to_string(&shipped)
             .with_context(|| format!("cannot read {}", shipped.display()))?;
-        let configuration = render(&text, settings, &artifacts.wasm)?;
+        let mut configuration = render(&text, settings, &artifacts.wasm)?;
+        if let Some(file) = &settings.listener_file {
+            configuration = with_listener_in(file, &configuration)?;
+        }
         let path = directory.join("envoy.json");
         std::fs::write(&path, configuration)?;
         let program = Program {
@@ -80,7 +90,7 @@ impl Envoy {
                 "--file-flush-interval-msec".into(),
                 "20".into(),
             ],
-            environment: Vec::new(),
+            environment: settings.environment.clone(),
         };
         Ok(Self {
             process: Process::start(&program, directory)?,
@@ -90,6 +100,32 @@ impl Envoy {
             program,
             directory: directory.to_owned(),
         })
+    }
+
+    /// Replaces the listener in `file`, from which this Envoy has it, with what `change` makes of its plugin
+    /// configuration.
+    pub fn change_listener(
+        &self,
+        file: &Path,
+        version: u32,
+        change: impl FnOnce(&mut Value),
+    ) -> anyhow::Result<()> {
+        let mut resources: Value = serde_json::from_str(&std::fs::read_to_string(file)?)?;
+        let mut listener = at(&mut resources, "/resources/0")?.take();
+        change_plugin(&mut listener, change)?;
+        write_listener(file, listener, version)
+    }
+
+    /// Ends it as a crash would, and starts it again with what `change` makes of its plugin configuration. It may end at
+    /// once.
+    pub fn restart_changed(&mut self, change: impl FnOnce(&mut Value)) -> anyhow::Result<()> {
+        self.process.kill()?;
+        let path = self.directory.join("envoy.json");
+        let mut root: Value = serde_json::from_str(&std::fs::read_to_string(&path)?)?;
+        change_plugin(named(&mut root, "/static_resources/listeners", "ingress")?, change)?;
+        std::fs::write(&path, serde_json::to_string_pretty(&root)?)?;
+        self.process = Process::start(&self.program, &self.directory)?;
+        Ok(())
     }
 
     /// Ends it as a crash would, and starts it again.
@@ -103,7 +139,7 @@ impl Envoy {
     pub async fn ready(&mut self) -> anyhow::Result<()> {
         let url = format!("{}/ready", self.admin_url);
         let (http, process) = (&self.http, &mut self.process);
-        let outcome = poll(async || {
+        let outcome = poll_for(COMPILING, async || {
             if let Ok(Some(status)) = process.ended() {
                 return Some(Err(status));
             }
@@ -181,6 +217,28 @@ pub fn render(shipped: &str, settings: &Settings, wasm: &Path) -> anyhow::Result
     Ok(serde_json::to_string_pretty(&root)?)
 }
 
+/// Moves the ingress into a file, from which Envoy has it as from a control plane.
+fn with_listener_in(file: &Path, configuration: &str) -> anyhow::Result<String> {
+    let mut root: Value = serde_json::from_str(configuration)?;
+    let ingress = named(&mut root, "/static_resources/listeners", "ingress")?.take();
+    let listeners = at(&mut root, "/static_resources/listeners")?.as_array_mut();
+    listeners.context("listeners are a list")?.retain(|listener| !listener.is_null());
+    root["node"] = json!({"id": "tests", "cluster": "tests"});
+    root["dynamic_resources"] = json!({"lds_config": {"path_config_source": {"path": file}}});
+    write_listener(file, ingress, 0)?;
+    Ok(serde_json::to_string_pretty(&root)?)
+}
+
+/// Envoy looks at what is moved to the file's place, never at what is written there.
+fn write_listener(file: &Path, mut listener: Value, version: u32) -> anyhow::Result<()> {
+    listener["@type"] = json!("type.googleapis.com/envoy.config.listener.v3.Listener");
+    let resources = json!({"version_info": version.to_string(), "resources": [listener]});
+    let new = file.with_extension("new");
+    std::fs::write(&new, serde_json::to_string_pretty(&resources)?)?;
+    std::fs::rename(&new, file)?;
+    Ok(())
+}
+
 /// Puts the parts of the example where its comments say.
 fn add_replicas(root: &mut Value, settings: &Settings) -> anyhow::Result<()> {
     let example = repository().join("envoy/replicas.yaml");
@@ -240,6 +298,17 @@ fn add_rate_limits(root: &mut Value, service: SocketAddr) -> anyhow::Result<()> 
     Ok(())
 }
 
+fn change_plugin(listener: &mut Value, change: impl FnOnce(&mut Value)) -> anyhow::Result<()> {
+    let manager = at(listener, "/filter_chains/0/filters/0/typed_config")?;
+    let plugin = at(named(manager, "/http_filters", "portcullis")?, "/typed_config/config")?;
+    let text = at(plugin, "/configuration/value")?;
+    let mut configuration: Value =
+        serde_json::from_str(text.as_str().context("the plugin configuration is not a text")?)?;
+    change(&mut configuration);
+    *text = json!(configuration.to_string());
+    Ok(())
+}
+
 fn address(address: SocketAddr) -> Value {
     json!({"socket_address": {"address": address.ip().to_string(), "port_value": address.port()}})
 }
@@ -283,6 +352,8 @@ mod tests {
             longest_response: None,
             collector: None,
             trusted_ca: None,
+            listener_file: None,
+            environment: Vec::new(),
         };
         let one = render(&shipped, &settings(1000), Path::new("/a.wasm")).expect("renders");
         let two = render(&shipped, &settings(2000), Path::new("/b.wasm")).expect("renders");

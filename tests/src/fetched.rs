@@ -54,6 +54,14 @@ pub fn promtool() -> Option<PathBuf> {
     required("promtool", named.or_else(|| on_path(&["promtool"])).or_else(fetched))
 }
 
+/// The library that gives programs another clock: what `FAKETIME` names, or what `make test-tools` has fetched.
+pub fn faketime() -> Option<PathBuf> {
+    let named = std::env::var_os("FAKETIME").filter(|path| !path.is_empty()).map(PathBuf::from);
+    let fetched =
+        || Some(repository().join("target/tools/lib/libfaketimeMT.so.1")).filter(|path| path.exists());
+    required("libfaketime", named.or_else(fetched))
+}
+
 /// A client that the tests do not fetch, because it is large or not free to pass on: what the variable names. Where it
 /// names none that is reported, and never a failure.
 pub fn client_named(variable: &str) -> Option<PathBuf> {

@@ -315,15 +315,38 @@ impl EventStream {
     pub async fn next(&mut self) -> Option<Event> {
         within("an event", async {
             loop {
-                if let Some(end) = self.buffer.windows(2).position(|pair| pair == b"\n\n") {
-                    let event: Vec<u8> = self.buffer.drain(..end + 2).take(end).collect();
-                    return Some(Event::parse(std::str::from_utf8(&event).expect("an event in UTF-8")));
+                if let Some(event) = self.take_event() {
+                    return Some(event);
                 }
                 let chunk = self.response.chunk().await.expect("the answer goes on")?;
                 self.buffer.extend_from_slice(&chunk);
             }
         })
         .await
+    }
+
+    /// As [`Self::next`]; `None` also where the answer breaks off.
+    ///
+    /// # Panics
+    /// If nothing comes.
+    pub async fn next_if_any(&mut self) -> Option<Event> {
+        within("an event or the end of an answer", async {
+            loop {
+                if let Some(event) = self.take_event() {
+                    return Some(event);
+                }
+                let chunk = self.response.chunk().await.ok()??;
+                self.buffer.extend_from_slice(&chunk);
+            }
+        })
+        .await
+    }
+
+    /// The next event of what was received already.
+    fn take_event(&mut self) -> Option<Event> {
+        let end = self.buffer.windows(2).position(|pair| pair == b"\n\n")?;
+        let event: Vec<u8> = self.buffer.drain(..end + 2).take(end).collect();
+        Some(Event::parse(std::str::from_utf8(&event).expect("an event in UTF-8")))
     }
 
     /// What the access log calls this request.

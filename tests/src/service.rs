@@ -31,6 +31,8 @@ pub struct Settings {
     pub oauth: Value,
     /// What is logged: `info`, or more.
     pub log: &'static str,
+    /// What is added to the environment of the process.
+    pub environment: Vec<(String, String)>,
 }
 
 /// The name of one that is alone.
@@ -113,7 +115,9 @@ fn program(artifacts: &Artifacts, settings: &Settings) -> Program {
         name: settings.name,
         path: artifacts.portcullis.clone(),
         arguments: vec!["serve".into(), "--config".into(), settings.configuration().into()],
-        environment: vec![("PORTCULLIS_LOG".into(), settings.log.into())],
+        environment: std::iter::once(("PORTCULLIS_LOG".into(), settings.log.into()))
+            .chain(settings.environment.iter().cloned())
+            .collect(),
     }
 }
 

@@ -96,6 +96,16 @@ pub struct Builder {
     pub collector: Option<SocketAddr>,
     /// The authorities whose certificates servers may show, if not the system's.
     pub trusted_ca: Option<PathBuf>,
+    /// Another filter than the one that was built.
+    pub filter: Option<PathBuf>,
+    /// What stands between Envoy and the token-service's internal listener.
+    pub between: Option<SocketAddr>,
+    /// Whether Envoy reads its listener from a file that can change while it runs.
+    pub listener_by_file: bool,
+    /// What is added to the environment of the token-service.
+    pub service_environment: Vec<(String, String)>,
+    /// What is added to the environment of Envoy.
+    pub envoy_environment: Vec<(String, String)>,
 }
 
 impl Default for Builder {
@@ -119,6 +129,11 @@ impl Default for Builder {
             longest_response: None,
             collector: None,
             trusted_ca: None,
+            filter: None,
+            between: None,
+            listener_by_file: false,
+            service_environment: Vec::new(),
+            envoy_environment: Vec::new(),
         }
     }
 }
@@ -154,7 +169,8 @@ impl Stack {
 
     /// Starts a stack and waits until the filter judges requests.
     pub async fn build(builder: Builder) -> anyhow::Result<Self> {
-        let artifacts = Artifacts::find()?;
+        let mut artifacts = Artifacts::find()?;
+        artifacts.wasm = builder.filter.unwrap_or(artifacts.wasm);
         let temporary = if builder.directory.is_none() { Some(tempfile::tempdir()?) } else { None };
         let directory = builder.directory.or_else(|| Some(temporary.as_ref()?.path().to_owned()));
         let directory = directory.context("nowhere to keep things")?;
@@ -167,13 +183,20 @@ impl Stack {
         let gateway = places.gateway.address()?;
         let service_settings =
             places.service(&directory, builder.issuers, builder.oauth, builder.talkative)?;
-        let service_settings = Settings { sections: builder.sections, ..service_settings };
+        let service_settings = Settings {
+            sections: builder.sections,
+            environment: builder.service_environment,
+            ..service_settings
+        };
         let envoy_settings = places.envoy(&directory, builder.concurrency, builder.talkative)?;
         let envoy_settings = envoy::Settings {
             rate_limit_service: builder.rate_limit_service,
             longest_response: builder.longest_response,
             collector: builder.collector,
             trusted_ca: builder.trusted_ca,
+            token_service: builder.between.unwrap_or(envoy_settings.token_service),
+            listener_file: builder.listener_by_file.then(|| directory.join("listeners.json")),
+            environment: builder.envoy_environment,
             ..envoy_settings
         };
         // Each is let go right before its program starts.
@@ -271,7 +294,7 @@ impl Stack {
     }
 
     /// Waits until a request is judged instead of being told to come back later.
-    async fn filter_ready(&mut self) -> anyhow::Result<()> {
+    pub async fn filter_ready(&mut self) -> anyhow::Result<()> {
         let agent = self.agent(SAMPLE, Era::Modern);
         let judged = poll(async || {
             let reply = agent.post(&agent.message("tools/list", json!({}))).send().await.ok()?;

@@ -100,7 +100,7 @@ pub(crate) fn grant_on(call: &Call, limits: &Value, terms: &Value) {
         call,
         Some(marked(&json!({
             "result": "granted",
-            "caller": {"id": "member-1", "name": "Ada", "credential": "member_key", "key_id": "key-1"},
+            "caller": {"id": "member-1", "name": "Ada", "credential": "member_key", "key_id": KEY_ID},
             "workspace": {"id": "workspace-1", "slug": "core"},
             "server_id": "server-1",
             "policy": {"levels": [{"level": "workspace", "tools": {"deny": ["forbidden"]}}]},
@@ -114,6 +114,9 @@ pub(crate) fn grant_on(call: &Call, limits: &Value, terms: &Value) {
         }))),
     );
 }
+
+/// Names [`api_key`].
+pub(crate) const KEY_ID: &str = "0123456789";
 
 pub(crate) fn api_key() -> String {
     let entropy: Vec<u8> = (0..128).collect();

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use crate::fake_host::{self as host, CONTINUE, PAUSE};
-use crate::gateway::{grant_on, let_go, post, ready, replies, take_call, tool_call};
+use crate::gateway::{KEY_ID, grant_on, let_go, post, ready, replies, take_call, tool_call};
 
 /// A gateway whose lease for the caller is cached, with one request let go.
 fn warm_on(terms: &Value) {
@@ -77,7 +77,7 @@ fn who_asks_for_what_is_told_before_the_request_goes_on() {
     let expected = [
         ("workspace", "core"),
         ("caller", "member-1"),
-        ("key", "key-1"),
+        ("key", KEY_ID),
         ("server", "demo"),
         ("name", "echo"),
     ];

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::fake_host::{self as host, CONTINUE, Event, PAUSE};
-use crate::gateway::{ROOT, events, let_go, marked, replies, take_call, warm};
+use crate::gateway::{KEY_ID, ROOT, events, let_go, marked, replies, take_call, warm};
 
 const EVENT: &[u8] = b"data: {\"jsonrpc\":\"2.0\",\"method\":\"notifications/progress\"}\n\n";
 
@@ -19,7 +19,7 @@ fn stream(id: u32) {
 fn change_the_key(cursor: u64) {
     host::tick(ROOT);
     let now_ms = host::with(|host| host.now_ms);
-    let invalidations = json!([{"kind": "key", "id": "key-1"}]);
+    let invalidations = json!([{"kind": "key", "id": KEY_ID}]);
     let news = json!({"cursor": cursor, "now_ms": now_ms, "hold_ms": 1000, "invalidations": invalidations});
     host::answer(&take_call("/v1/watch"), Some(marked(&news)));
 }
@@ -30,7 +30,7 @@ fn answer(granted: bool) {
     let call = take_call("/v1/leases");
     let lease = json!({
         "result": "granted",
-        "caller": {"id": "member-1", "name": "Ada", "credential": "member_key", "key_id": "key-1"},
+        "caller": {"id": "member-1", "name": "Ada", "credential": "member_key", "key_id": KEY_ID},
         "workspace": {"id": "workspace-1", "slug": "core"},
         "server_id": "server-1",
         "policy": {"levels": []},

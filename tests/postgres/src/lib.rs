@@ -84,8 +84,8 @@ impl Database {
         Some(Self { url, name, server })
     }
 
-    pub fn url(&self) -> &str {
-        self.url.as_str()
+    pub fn url(&self) -> &Url {
+        &self.url
     }
 
     /// For what is no business of the store.
@@ -93,7 +93,40 @@ impl Database {
     /// # Panics
     /// If there is no way to it.
     pub async fn connect(&self) -> PgConnection {
-        PgConnection::connect(self.url()).await.expect("connects")
+        PgConnection::connect(self.url.as_str()).await.expect("connects")
+    }
+
+    /// Ends all connections to it.
+    ///
+    /// # Panics
+    /// If the server does not.
+    pub async fn disconnect_all(&self) {
+        let statement = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1";
+        let mut connection = self.administrator().await;
+        sqlx::query(statement).bind(&self.name).execute(&mut connection).await.expect("ends connections");
+    }
+
+    /// Makes a standby that is as far as this is now, and comes no further. Nobody may be connected.
+    ///
+    /// # Panics
+    /// If the server does not.
+    pub async fn make_standby(&self) {
+        let statement = format!("CREATE DATABASE {0}_standby TEMPLATE {0}", self.name);
+        self.administrator().await.execute(AssertSqlSafe(statement)).await.expect("copies the database");
+    }
+
+    /// Puts the standby in the place of this, and forgets what came after it was made. Nobody may be connected.
+    ///
+    /// # Panics
+    /// If there is none.
+    pub async fn fail_over(&self) {
+        let mut connection = self.administrator().await;
+        for statement in [
+            format!("DROP DATABASE {}", self.name),
+            format!("ALTER DATABASE {0}_standby RENAME TO {0}", self.name),
+        ] {
+            connection.execute(AssertSqlSafe(statement)).await.expect("replaces the database");
+        }
     }
 
     /// Removes it, with whoever still uses it.
@@ -101,8 +134,12 @@ impl Database {
     /// # Panics
     /// If the server does not.
     pub async fn remove(self) {
-        let mut connection = PgConnection::connect(self.server.url.as_str()).await.expect("connects");
-        connection.execute(AssertSqlSafe(self.dropping())).await.expect("removes the database");
+        let statement = self.dropping();
+        self.administrator().await.execute(AssertSqlSafe(statement)).await.expect("removes the database");
+    }
+
+    async fn administrator(&self) -> PgConnection {
+        PgConnection::connect(self.server.url.as_str()).await.expect("connects")
     }
 
     fn dropping(&self) -> String {

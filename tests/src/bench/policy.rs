@@ -154,7 +154,7 @@ fn lease(count: usize) -> Value {
     let levels = levels.map(|level| json!({"level": level, "tools": rules}));
     json!({
         "result": "granted",
-        "caller": {"id": "m1", "name": "Ada", "credential": "member_key", "key_id": "k1"},
+        "caller": {"id": "m1", "name": "Ada", "credential": "member_key", "key_id": "0123456789"},
         "workspace": {"id": "w1", "slug": "core"},
         "server_id": "s1",
         "policy": {"levels": levels},

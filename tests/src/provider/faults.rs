@@ -102,6 +102,10 @@ impl Faults {
         Hold { open, arrived: count }
     }
 
+    pub(super) fn forget(&self, endpoint: Endpoint) {
+        self.queues.lock().unwrap_or_else(PoisonError::into_inner).remove(&endpoint);
+    }
+
     fn next(&self, endpoint: Endpoint) -> Option<Fault> {
         self.queues.lock().unwrap_or_else(PoisonError::into_inner).get_mut(&endpoint)?.pop_front()
     }

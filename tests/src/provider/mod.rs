@@ -112,6 +112,11 @@ impl Provider {
         self.inner.faults.add(endpoint, faults);
     }
 
+    /// Nothing that was to go wrong at an endpoint does any more.
+    pub fn recover(&self, endpoint: Endpoint) {
+        self.inner.faults.forget(endpoint);
+    }
+
     /// Lets no request to an endpoint be handled until the answer is dropped.
     pub fn hold(&self, endpoint: Endpoint) -> Hold {
         self.inner.faults.hold(endpoint)

@@ -189,7 +189,7 @@ impl Soak {
     pub async fn tamper(&self) -> anyhow::Result<Tampering> {
         let stack = self.world.stack.lock().await;
         let location = match &self.world.database {
-            Some(database) => Location::Postgres(PostgresUrl::parse(database.url())?),
+            Some(database) => Location::Postgres(PostgresUrl::parse(database.url().as_str())?),
             None => Location::Sqlite(stack.directory.join("portcullis.db")),
         };
         tamper::tamper(&location, &stack.directory.join(NEXT_ROOT_KEY)).await

@@ -55,6 +55,7 @@ impl Places {
             sections: serde_json::Map::new(),
             oauth,
             log: if talkative { "trace" } else { "info" },
+            environment: Vec::new(),
         })
     }
 
@@ -78,6 +79,8 @@ impl Places {
             longest_response: None,
             collector: None,
             trusted_ca: None,
+            listener_file: None,
+            environment: Vec::new(),
         })
     }
 

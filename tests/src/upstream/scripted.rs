@@ -151,6 +151,12 @@ impl Answer {
         self.send(&format!("event: message\ndata: {message}\n\n")).await;
     }
 
+    /// [`Self::event`] to a gateway that may have hung up; whether it still reads.
+    pub async fn try_event(&self, message: &serde_json::Value) -> bool {
+        let event = format!("event: message\ndata: {message}\n\n");
+        self.chunks.send(Ok(Bytes::from(event))).await.is_ok()
+    }
+
     /// Waits until the gateway has hung up.
     pub async fn abandoned(&self) {
         self.chunks.closed().await;

@@ -273,7 +273,7 @@ async fn one_of_three_is_killed_anywhere() {
     let mut figures = BTreeMap::new();
     for reuse in [Reuse::Strict, Reuse::Grace] {
         let Some(database) = Database::make().await else { return };
-        let stage = Arc::new(Stage::on_postgres(reuse, database.url()).await);
+        let stage = Arc::new(Stage::on_postgres(reuse, database.url().as_str()).await);
         let tally = kill_everywhere(&stage, reuse, kills() / 2).await;
         println!("{reuse:?}: {tally:?}");
         // A provider that forgives a repetition loses nothing at all.
@@ -311,7 +311,7 @@ fn write_figures(figures: &BTreeMap<String, serde_json::Value>) {
 async fn three_replicas_make_one_token_request_for_each_connection() {
     const CONNECTIONS: usize = 100;
     let Some(database) = Database::make().await else { return };
-    let stage = Arc::new(Stage::on_postgres(Reuse::Strict, database.url()).await);
+    let stage = Arc::new(Stage::on_postgres(Reuse::Strict, database.url().as_str()).await);
     let members: Vec<String> = (0..CONNECTIONS).map(|number| format!("member{number}")).collect();
     for member in &members {
         stage.connected(member, -60).await;

@@ -1,6 +1,6 @@
 //! How calls end: what is remembered of an answer, and which streams it wakes.
 
-use portcullis_wire::lease::{DenyReason, LeaseReply};
+use portcullis_wire::lease::{Caller, CallerProof, DenyReason, LeaseReply};
 use portcullis_wire::unconnected::{OpenedState, SessionReply};
 use serde::de::IgnoredAny;
 
@@ -92,6 +92,10 @@ impl Worker {
             Err(landing) => return self.wake(&pending.flight, &Landing::Lease(landing)),
         };
         let unavailable = LeaseState::Unavailable { retry_after_ms: RETRY_AFTER_MS };
+        if !is_about(&pending.request.proof, access.caller()) {
+            self.notices.push("a lease was for another caller than asked for; it was refused".into());
+            return self.wake(&pending.flight, &Landing::Lease(unavailable));
+        }
         // An answer that is not to be kept is for those who waited for it. Who looks into the cache finds nothing there,
         // and asking again would not end.
         let for_the_waiting = matches!(pending.flight, Flight::Renewal(..));
@@ -162,5 +166,18 @@ impl Worker {
         let streams = self.flights.land(flight);
         self.landings.extend(streams.iter().map(|stream| (*stream, landing.clone())));
         streams
+    }
+}
+
+/// Whether an answer is about the credential that was asked about, as far as it names one: nobody gets what is somebody
+/// else's because a token-service, or something on the way, has mixed up its answers.
+fn is_about(proof: &CallerProof, caller: &Caller) -> bool {
+    match proof {
+        CallerProof::ApiKey { id, .. } => caller.key_id.as_ref() == Some(id),
+        CallerProof::AccessToken { session, .. } => caller.session_id.as_ref() == Some(session),
+        // Who is behind these the token-service alone knows.
+        CallerProof::Jwt { .. } | CallerProof::Opaque { .. } => {
+            caller.key_id.is_none() && caller.session_id.is_none()
+        }
     }
 }

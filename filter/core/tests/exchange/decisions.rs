@@ -6,7 +6,7 @@ use portcullis_wire::policy::{Kind, Level};
 use serde_json::{Value, json};
 use wasm_bindgen_test::wasm_bindgen_test;
 
-use crate::story::{Gateway, NOW, Request, call, denying, let_go, reply};
+use crate::story::{Gateway, KEY_ID, NOW, Request, call, denying, let_go, reply};
 
 /// What is said of a request whose lease is answered so, and its record.
 fn told(request: &Request, word: &Value) -> (LocalReply, std::collections::BTreeMap<String, String>) {
@@ -53,7 +53,7 @@ fn a_denial_by_policy_names_all_there_is() {
     let denied = DeniedRequest::read(&record["decision_id"]).expect("a decision id");
     assert_eq!(denied.rule, record["rule"]);
     assert_eq!(denied.reason, "policy_denied");
-    assert_eq!(denied.who, Some(Who::Key("k1".into())));
+    assert_eq!(denied.who, Some(Who::Key(KEY_ID.into())));
     assert_eq!((denied.workspace.as_deref(), denied.server.as_deref()), (Some("core"), Some("demo")));
     assert_eq!(denied.target, Some((Kind::Tool, "delete_all".into())));
     assert_eq!(denied.revision.map(|revision| revision.to_string()), Some(record["revision"].clone()));
@@ -77,7 +77,7 @@ fn strangers_and_bad_requests_have_one_too_and_allowed_ones_none() {
     let answer = reply(gateway.send_body(stream, b"{"));
     let denied = DeniedRequest::read(&gateway.record(stream)["decision_id"]).expect("a decision id");
     assert_eq!((u32::from(denied.status), denied.rule.as_str()), (answer.status, "invalid_json"));
-    assert_eq!(denied.who, Some(Who::Key("k1".into())));
+    assert_eq!(denied.who, Some(Who::Key(KEY_ID.into())));
 
     let_go(&mut gateway, &request);
     let stream = gateway.last_stream();

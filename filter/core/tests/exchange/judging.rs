@@ -5,7 +5,8 @@ use serde_json::json;
 use wasm_bindgen_test::wasm_bindgen_test;
 
 use crate::story::{
-    Gateway, JSON, Request, body_of, call, denying, granted, header, legacy_call, let_go, reply,
+    Gateway, JSON, KEY_ID, Request, access_token, body_of, call, denying, granted, header, legacy_call,
+    let_go, reply,
 };
 use portcullis_filter_core::step::{CallOutcome, Effect, ResponseChunk, ResponseHead, Step};
 
@@ -89,7 +90,7 @@ fn a_revocation_during_the_body_counts() {
     let request = call("search");
     let stream = gateway.open(&request);
     assert_eq!(gateway.send_part(stream, &request.body[..10]), Step::Wait);
-    gateway.news(&[Invalidation::Key("k1".into())]);
+    gateway.news(&[Invalidation::Key(KEY_ID.into())]);
     assert_eq!(gateway.send_body(stream, &request.body), Step::Wait);
     let (id, _) = gateway.lease_call();
     gateway.answer(id, &json!({"result": "denied", "reason": "disabled_credential"}));
@@ -176,6 +177,33 @@ fn a_silent_token_service_leaves_cached_callers_for_the_budget_and_nobody_else()
     assert_eq!(reply(step).status, 503);
     gateway.pass_ms(60_000);
     assert_eq!(reply(gateway.open_step(&request)).status, 503, "the budget is spent");
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn a_lease_of_another_caller_is_nobodys() {
+    let by_key = |id| json!({"id": "m1", "name": "Ada", "credential": "member_key", "key_id": id});
+    let signed_in = |id| json!({"id": "m1", "name": "Ada", "credential": "access_token", "session_id": id});
+    let told = json!({"id": "m1", "name": "Ada", "credential": "opaque_token"});
+    let token = access_token("mcp:read mcp:write");
+    for (request, own, others) in [
+        (call("search"), by_key(KEY_ID), [by_key("0123456780"), told.clone()]),
+        (call("search").with_token(&token), signed_in("ses_1"), [signed_in("ses_2"), by_key(KEY_ID)]),
+        (call("search").with_token("opaque"), told, [by_key(KEY_ID), signed_in("ses_1")]),
+    ] {
+        let mut gateway = Gateway::ready();
+        for (caller, served) in others.into_iter().map(|caller| (caller, false)).chain([(own, true)]) {
+            let stream = gateway.open(&request);
+            gateway.send_body(stream, &request.body);
+            let (id, _) = gateway.lease_call();
+            let mut lease = granted(&[]);
+            lease["caller"] = caller.clone();
+            gateway.answer(id, &lease);
+            match gateway.resume(stream) {
+                Step::Forward { .. } => assert!(served, "{caller}"),
+                step => assert!(!served && reply(step).status == 503, "{caller}"),
+            }
+        }
+    }
 }
 
 #[wasm_bindgen_test(unsupported = test)]

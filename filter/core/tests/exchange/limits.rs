@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 use wasm_bindgen_test::wasm_bindgen_test;
 
 use crate::story::{
-    Gateway, JSON, Request, access_token, body_of, call, connect_required, denying, granted, legacy_call,
-    let_go, reply,
+    Gateway, JSON, KEY_ID, Request, access_token, body_of, call, connect_required, denying, granted,
+    legacy_call, let_go, reply,
 };
 
 fn from_networks(networks: &[&str]) -> Value {
@@ -77,7 +77,7 @@ fn a_network_that_is_taken_away_meanwhile_counts() {
     gateway.source = Some("192.0.2.7:40000".into());
     let request = call("search");
     let stream = gateway.open(&request);
-    gateway.news(&[Invalidation::Key("k1".into())]);
+    gateway.news(&[Invalidation::Key(KEY_ID.into())]);
     assert_eq!(gateway.send_body(stream, &request.body), Step::Wait);
     let (id, _) = gateway.lease_call();
     let mut narrower = from_networks(&["198.51.100.0/24"]);

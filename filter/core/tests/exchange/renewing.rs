@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 use wasm_bindgen_test::wasm_bindgen_test;
 
 use crate::story::{
-    Gateway, JSON, Request, body_of, call, connect_required, denying, granted, granted_by_connection, header,
-    legacy_call, let_go, marked, replied, reply,
+    Gateway, JSON, KEY_ID, Request, body_of, call, connect_required, denying, granted, granted_by_connection,
+    header, key_id, legacy_call, let_go, marked, replied, reply,
 };
 
 const CHALLENGE: &str = r#"Bearer error="invalid_token""#;
@@ -267,7 +267,7 @@ fn an_older_lease_that_comes_late_does_not_bring_the_refused_credential_back() {
     let request = call("search");
     let stream = refused(&mut gateway, &request);
     let (renewal, _) = gateway.lease_call();
-    gateway.news(&[Invalidation::Key("k1".into())]);
+    gateway.news(&[Invalidation::Key(KEY_ID.into())]);
     let other = gateway.open(&request);
     gateway.send_body(other, &request.body);
     let (plain, question) = gateway.lease_call();
@@ -289,7 +289,7 @@ fn a_lease_that_was_decided_later_does_not_bring_the_refused_credential_back_eit
     let request = call("search");
     let stream = refused(&mut gateway, &request);
     let (renewal, _) = gateway.lease_call();
-    gateway.news(&[Invalidation::Key("k1".into())]);
+    gateway.news(&[Invalidation::Key(KEY_ID.into())]);
     let other = gateway.open(&request);
     gateway.send_body(other, &request.body);
     let (plain, _) = gateway.lease_call();
@@ -424,6 +424,8 @@ fn a_slow_provider_leaves_room_for_others() {
     }
     assert_eq!(patient, 32);
     let (stream, id, _) = waiting(&mut gateway, &call("search").with_key(99));
-    assert_eq!(gateway.answer(id, &granted(&[])), [stream]);
+    let mut lease = granted(&[]);
+    lease["caller"]["key_id"] = key_id(99).into();
+    assert_eq!(gateway.answer(id, &lease), [stream]);
     assert!(matches!(gateway.resume(stream), Step::Forward { .. }));
 }

@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 use wasm_bindgen_test::wasm_bindgen_test;
 
 use crate::story::{
-    Gateway, JSON, Request, body_of, call, connect_required, denying, granted, granted_by_connection, let_go,
-    replied, reply,
+    Gateway, JSON, KEY_ID, Request, body_of, call, connect_required, denying, granted, granted_by_connection,
+    let_go, replied, reply,
 };
 
 const EVENTS: [(&str, &str); 2] = [(":status", "200"), ("content-type", "text/event-stream")];
@@ -26,7 +26,7 @@ fn later(mut lease: Value) -> Value {
 }
 
 fn by_key() -> Vec<Invalidation> {
-    vec![Invalidation::Key("k1".into())]
+    vec![Invalidation::Key(KEY_ID.into())]
 }
 
 /// A call whose answer streams, with one event that has passed.
@@ -71,7 +71,7 @@ fn assert_revoked(message: &Value) {
 fn what_names_somebody_else_asks_nothing() {
     let mut gateway = Gateway::with_lease(&[]);
     let stream = streaming(&mut gateway, &call("search"));
-    gateway.news(&[Invalidation::Key("k2".into()), Invalidation::Session("k1".into())]);
+    gateway.news(&[Invalidation::Key("k2".into()), Invalidation::Session(KEY_ID.into())]);
     assert_eq!(gateway.response_body(stream, PROGRESS, false), ResponseChunk::Keep);
     assert!(gateway.tick().is_empty(), "nothing is asked");
 }
@@ -80,7 +80,7 @@ fn what_names_somebody_else_asks_nothing() {
 fn whatever_access_rests_on_a_stream_ends_with_its_next_event() {
     for name in [
         Invalidation::Member("m1".into()),
-        Invalidation::Key("k1".into()),
+        Invalidation::Key(KEY_ID.into()),
         Invalidation::Workspace("w1".into()),
         Invalidation::Server("s1".into()),
         Invalidation::Connection("c1".into()),

@@ -116,9 +116,17 @@ pub(crate) struct Request {
     pub(crate) body: Vec<u8>,
 }
 
+/// Of the key that requests have if not said otherwise.
+pub(crate) const KEY_ID: &str = "0123456789";
+
 fn api_key(number: u8) -> String {
     let entropy: Vec<u8> = (0..128).map(|byte: u8| byte.wrapping_add(number)).collect();
     ApiKey::spell("test", &entropy).expect("enough entropy").0.expose().to_owned()
+}
+
+/// Names the key of [`Request::with_key`].
+pub(crate) fn key_id(number: u8) -> String {
+    ApiKey::parse(&api_key(number)).expect("a key").id
 }
 
 /// A modern `tools/call`.
@@ -194,7 +202,7 @@ impl Request {
 pub(crate) fn granted(levels: &[LevelRules]) -> Value {
     json!({
         "result": "granted",
-        "caller": {"id": "m1", "name": "Ada", "credential": "member_key", "key_id": "k1"},
+        "caller": {"id": "m1", "name": "Ada", "credential": "member_key", "key_id": KEY_ID},
         "workspace": {"id": "w1", "slug": "core"},
         "server_id": "s1",
         "policy": {"levels": levels},

@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 use wasm_bindgen_test::wasm_bindgen_test;
 
 use crate::story::{
-    Gateway, JSON, Request, body_of, call, connect_required, denying, granted, granted_by_connection, header,
-    legacy_call, let_go, marked, reply,
+    Gateway, JSON, KEY_ID, Request, body_of, call, connect_required, denying, granted, granted_by_connection,
+    header, legacy_call, let_go, marked, reply,
 };
 
 #[wasm_bindgen_test(unsupported = test)]
@@ -87,7 +87,7 @@ fn once_connected_the_next_call_goes_to_the_upstream() {
     for invalidation in [
         Invalidation::Connection("c1".into()),
         Invalidation::Member("m1".into()),
-        Invalidation::Key("k1".into()),
+        Invalidation::Key(KEY_ID.into()),
         Invalidation::Workspace("w1".into()),
         Invalidation::Server("s1".into()),
         Invalidation::All,

@@ -79,6 +79,8 @@ impl Stand {
             longest_response: None,
             trusted_ca: None,
             collector: None,
+            listener_file: None,
+            environment: Vec::new(),
         };
         drop((gateway, admin));
         let mut envoy = Envoy::start(&artifacts, &settings, directory.path()).expect("starts");
@@ -199,7 +201,7 @@ fn unconnected(request: &Value) -> Value {
 fn access(result: &str) -> Value {
     json!({
         "result": result,
-        "caller": {"id": "m1", "name": "Ada", "credential": "member_key", "key_id": "k1"},
+        "caller": {"id": "m1", "name": "Ada", "credential": "member_key", "key_id": KEY_ID},
         "workspace": {"id": "w1", "slug": "core"},
         "server_id": "s1",
         "connection_id": "c1",
@@ -229,6 +231,9 @@ pub(super) fn connect_required() -> Value {
     connect["handle"] = HANDLE.into();
     connect
 }
+
+/// Names [`key`].
+const KEY_ID: &str = "0123456789";
 
 fn key() -> String {
     let entropy: Vec<u8> = (0..128).collect();

@@ -15,7 +15,7 @@ impl TestDatabase {
     }
 
     pub(crate) fn url(&self) -> PostgresUrl {
-        PostgresUrl::parse(self.0.url()).expect("is a URL of PostgreSQL")
+        PostgresUrl::parse(self.0.url().as_str()).expect("is a URL of PostgreSQL")
     }
 
     /// For what is no business of the store.
