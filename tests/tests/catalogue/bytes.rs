@@ -61,14 +61,12 @@ pub(crate) struct Encoded {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Signed {
-    #[serde(default = "usual_header")]
-    header: Box<Bytes>,
+    header: Option<Box<Bytes>>,
     signed: Box<Bytes>,
 }
 
-fn usual_header() -> Box<Bytes> {
-    Box::new(Bytes::Text(r#"{"alg":"EdDSA","typ":"JWT","kid":"key-1"}"#.to_owned()))
-}
+/// Of a token whose header is of no interest.
+const USUAL_HEADER: &str = r#"{"alg":"EdDSA","typ":"JWT","kid":"key-1"}"#;
 
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -140,7 +138,9 @@ impl Piece {
             }
             Self::Signed(signed) => {
                 let provider = variables.provider.as_ref().ok_or("nobody signs tokens here")?;
-                let (header, claims) = (signed.header.make(variables)?, signed.signed.make(variables)?);
+                let header = signed.header.as_ref().map(|header| header.make(variables)).transpose()?;
+                let header = header.unwrap_or_else(|| USUAL_HEADER.as_bytes().to_vec());
+                let claims = signed.signed.make(variables)?;
                 Ok(provider.sign_written(&header, &claims).into_bytes())
             }
             Self::Encoded(encoded) => encoded.encode.encode(&encoded.of.make(variables)?),

@@ -42,9 +42,8 @@ impl Expected {
         if self.status != Some(response.status) {
             return Err(format!("status {} instead of {self}", response.status));
         }
-        match self.code {
-            None => {}
-            Some(code) => self.judge_error(response, code)?,
+        if let Some(code) = self.code {
+            self.judge_error(response, code)?;
         }
         let challenge = response.header("www-authenticate");
         if response.status == 401 && !challenge.is_some_and(|challenge| challenge.starts_with("Bearer ")) {

@@ -37,7 +37,7 @@ macro_rules! files {
     ($($name:ident)*) => {$(
         #[tokio::test]
         async fn $name() {
-            LocalSet::new().run_until(run(stringify!($name))).await;
+            LocalSet::new().run_until(Box::pin(run(stringify!($name)))).await;
         }
     )*};
 }
@@ -90,7 +90,7 @@ async fn run(file: &str) {
     Tally::forget(file);
     let rows = row::read(file);
     let needs_stand = rows.iter().any(|row| matches!(row.kind(), Some(Kind::Data | Kind::Story)));
-    let stand = if needs_stand { Some(Arc::new(Stand::start().await)) } else { None };
+    let stand = if needs_stand { Some(Arc::new(Box::pin(Stand::start()).await)) } else { None };
     let (mut tally, mut proofs, mut faults) = (Tally::default(), Proofs::default(), Vec::new());
     for row in rows {
         let Some(kind) = row.kind() else { continue };
@@ -119,7 +119,7 @@ async fn try_row(row: &Row, stand: Option<&Arc<Stand>>, tally: &mut Tally) -> Ve
         tally.inputs += spellings * input.eras.len();
         let (stand, input) = (Arc::clone(stand), input.clone());
         // A panic in one must not hide what becomes of the others.
-        match spawn_local(async move { stand.run(&input).await }).await {
+        match spawn_local(async move { Box::pin(stand.run(&input)).await }).await {
             Ok(found) => faults.extend(found),
             Err(error) => faults.push(error.to_string()),
         }

@@ -198,7 +198,7 @@ impl Stand {
     fn search_logs(&self) -> Vec<String> {
         let mut faults = Vec::new();
         for (path, searched) in self.logs.lock().unwrap_or_else(PoisonError::into_inner).iter_mut() {
-            let mut file = File::open(&path).expect("a log");
+            let mut file = File::open(path.as_path()).expect("a log");
             file.seek(SeekFrom::Start(searched.saturating_sub(OVERLAP))).expect("a place in it");
             let mut content = Vec::new();
             file.read_to_end(&mut content).expect("its text");
@@ -269,13 +269,15 @@ fn look(content: &Content, place: &str, text: &str, variables: &Variables) -> Re
 }
 
 fn written(entry: &Entry) -> String {
-    let headers: String = entry.headers.iter().map(|(name, value)| format!("{name}: {value}\n")).collect();
-    format!("{} {}\n{headers}\n{}\n", entry.method, entry.target, entry.body)
+    let headers: Vec<String> =
+        entry.headers.iter().map(|(name, value)| format!("{name}: {value}\n")).collect();
+    format!("{} {}\n{}\n{}\n", entry.method, entry.target, headers.concat(), entry.body)
 }
 
 fn shown(response: &RawResponse) -> String {
-    let headers: String = response.headers.iter().map(|(name, value)| format!("{name}: {value}\n")).collect();
-    format!("{}\n{headers}\n{}", response.status, response.text())
+    let headers: Vec<String> =
+        response.headers.iter().map(|(name, value)| format!("{name}: {value}\n")).collect();
+    format!("{}\n{}\n{}", response.status, headers.concat(), response.text())
 }
 
 fn cut(text: &str, length: usize) -> String {
