@@ -168,6 +168,14 @@ async fn pool(url: &str, connections: u32, settings: [&'static str; 2]) -> Resul
                 Ok(())
             })
         })
+        // A full disk ends a transaction by itself, and the driver, which cannot end it once more, would begin no other on
+        // this connection.
+        .after_release(|connection, _| {
+            Box::pin(async move {
+                connection.ping().await?;
+                Ok(!connection.is_in_transaction())
+            })
+        })
         .connect_with(AnyConnectOptions::from_url(&url)?)
         .await?;
     Ok(pool)
