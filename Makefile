@@ -3,7 +3,7 @@
 #   ENVOY=path        use this Envoy instead of the one from PyPI
 #   CHROMIUM=path     use this Chromium instead of the one on the PATH
 #   PROMTOOL=path     use this promtool instead of the one on the PATH
-#   FAKETIME=path     use this libfaketimeMT.so.1 instead of the one of Debian's package
+#   LIBFAKETIME=path  use this libfaketimeMT.so.1 instead of the one of Debian's package
 #   PORTCULLIS_POSTGRES=url  use this PostgreSQL instead of the one from npm
 #   REQUIRE_ALL=1     a test that would be skipped for want of something fails instead
 #   PORTCULLIS_SEED=n repeats what a randomised test or `make soak` printed

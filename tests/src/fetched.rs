@@ -54,9 +54,9 @@ pub fn promtool() -> Option<PathBuf> {
     required("promtool", named.or_else(|| on_path(&["promtool"])).or_else(fetched))
 }
 
-/// The library that gives programs another clock: what `FAKETIME` names, or what `make test-tools` has fetched.
+/// The library that gives programs another clock: what `LIBFAKETIME` names, or what `make test-tools` has fetched.
 pub fn faketime() -> Option<PathBuf> {
-    let named = std::env::var_os("FAKETIME").filter(|path| !path.is_empty()).map(PathBuf::from);
+    let named = std::env::var_os("LIBFAKETIME").filter(|path| !path.is_empty()).map(PathBuf::from);
     let fetched =
         || Some(repository().join("target/tools/lib/libfaketimeMT.so.1")).filter(|path| path.exists());
     required("libfaketime", named.or_else(fetched))

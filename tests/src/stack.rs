@@ -104,8 +104,6 @@ pub struct Builder {
     pub listener_by_file: bool,
     /// What is added to the environment of the token-service.
     pub service_environment: Vec<(String, String)>,
-    /// What is added to the environment of Envoy.
-    pub envoy_environment: Vec<(String, String)>,
 }
 
 impl Default for Builder {
@@ -133,7 +131,6 @@ impl Default for Builder {
             between: None,
             listener_by_file: false,
             service_environment: Vec::new(),
-            envoy_environment: Vec::new(),
         }
     }
 }
@@ -196,7 +193,6 @@ impl Stack {
             trusted_ca: builder.trusted_ca,
             token_service: builder.between.unwrap_or(envoy_settings.token_service),
             listener_file: builder.listener_by_file.then(|| directory.join("listeners.json")),
-            environment: builder.envoy_environment,
             ..envoy_settings
         };
         // Each is let go right before its program starts.

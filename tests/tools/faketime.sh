@@ -1,10 +1,10 @@
 #!/bin/sh
-# Sees to it that there is a libfaketime for stories about wrong clocks: what FAKETIME names, or the one of Debian's package,
+# Sees to it that there is a libfaketime for stories about wrong clocks: what LIBFAKETIME names, or the one of Debian's package,
 # taken out of it without installing anything, so that nobody has to be root. Without one those stories are skipped, and say
 # so.
 set -eu
 
-[ -z "${FAKETIME:-}" ] || exit 0
+[ -z "${LIBFAKETIME:-}" ] || exit 0
 # As in tests/src/fetched.rs.
 library=target/tools/lib/libfaketimeMT.so.1
 if [ -e "$library" ]; then exit 0; fi
@@ -32,5 +32,5 @@ if [ -n "$digest" ] && command -v curl >/dev/null 2>&1 && command -v dpkg-deb >/
 fi
 
 echo "missing: libfaketime, for stories about wrong clocks" >&2
-echo "    install it: sudo apt-get install libfaketime, and name its libfaketimeMT.so.1 with FAKETIME=path" >&2
+echo "    install it: sudo apt-get install libfaketime, and name its libfaketimeMT.so.1 with LIBFAKETIME=path" >&2
 [ "${REQUIRE_ALL:-}" != 1 ]

@@ -176,8 +176,8 @@ pub const FAULTS: &[Fault] = &[
             ),
         ],
     ),
-    driven("F17", "a clock is five minutes wrong", "jumping", "libfaketime", ALL_SERVED),
-    driven("F18", "all clocks go back five minutes", "jumping", "libfaketime", ALL_SERVED),
+    driven("F17", "the token-service's clock is five minutes wrong", "jumping", "libfaketime", ALL_SERVED),
+    driven("F18", "the token-service's clock goes back five minutes", "jumping", "libfaketime", ALL_SERVED),
     driven("F19", "the way to the token-service breaks", "unreachable", "a line to it is cut", FADING),
     driven(
         "F20",
@@ -302,8 +302,8 @@ pub const FAULTS: &[Fault] = &[
         "F36",
         "a provider answers a renewal with something else",
         "troubled",
-        "a page, and a broken connection",
-        [YES, NO, YES],
+        "200 with a page; from then on nobody knows whether it has rotated",
+        ONE_ASKED,
     ),
     proved(
         "F37",

@@ -168,7 +168,8 @@ async fn a_database_begun_on_sqlite_goes_on_on_postgres() {
 
     let from = stack.directory.join("portcullis.db");
     let from = from.to_str().expect("a path");
-    let copied = portcullis(&["store", "copy", "--from", from, "--to", database.url().as_str(), "--json"]).await;
+    let copied =
+        portcullis(&["store", "copy", "--from", from, "--to", database.url().as_str(), "--json"]).await;
     let tables = copied["tables"].as_array().expect("a list");
     let rows = |name: &str| tables.iter().find(|table| table["table"] == name).map(|table| &table["rows"]);
     assert_eq!((rows("workspaces"), rows("api_keys")), (Some(&json!(1)), Some(&json!(1))), "{copied}");

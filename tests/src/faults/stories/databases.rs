@@ -5,11 +5,11 @@ use std::time::Duration;
 use anyhow::{Context as _, anyhow};
 use serde_json::{Map, json};
 
-use crate::faults::Outcome;
-use crate::faults::drive::drive;
+use crate::faults::drive::{drive, drive_as};
 use crate::faults::line::{Line, State};
 use crate::faults::report::Report;
 use crate::faults::scene::{ADA, ADA_THERE, Between, Scene};
+use crate::faults::{Driven, Outcome, catalogue};
 use crate::patience::{poll, within};
 use crate::postgres::{self, Database};
 use crate::seed::member_key;
@@ -122,9 +122,11 @@ pub(super) async fn failed_over() -> anyhow::Result<Option<Report>> {
         },
     )
     .await?;
-    drive(
+    let usual = catalogue::driven_fault("F6").context("F6 is driven")?;
+    drive_as(
         scene,
         ("F6", "the primary vanishes without a word"),
+        Driven { during: [Outcome::Served; 3], may_reach: false, ..usual },
         async |scene| {
             line.strand();
             let found = scene.until_fresh().await;

@@ -9,28 +9,35 @@ use crate::stack::Builder;
 /// More than are asked for meanwhile.
 const MANY: usize = 50;
 
+/// The token of the cached caller is over, and the provider answers whoever wants another with this.
+fn fail(scene: &Scene, fault: &Fault) -> anyhow::Result<()> {
+    scene.provider.fail(Endpoint::Token, std::iter::repeat_n(fault.clone(), MANY));
+    scene.provider.expire_access_tokens_of(ADA_THERE);
+    Ok(())
+}
+
 pub(super) async fn troubled() -> anyhow::Result<Option<Report>> {
     let mut scene = Scene::start(Between::Nothing, Builder::default()).await?;
-    for (id, variant, fault) in [
-        ("F35", "", Fault::Status(503)),
-        ("F36", "a page in place of tokens", Fault::Html),
-        ("F36", "an answer that breaks off before anything was done", Fault::Break),
-    ] {
-        drive(
-            &mut scene,
-            (id, variant),
-            async |scene| {
-                scene.provider.fail(Endpoint::Token, std::iter::repeat_n(fault.clone(), MANY));
-                scene.provider.expire_access_tokens_of(ADA_THERE);
-                Ok(())
-            },
-            async |scene| {
-                scene.provider.recover(Endpoint::Token);
-                Ok(())
-            },
-        )
-        .await?;
-    }
+    drive(
+        &mut scene,
+        ("F35", ""),
+        async |scene| fail(scene, &Fault::Status(503)),
+        async |scene| {
+            scene.provider.recover(Endpoint::Token);
+            Ok(())
+        },
+    )
+    .await?;
+    drive(
+        &mut scene,
+        ("F36", ""),
+        async |scene| fail(scene, &Fault::Html),
+        async |scene| {
+            scene.provider.recover(Endpoint::Token);
+            scene.connect(&scene.ada(), ADA).await
+        },
+    )
+    .await?;
     drive(
         &mut scene,
         ("F33", ""),
