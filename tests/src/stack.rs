@@ -60,6 +60,7 @@ pub enum Asked {
 
 /// How to start a stack.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each says something of its own, and stories name them")]
 pub struct Builder {
     /// Where everything is kept; a temporary directory otherwise.
     pub directory: Option<PathBuf>,

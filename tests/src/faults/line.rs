@@ -134,18 +134,16 @@ async fn connect(mut near: TcpStream, end: End, connection: Connection) {
         let _ = near.write_all(GARBAGE).await;
         return;
     }
-    let outcome = match end {
+    let unreachable = |error| tracing::debug!(%error, "the far end cannot be reached");
+    match end {
         End::Tcp(address) => match TcpStream::connect(address).await {
-            Ok(far) => Ok(join(near, far, connection).await),
-            Err(error) => Err(error),
+            Ok(far) => join(near, far, connection).await,
+            Err(error) => unreachable(error),
         },
         End::Socket(path) => match UnixStream::connect(path).await {
-            Ok(far) => Ok(join(near, far, connection).await),
-            Err(error) => Err(error),
+            Ok(far) => join(near, far, connection).await,
+            Err(error) => unreachable(error),
         },
-    };
-    if let Err(error) = outcome {
-        tracing::debug!(%error, "the far end cannot be reached");
     }
 }
 
@@ -182,7 +180,7 @@ async fn carry(
     if connection.wait_for(|now| now != State::Silent).await.is_some() {
         let _ = to.shutdown().await;
     }
-    std::future::pending().await
+    std::future::pending::<()>().await;
 }
 
 #[cfg(test)]

@@ -162,7 +162,7 @@ fn ok() -> u16 {
 
 // An answer without a media type is one of the cases.
 fn json() -> Option<String> {
-    Some("application/json").map(str::to_owned)
+    Some("application/json".to_owned())
 }
 
 impl PerEra {

@@ -242,16 +242,11 @@ impl Cluster {
         let subject = if point == Failpoint::SharedMade { "gateway" } else { name };
         for outcome in outcomes {
             assert_eq!(outcome.lost, 0, "{point:?}: {outcome:?}");
-            match fate {
-                Fate::Works => {
-                    assert_eq!((outcome.reconnect, outcome.tokens.len()), (0, 1), "{point:?}: {outcomes:?}")
-                }
-                Fate::Reconnect => assert_eq!(
-                    (outcome.reconnect, outcome.tokens.len()),
-                    (CALLERS, 0),
-                    "{point:?}: {outcomes:?}"
-                ),
-            }
+            let wanted = match fate {
+                Fate::Works => (0, 1),
+                Fate::Reconnect => (CALLERS, 0),
+            };
+            assert_eq!((outcome.reconnect, outcome.tokens.len()), wanted, "{point:?}: {outcomes:?}");
             for token in &outcome.tokens {
                 assert_eq!(self.stage.provider.ledger().owner_of(token), Some(subject), "{point:?}");
             }

@@ -52,8 +52,8 @@ pub(super) async fn gone() -> anyhow::Result<Option<Report>> {
             Ok(())
         },
         async |scene| {
-            let (live, ready) = (health(scene, "livez").await, health(scene, "readyz").await);
-            scene.report.expect(live == Some(200), format!("alive without a database: {live:?}"));
+            let (alive, ready) = (health(scene, "livez").await, health(scene, "readyz").await);
+            scene.report.expect(alive == Some(200), format!("alive without a database: {alive:?}"));
             scene.report.expect(ready == Some(503), format!("ready without a database: {ready:?}"));
             let made = within("an answer of the admin API", make_key(scene)).await;
             scene.report.expect(made.is_err(), "a key was made without a database");

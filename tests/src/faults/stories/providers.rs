@@ -10,10 +10,9 @@ use crate::stack::Builder;
 const MANY: usize = 50;
 
 /// The token of the cached caller is over, and the provider answers whoever wants another with this.
-fn fail(scene: &Scene, fault: &Fault) -> anyhow::Result<()> {
+fn fail(scene: &Scene, fault: &Fault) {
     scene.provider.fail(Endpoint::Token, std::iter::repeat_n(fault.clone(), MANY));
     scene.provider.expire_access_tokens_of(ADA_THERE);
-    Ok(())
 }
 
 pub(super) async fn troubled() -> anyhow::Result<Option<Report>> {
@@ -21,7 +20,10 @@ pub(super) async fn troubled() -> anyhow::Result<Option<Report>> {
     drive(
         &mut scene,
         ("F35", ""),
-        async |scene| fail(scene, &Fault::Status(503)),
+        async |scene| {
+            fail(scene, &Fault::Status(503));
+            Ok(())
+        },
         async |scene| {
             scene.provider.recover(Endpoint::Token);
             Ok(())
@@ -31,7 +33,10 @@ pub(super) async fn troubled() -> anyhow::Result<Option<Report>> {
     drive(
         &mut scene,
         ("F36", ""),
-        async |scene| fail(scene, &Fault::Html),
+        async |scene| {
+            fail(scene, &Fault::Html);
+            Ok(())
+        },
         async |scene| {
             scene.provider.recover(Endpoint::Token);
             scene.connect(&scene.ada(), ADA).await

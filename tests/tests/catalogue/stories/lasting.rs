@@ -12,7 +12,7 @@ use tokio::net::TcpStream;
 use crate::stand::Stand;
 
 /// Longer than Envoy waits for a whole request.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 const LONG_BODIES: usize = 64;
 

@@ -45,7 +45,7 @@ pub struct DataKeyList {
 }
 
 impl DataKeyView {
-    fn of(key: DataKeyRow) -> Self {
+    fn of(key: &DataKeyRow) -> Self {
         Self {
             id: key.id,
             state: key.state.as_str(),
@@ -65,7 +65,7 @@ impl Service {
         Ok(DataKeyList {
             root_key: roots.id().to_owned(),
             other_root_keys: others,
-            data_keys: keys.into_iter().map(DataKeyView::of).collect(),
+            data_keys: keys.iter().map(DataKeyView::of).collect(),
         })
     }
 }
