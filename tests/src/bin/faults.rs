@@ -68,7 +68,6 @@ fn table(report: &Report) {
                 }
             }
             How::Proved { shown, by } => lines.push(format!("{shown} ({} tests)", by.len())),
-            How::NotHere { reason } => lines.push(format!("not here: {reason}")),
         }
         if lines.is_empty() {
             lines.push("not made this time".to_owned());

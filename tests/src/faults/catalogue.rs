@@ -49,10 +49,6 @@ const fn proved(id: &'static str, what: &'static str, shown: &'static str, by: &
     Fault { id, what, how: How::Proved { shown, by } }
 }
 
-const fn not_here(id: &'static str, what: &'static str, reason: &'static str) -> Fault {
-    Fault { id, what, how: How::NotHere { reason } }
-}
-
 const CRASHES: &[Proof] = &[
     proof("token-service/tests/broker/crashes.rs", "killed_anywhere_with_a_provider_that_punishes_reuse"),
     proof(
@@ -137,16 +133,25 @@ pub const FAULTS: &[Fault] = &[
         "SIGKILL, the file is changed, start",
         FADING,
     ),
-    not_here(
+    proved(
         "F14",
         "the key management service is unreachable",
-        "the root key is a file that is read once, at start: see F13",
+        "a start is refused; whoever runs goes on, and makes no new key",
+        &[proof(
+            "tests/tests/e2e/keys.rs",
+            "a_service_whose_root_key_is_in_vault_needs_it_at_the_start_only",
+        )],
     ),
     proved(
         "F15",
         "keys are rotated under load",
-        "signing keys: known to filters before they sign and as long as tokens last; there is no other key that rotates",
+        "root key, data key and signing key: known everywhere before they are used, and none fails meanwhile",
         &[
+            proof("tests/tests/e2e/keys.rs", "every_key_is_replaced_under_calls"),
+            proof(
+                "token-service/tests/api/data_keys.rs",
+                "a_data_key_is_published_seals_and_leaves_nothing_of_the_one_before",
+            ),
             proof(
                 "token-service/tests/api/authorization_server/keys.rs",
                 "a_new_key_is_known_before_it_signs_and_an_old_one_after",
@@ -441,7 +446,7 @@ pub fn driven_fault(id: &str) -> Option<Driven> {
     let fault = FAULTS.iter().find(|fault| fault.id == id)?;
     match fault.how {
         How::Driven(driven) => Some(driven),
-        How::Proved { .. } | How::NotHere { .. } => None,
+        How::Proved { .. } => None,
     }
 }
 
@@ -465,7 +470,6 @@ pub fn check() -> anyhow::Result<()> {
                     .filter_map(|proof| proof.check().err())
                     .map(|error| format!("{}: {error:#}", fault.id)),
             ),
-            How::NotHere { .. } => {}
         }
     }
     problems.extend(stories.difference(&told).map(|story| format!("story {story} drives nothing")));

@@ -93,8 +93,6 @@ pub enum How {
     Driven(Driven),
     /// Tests prove it whole; in words what they show.
     Proved { shown: &'static str, by: &'static [Proof] },
-    /// This machine cannot make it, or the product has no such part.
-    NotHere { reason: &'static str },
 }
 
 /// A fault that is made here.

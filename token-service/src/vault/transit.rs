@@ -118,6 +118,18 @@ fn read_token(path: &Path) -> Result<Zeroizing<String>, VaultError> {
     Ok(Zeroizing::new(text.trim().to_owned()))
 }
 
+/// Whether a ciphertext, `vault:v1:<Base64>`, is spelt as Vault writes it. Vault itself overlooks stray bits at the end,
+/// and takes version 0 for 1; here a changed byte is a damaged row.
+fn is_as_written(ciphertext: &str) -> bool {
+    let Some((version, encoded)) = ciphertext.strip_prefix("vault:v").and_then(|rest| rest.split_once(':'))
+    else {
+        return false;
+    };
+    let number: Option<u32> = version.parse().ok();
+    number.is_some_and(|number| number > 0 && number.to_string() == version)
+        && STANDARD.decode(encoded).is_ok()
+}
+
 /// The client takes the process's own, and there is none unless somebody has chosen.
 fn choose_cryptography() {
     static CHOSEN: Once = Once::new();
@@ -157,9 +169,9 @@ impl RootKey for TransitRootKey {
         }
         let ciphertext = wrapped.get(3 + id.len()..).ok_or_else(damaged)?;
         let ciphertext = std::str::from_utf8(ciphertext).map_err(|_| damaged())?;
-        // `vault:v1:<Base64>`. Vault overlooks stray bits at the end; here a changed byte is a damaged row.
-        let encoded = ciphertext.rsplit(':').next().unwrap_or_default();
-        STANDARD.decode(encoded).map_err(|_| damaged())?;
+        if !is_as_written(ciphertext) {
+            return Err(damaged());
+        }
         let associated = STANDARD.encode(associated_data(&self.id, data_key));
         let mut request = DecryptDataRequest::builder();
         request.associated_data(associated);
