@@ -40,8 +40,6 @@ pub struct Settings {
     pub trusted_ca: Option<PathBuf>,
     /// The file that Envoy reads its ingress from, and reads again when it is replaced; otherwise it stays as it is.
     pub listener_file: Option<PathBuf>,
-    /// What is added to the environment of the process.
-    pub environment: Vec<(String, String)>,
 }
 
 /// Envoy compiles the filter before it is ready, which takes long where compilers run beside it.
@@ -90,7 +88,7 @@ impl Envoy {
                 "--file-flush-interval-msec".into(),
                 "20".into(),
             ],
-            environment: settings.environment.clone(),
+            environment: Vec::new(),
         };
         Ok(Self {
             process: Process::start(&program, directory)?,
@@ -353,7 +351,6 @@ mod tests {
             collector: None,
             trusted_ca: None,
             listener_file: None,
-            environment: Vec::new(),
         };
         let one = render(&shipped, &settings(1000), Path::new("/a.wasm")).expect("renders");
         let two = render(&shipped, &settings(2000), Path::new("/b.wasm")).expect("renders");

@@ -1,53 +1,61 @@
-//! Tests that prove what a catalogue says, named by path and function, so that a reference cannot rot unseen.
+//! Tests that a catalogue names as proofs: that they are there and are run, so that a reference cannot rot unseen.
 
-use std::fmt;
-use std::fs;
-
-use anyhow::{Context as _, ensure};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
 use crate::artifacts::repository;
 
-/// A test function somewhere in this repository.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Proof {
-    /// Of the file, from the root of the repository.
-    pub path: &'static str,
-    pub test: &'static str,
-}
+/// Knows the tests of each file that was asked for.
+#[derive(Debug, Default)]
+pub struct Proofs(BTreeMap<String, Result<BTreeSet<String>, String>>);
 
-/// The test `test` in the file `path`.
-pub const fn proof(path: &'static str, test: &'static str) -> Proof {
-    Proof { path, test }
-}
-
-impl fmt::Display for Proof {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{}: {}", self.path, self.test)
+impl Proofs {
+    /// `test` is `<file below the repository>::<name>`.
+    ///
+    /// # Errors
+    /// If there is no such test.
+    pub fn find(&mut self, test: &str) -> Result<(), String> {
+        let (file, name) = test.split_once("::").ok_or_else(|| format!("{test} names no test of a file"))?;
+        let tests = self.0.entry(file.to_owned()).or_insert_with(|| tests_in(&repository().join(file)));
+        match tests {
+            Ok(tests) if tests.contains(name) => Ok(()),
+            Ok(_) => Err(format!("there is no test {test}")),
+            Err(error) => Err(error.clone()),
+        }
     }
 }
 
-impl Proof {
-    /// Whether there is such a test.
-    pub fn check(&self) -> anyhow::Result<()> {
-        let text = fs::read_to_string(repository().join(self.path))
-            .with_context(|| format!("{} cannot be read", self.path))?;
-        ensure!(has_test(&text, self.test), "{} has no test {}", self.path, self.test);
-        Ok(())
-    }
+/// Where the promises of a store are, each of which a macro makes a test of for every database.
+const PROMISES: &str = "token-service/src/store/conformance/mod.rs";
+
+/// The names of the tests in a file.
+///
+/// # Errors
+/// If it cannot be read.
+pub fn tests_in(file: &Path) -> Result<BTreeSet<String>, String> {
+    let text = std::fs::read_to_string(file).map_err(|error| format!("{}: {error}", file.display()))?;
+    Ok(if file.ends_with(PROMISES) { promises_of(&text) } else { tests_of(&text) })
 }
 
-/// Whether a function of this name stands below an attribute or inside a macro that makes tests of functions.
-fn has_test(source: &str, name: &str) -> bool {
-    let lines: Vec<&str> = source.lines().map(str::trim).collect();
-    let is_it = |line: &str| {
-        let rest = line.strip_prefix("async ").unwrap_or(line);
-        let rest = rest.strip_prefix("fn ").and_then(|rest| rest.strip_prefix(name));
-        rest.is_some_and(|rest| rest.starts_with('('))
-    };
-    lines.iter().enumerate().filter(|(_, line)| is_it(line)).any(|(at, _)| {
-        let above = lines[..at].iter().rev().take_while(|line| !line.is_empty() && **line != "}");
-        above.into_iter().any(|line| line.starts_with("#[") && line.contains("test"))
-    })
+/// What the macro lists.
+fn promises_of(text: &str) -> BTreeSet<String> {
+    let (_, listed) = text.split_once("conformance_tests!($database;").unwrap_or_default();
+    let (listed, _) = listed.split_once(");").unwrap_or_default();
+    listed.split(',').map(|name| name.trim().to_owned()).filter(|name| !name.is_empty()).collect()
+}
+
+/// The functions that follow a test's attribute with nothing in between.
+fn tests_of(text: &str) -> BTreeSet<String> {
+    const ATTRIBUTES: [&str; 3] = ["#[test]", "#[tokio::test", "#[wasm_bindgen_test(unsupported = test)]"];
+    let lines: Vec<&str> = text.lines().map(str::trim).collect();
+    let named = lines.windows(2).filter_map(|pair| {
+        let [attribute, function] = pair else { return None };
+        let is_test = ATTRIBUTES.iter().any(|start| attribute.starts_with(start));
+        let function = function.strip_prefix("async ").unwrap_or(function).strip_prefix("fn ")?;
+        let (name, _) = function.split_once('(')?;
+        is_test.then(|| name.to_owned())
+    });
+    named.collect()
 }
 
 #[cfg(test)]
@@ -55,17 +63,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_a_test_is_a_proof() {
-        let source =
-            "#[tokio::test]\nasync fn proven() {}\n\nfn helper() {}\n\n#[test]\n#[ignore]\nfn other() {}\n";
-        assert!(has_test(source, "proven") && has_test(source, "other"));
-        assert!(!has_test(source, "helper") && !has_test(source, "prove") && !has_test(source, "absent"));
+    fn only_what_is_run_counts_as_a_test() {
+        let text = "#[test]\nfn a() {}\n\n/// b\n#[wasm_bindgen_test(unsupported = test)]\nfn b() {}\n\nfn c() {}\n\n\
+                    // #[test]\n// fn d() {}\n\n#[tokio::test(flavor = \"x\")]\nasync fn e() {}\n\n#[test]\n#[ignore]\nfn f() {}\n";
+        assert_eq!(tests_of(text), ["a", "b", "e"].map(str::to_owned).into());
     }
 
     #[test]
-    fn this_one_is_there() {
-        proof("tests/src/proofs.rs", "this_one_is_there").check().expect("is there");
-        assert!(proof("tests/src/proofs.rs", "that_one_is_not").check().is_err());
-        assert!(proof("tests/src/nowhere.rs", "this_one_is_there").check().is_err());
+    fn what_is_not_there_is_said() {
+        let mut proofs = Proofs::default();
+        assert_eq!(proofs.find(&format!("{PROMISES}::the_last_owner_stays")), Ok(()));
+        proofs.find(&format!("{PROMISES}::end_leases")).expect_err("no promise");
+        let here = "tests/src/proofs.rs";
+        assert_eq!(proofs.find(&format!("{here}::what_is_not_there_is_said")), Ok(()));
+        for wrong in [format!("{here}::tests_of"), format!("{here}x::a"), here.to_owned()] {
+            proofs.find(&wrong).expect_err(&wrong);
+        }
     }
 }

@@ -16,8 +16,6 @@ pub mod trap;
 
 use std::fmt;
 
-use crate::proofs::Proof;
-
 /// Who meets the fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Condition {
@@ -91,8 +89,8 @@ pub struct Fault {
 pub enum How {
     /// It is made.
     Driven(Driven),
-    /// Tests prove it whole; in words what they show.
-    Proved { shown: &'static str, by: &'static [Proof] },
+    /// Tests prove it whole, `<file>::<name>`; in words what they show.
+    Proved { shown: &'static str, by: &'static [&'static str] },
 }
 
 /// A fault that is made here.

@@ -80,7 +80,6 @@ impl Places {
             collector: None,
             trusted_ca: None,
             listener_file: None,
-            environment: Vec::new(),
         })
     }
 

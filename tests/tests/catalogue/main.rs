@@ -2,7 +2,6 @@
 
 mod bytes;
 mod expect;
-mod proofs;
 mod request;
 mod row;
 mod stand;
@@ -13,7 +12,7 @@ mod tally;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use proofs::Proofs;
+use portcullis_tests::proofs::Proofs;
 use row::{Kind, Row};
 use stand::Stand;
 use tally::Tally;

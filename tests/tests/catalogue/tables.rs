@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use portcullis_tests::artifacts::repository;
+use portcullis_tests::proofs::tests_in;
 
-use super::proofs::tests_in;
 use super::{FILES, row};
 
 /// Each test in these has to be of some row.

@@ -1,7 +1,6 @@
 //! The sections that say which keys wrap the data keys: `root_key` and `other_root_keys`.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use portcullis_wire::secret::SecretText;
 use secrecy::ExposeSecret as _;
@@ -9,9 +8,8 @@ use url::Url;
 
 use super::reader::{At, Fields};
 use super::{RootKeyConfig, RootKeysConfig, secret};
-use crate::clock::SystemEntropy;
 use crate::domain::auth_text::is_loopback;
-use crate::vault::LocalRootKey;
+use crate::vault::local::key_in;
 use crate::vault::transit::{TransitSettings, TransitToken};
 
 const DEFAULT_MOUNT: &str = "transit";
@@ -36,7 +34,7 @@ fn root_key(at: &At<'_>) -> Option<RootKeyConfig> {
         (None, Some(name), None) => {
             let name = name.text()?.to_owned();
             // Whatever is wrong with the key itself is known now, and not only at the start.
-            let check = |text: &str| LocalRootKey::parse(text.as_bytes(), Arc::new(SystemEntropy)).map(drop);
+            let check = |text: &str| key_in(text.as_bytes()).map(drop);
             let key = secret::read(at, check)?;
             Some(RootKeyConfig::Environment { name, key: SecretText::new(key.expose_secret().to_owned()) })
         }

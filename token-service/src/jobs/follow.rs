@@ -82,8 +82,8 @@ impl Follower {
             if roots.ids() != service.vault.roots().ids()
                 || config.service.root_keys != self.running.root_keys
             {
-                tracing::info!(root_key = roots.id(), "other root keys are configured");
-                service.vault.use_root_keys(roots, &*service.store).await?;
+                service.vault.use_root_keys(roots.clone(), &*service.store).await?;
+                tracing::info!(root_key = roots.id(), "other root keys are used from now on");
             }
             Ok::<_, VaultError>(())
         };

@@ -34,7 +34,7 @@ pub trait ReplicaStore: Send + Sync {
     /// This one, which is there, wants to know the filters of the others for so long. Answers the present time.
     async fn ask_for_watchers(&self, id: &str, lasting: Duration) -> Result<Timestamp>;
 
-    /// Everybody who is not forgotten, by id, and the present time.
+    /// Everybody who is not forgotten, by id, and the present time; 0 where nobody is there.
     async fn replicas(&self) -> Result<(Timestamp, Vec<Replica>)>;
 
     /// This one goes, and these were its filters.

@@ -40,19 +40,14 @@ impl LocalRootKey {
     /// Reads the key from `path`.
     pub fn load(path: &Path, entropy: Arc<dyn Entropy>) -> Result<Self, VaultError> {
         let text = Zeroizing::new(std::fs::read(path).map_err(|error| file_problem(path, &error))?);
-        warn_if_readable_by_others(path);
-        Self::parse(&text, entropy)
-            .map_err(|problem| VaultError::RootKeyFile { path: path.to_owned(), problem })
+        let key = key_in(&text);
+        let key = key.map_err(|problem| VaultError::RootKeyFile { path: path.to_owned(), problem })?;
+        Ok(Self::from_bytes(key, entropy))
     }
 
-    /// The key that a text spells: standard Base64, space around it is skipped.
+    /// The key that a text spells.
     pub fn parse(text: &[u8], entropy: Arc<dyn Entropy>) -> Result<Self, NoRootKey> {
-        let bytes = Zeroizing::new(STANDARD.decode(text.trim_ascii()).map_err(|_| NoRootKey::Malformed)?);
-        let key: KeyBytes = Zeroizing::new(bytes.as_slice().try_into().map_err(|_| NoRootKey::Malformed)?);
-        if key.iter().all(|byte| *byte == key[0]) {
-            return Err(NoRootKey::Weak);
-        }
-        Ok(Self::from_bytes(key, entropy))
+        Ok(Self::from_bytes(key_in(text)?, entropy))
     }
 
     /// Makes a key, and a file that only its owner can read. Fails if there is a file.
@@ -69,6 +64,13 @@ impl LocalRootKey {
         let id = digest.chars().take(ID_LENGTH).collect();
         Self { id, key, entropy }
     }
+}
+
+/// What a text spells: standard Base64, space around it is skipped.
+pub(crate) fn key_in(text: &[u8]) -> Result<KeyBytes, NoRootKey> {
+    let bytes = Zeroizing::new(STANDARD.decode(text.trim_ascii()).map_err(|_| NoRootKey::Malformed)?);
+    let key: KeyBytes = Zeroizing::new(bytes.as_slice().try_into().map_err(|_| NoRootKey::Malformed)?);
+    if key.iter().all(|byte| *byte == key[0]) { Err(NoRootKey::Weak) } else { Ok(key) }
 }
 
 #[async_trait]

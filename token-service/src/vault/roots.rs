@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use super::local::{LocalRootKey, file_problem};
+use super::local::{LocalRootKey, file_problem, warn_if_readable_by_others};
 use super::root_key::{RootKey, RootKeys, wrapped_by};
 use super::transit::TransitRootKey;
 use super::{Vault, VaultError};
@@ -19,7 +19,7 @@ impl RootKeys {
         Ok(Self::new(present, others))
     }
 
-    /// As [`RootKeys::load`]. The file of the present key is made on the very first start: if it is not there and nothing
+    /// As [`RootKeys::load`], once, at the start: whoever could read a key is told of. The file of the present key is made on the very first start: if it is not there and nothing
     /// was ever written to the store.
     pub async fn establish(
         config: &RootKeysConfig,
@@ -34,6 +34,11 @@ impl RootKeys {
             }
             LocalRootKey::create(path, Arc::clone(entropy))?;
         }
+        let files = std::iter::once(&config.present).chain(&config.others).filter_map(|key| match key {
+            RootKeyConfig::File(path) => Some(path),
+            RootKeyConfig::Environment { .. } | RootKeyConfig::Transit(_) => None,
+        });
+        files.for_each(|path| warn_if_readable_by_others(path));
         Self::load(config, entropy)
     }
 }

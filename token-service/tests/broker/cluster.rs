@@ -5,15 +5,10 @@
 //! authorization server that punishes every reuse, and that of one that forgives a repetition.
 
 use std::collections::BTreeMap;
-use std::io::{BufRead as _, Write as _};
-use std::os::unix::process::ExitStatusExt as _;
 use std::path::PathBuf;
-use std::process::Stdio;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
 use portcullis_test_postgres::Database;
 use portcullis_token_service::broker::Timings;
 use portcullis_token_service::broker::failpoints::{Failpoint, Failpoints};
@@ -22,17 +17,14 @@ use portcullis_token_service::store::StoreError;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tempfile::TempDir;
-use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines};
-use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio::task::JoinSet;
 
 use crate::authorization_server::Reuse;
 use crate::crashes::{Fate, allowed_uses, expected, kill_once};
+use crate::process::{Process, die, next_line, say, told};
 use crate::replica::{Outcome, ask};
 use crate::stage::{Home, OAUTH, QUICK, Stage, broker, member_grant, open};
 
-const HOME: &str = "PORTCULLIS_TEST_CLUSTER";
-const MARK: &str = "cluster: ";
 /// Where nothing else is said: a few for each step.
 const KILLS: u32 = 66;
 /// How many clusters are at work at once.
@@ -57,12 +49,7 @@ struct Fatal(Mutex<Order>);
 impl Failpoints for Fatal {
     fn hit(&self, point: Failpoint) {
         if self.0.lock().expect("no panic").die_at == Some(format!("{point:?}")) {
-            say("dies");
-            kill(Pid::this(), Signal::SIGKILL).expect("dies");
-            // Nothing more happens in this process.
-            loop {
-                std::thread::park();
-            }
+            die();
         }
     }
 
@@ -75,8 +62,7 @@ impl Failpoints for Fatal {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "started by other tests as a process of its own"]
 async fn cluster_process() {
-    let Ok(home) = std::env::var(HOME) else { return };
-    let (home, own, is_quick): (Home, PathBuf, bool) = serde_json::from_str(&home).expect("a home");
+    let Some((home, own, is_quick)) = told::<(Home, PathBuf, bool)>() else { return };
     let (store, vault) = open(&home).await;
     let fatal = Arc::new(Fatal::default());
     // Of its own are the renewed tokens that it could not commit.
@@ -84,10 +70,8 @@ async fn cluster_process() {
     let broker = broker(&own, &store, &vault, Arc::new(SystemClock), Arc::clone(&fatal) as _, timings);
     broker.settle_unsaved().await;
     say("ready");
-    loop {
-        let line = tokio::task::spawn_blocking(|| std::io::stdin().lock().lines().next());
-        let Some(line) = line.await.expect("no panic") else { return };
-        let order: Order = serde_json::from_str(&line.expect("reads")).expect("an order");
+    while let Some(line) = next_line().await {
+        let order: Order = serde_json::from_str(&line).expect("an order");
         fatal.0.lock().expect("no panic").clone_from(&order);
         let mut grants = Vec::new();
         for member in &order.members {
@@ -110,60 +94,21 @@ async fn cluster_process() {
     }
 }
 
-fn say(text: &str) {
-    let mut output = std::io::stdout().lock();
-    writeln!(output, "{MARK}{text}").and_then(|()| output.flush()).expect("writes");
-}
-
 /// One replica, as another process.
-struct Member {
-    child: Child,
-    input: ChildStdin,
-    output: Lines<BufReader<ChildStdout>>,
-}
+struct Member(Process);
 
 impl Member {
     async fn start(home: &Home, own: &TempDir, is_quick: bool) -> Self {
-        let mut child = Command::new(std::env::current_exe().expect("this program"))
-            .args(["--exact", "cluster::cluster_process", "--ignored", "--nocapture", "--test-threads=1"])
-            .env(HOME, serde_json::to_string(&(home, own.path(), is_quick)).expect("writes"))
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .kill_on_drop(true)
-            .spawn()
-            .expect("starts");
-        let output = BufReader::new(child.stdout.take().expect("piped")).lines();
-        let input = child.stdin.take().expect("piped");
-        let mut member = Self { child, input, output };
-        assert_eq!(member.line().await.as_deref(), Some("ready"));
-        member
-    }
-
-    async fn line(&mut self) -> Option<String> {
-        while let Some(line) = self.output.next_line().await.expect("reads") {
-            // The test harness may have begun the line.
-            if let Some((_, text)) = line.split_once(MARK) {
-                return Some(text.to_owned());
-            }
-        }
-        None
+        Self(Process::start("cluster::cluster_process", &(home, own.path(), is_quick)).await)
     }
 
     async fn order(&mut self, order: &Order) {
-        let line = serde_json::to_string(order).expect("writes");
-        self.input.write_all(format!("{line}\n").as_bytes()).await.expect("writes");
-        self.input.flush().await.expect("writes");
+        self.0.tell(&serde_json::to_string(order).expect("writes")).await;
     }
 
     /// What came of the order; `None` if it was killed.
     async fn outcome(&mut self) -> Option<Outcome> {
-        let line = self.line().await.expect("says something");
-        if line == "dies" {
-            let status = self.child.wait().await.expect("ends");
-            assert_eq!(status.signal(), Some(Signal::SIGKILL as i32), "{status}");
-            return None;
-        }
-        Some(serde_json::from_str(&line).expect("an outcome"))
+        self.0.outcome().await
     }
 }
 

@@ -9,6 +9,7 @@ mod connections;
 mod crashes;
 mod herd;
 mod paused;
+mod process;
 mod replica;
 mod shared;
 mod stage;

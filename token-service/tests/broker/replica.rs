@@ -1,27 +1,19 @@
-//! A replica: this test binary once more, as another process on the same database.
+//! A replica: another process on the same database.
 
-use std::io::{BufRead as _, Write as _};
-use std::os::unix::process::ExitStatusExt as _;
-use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
 
-use nix::sys::signal::{Signal, kill, raise};
-use nix::unistd::Pid;
+use nix::sys::signal::{Signal, raise};
 use portcullis_token_service::broker::failpoints::{Failpoint, Failpoints};
 use portcullis_token_service::broker::{Broker, NoCredential};
 use portcullis_token_service::clock::SystemClock;
 use portcullis_token_service::domain::resolve::Grant;
 use portcullis_token_service::store::StoreError;
 use serde::{Deserialize, Serialize};
-use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
-use tokio::process::{Child, Command};
 use tokio::task::JoinSet;
 
+use crate::process::{Process, die, next_line, say, told};
 use crate::stage::{Home, QUICK, broker, member_grant, open, token_of};
-
-const ORDERS: &str = "PORTCULLIS_TEST_REPLICA";
-const MARK: &str = "replica: ";
 
 /// What a replica is to do.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -50,71 +42,34 @@ pub(crate) struct Outcome {
     pub(crate) lost: u32,
 }
 
-pub(crate) struct Replica {
-    child: Child,
-    output: tokio::io::Lines<BufReader<tokio::process::ChildStdout>>,
-}
+pub(crate) struct Replica(Process);
 
 impl Replica {
     /// Starts it, and waits until it has opened the database.
     pub(crate) async fn start(orders: &Orders) -> Self {
-        let mut child = Command::new(std::env::current_exe().expect("this program"))
-            .args(["--exact", "replica::replica_process", "--ignored", "--nocapture", "--test-threads=1"])
-            .env(ORDERS, serde_json::to_string(orders).expect("writes"))
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .kill_on_drop(true)
-            .spawn()
-            .expect("starts");
-        let output = BufReader::new(child.stdout.take().expect("piped")).lines();
-        let mut replica = Self { child, output };
-        replica.line().await.expect("it is ready");
-        replica
-    }
-
-    async fn line(&mut self) -> Option<String> {
-        while let Some(line) = self.output.next_line().await.expect("reads") {
-            // The test harness may have begun the line.
-            if let Some((_, text)) = line.split_once(MARK) {
-                return Some(text.to_owned());
-            }
-        }
-        None
+        Self(Process::start("replica::replica_process", orders).await)
     }
 
     pub(crate) async fn go(&mut self) {
-        let stdin = self.child.stdin.as_mut().expect("piped");
-        stdin.write_all(b"go\n").await.expect("writes");
-        stdin.flush().await.expect("writes");
+        self.0.tell("go").await;
     }
 
     /// Lets it run until it stands still.
     pub(crate) async fn run_until_paused(&mut self) {
         self.go().await;
-        assert_eq!(self.line().await.as_deref(), Some("paused"));
+        assert_eq!(self.0.line().await.as_deref(), Some("paused"));
     }
 
     /// Wakes it up and lets it run to its end.
-    pub(crate) async fn resume(self) -> Outcome {
-        let id = i32::try_from(self.child.id().expect("it lives")).expect("a process id");
-        kill(Pid::from_raw(id), Signal::SIGCONT).expect("it wakes up");
-        self.end().await.expect("it lives")
+    pub(crate) async fn resume(mut self) -> Outcome {
+        self.0.wake();
+        self.0.outcome().await.expect("it lives")
     }
 
     /// Lets it run to its end: what it says, or `None` if it was killed.
     pub(crate) async fn run(mut self) -> Option<Outcome> {
         self.go().await;
-        self.end().await
-    }
-
-    async fn end(mut self) -> Option<Outcome> {
-        let line = self.line().await;
-        let status = self.child.wait().await.expect("ends");
-        if let Some(text) = line {
-            return Some(serde_json::from_str(&text).expect("an outcome"));
-        }
-        assert_eq!(status.signal(), Some(Signal::SIGKILL as i32), "{status}");
-        None
+        self.0.outcome().await
     }
 }
 
@@ -127,11 +82,7 @@ impl Failpoints for Orders {
             raise(Signal::SIGSTOP).expect("stands still");
         }
         if self.die_at.as_ref() == Some(&point) {
-            kill(Pid::this(), Signal::SIGKILL).expect("dies");
-            // Nothing more happens in this process.
-            loop {
-                std::thread::park();
-            }
+            die();
         }
     }
 
@@ -143,14 +94,13 @@ impl Failpoints for Orders {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "started by other tests as a process of its own"]
 async fn replica_process() {
-    let Ok(orders) = std::env::var(ORDERS) else { return };
-    let orders: Orders = serde_json::from_str(&orders).expect("orders");
+    let Some(orders) = told::<Orders>() else { return };
     let (store, vault) = open(&orders.home).await;
     let failpoints = Arc::new(orders.clone());
     let broker = broker(&orders.home.directory, &store, &vault, Arc::new(SystemClock), failpoints, QUICK);
     let grant = Arc::new(member_grant(&*store, &orders.server, &orders.member).await);
     say("ready");
-    std::io::stdin().lock().lines().next().expect("a word").expect("reads");
+    next_line().await.expect("a word");
     // As at the start of a service.
     broker.settle_unsaved().await;
     let outcome = ask(&broker, &grant, orders.callers).await;
@@ -187,9 +137,4 @@ pub(crate) async fn ask(broker: &Arc<Broker>, grant: &Arc<Grant>, callers: u32) 
     outcome.tokens.sort();
     outcome.tokens.dedup();
     outcome
-}
-
-fn say(text: &str) {
-    let mut output = std::io::stdout().lock();
-    writeln!(output, "{MARK}{text}").and_then(|()| output.flush()).expect("writes");
 }

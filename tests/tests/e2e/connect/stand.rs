@@ -80,7 +80,6 @@ impl Stand {
             trusted_ca: None,
             collector: None,
             listener_file: None,
-            environment: Vec::new(),
         };
         drop((gateway, admin));
         let mut envoy = Envoy::start(&artifacts, &settings, directory.path()).expect("starts");

@@ -18,6 +18,7 @@ struct ReplicaRow {
     asked_until: i64,
     published_at: i64,
     watchers: String,
+    now: i64,
 }
 
 impl ReplicaRow {
@@ -47,14 +48,19 @@ impl ReplicaStore for SqlStore {
     }
 
     async fn replicas(&self) -> Result<(Timestamp, Vec<Replica>)> {
-        let mut connection = self.read().await?;
-        let now: i64 =
-            sqlx::query_scalar(concat!("SELECT ", database_now!())).fetch_one(&mut *connection).await?;
-        let rows: Vec<ReplicaRow> =
-            sqlx::query_as(concat!("SELECT ", columns!(replicas), " FROM replicas ORDER BY id"))
-                .fetch_all(&mut *connection)
-                .await?;
-        Ok((timestamp(now), rows.into_iter().map(ReplicaRow::read).collect()))
+        // One statement, because it is asked often while somebody waits.
+        let rows: Vec<ReplicaRow> = sqlx::query_as(concat!(
+            "SELECT ",
+            columns!(replicas),
+            ", ",
+            database_now!(),
+            " AS now FROM replicas ORDER BY id"
+        ))
+        .fetch_all(&mut *self.read().await?)
+        .await?;
+        // Where nobody is there, the time is of no interest.
+        let now = rows.first().map_or(Timestamp(0), |row| timestamp(row.now));
+        Ok((now, rows.into_iter().map(ReplicaRow::read).collect()))
     }
 
     async fn leave(&self, id: &str, watchers: &str) -> Result<()> {

@@ -140,8 +140,8 @@ impl FileOpening {
             .map_err(|()| unavailable(format!("{} is no path of a file", absolute.display())))?;
         let file = file.as_str().replacen("file:", "sqlite:", 1);
         Ok(Pools {
-            writer: pool(&format!("{file}?mode=rw"), 1, [OF_WRITER, self.writer_cache]).await?,
-            readers: pool(&format!("{file}?mode=ro"), READERS, [OF_READERS, READER_CACHE]).await?,
+            writer: pool(&format!("{file}?mode=rw"), of_writer(), [OF_WRITER, self.writer_cache]).await?,
+            readers: pool(&format!("{file}?mode=ro"), of_readers(), [OF_READERS, READER_CACHE]).await?,
         })
     }
 }
@@ -156,24 +156,30 @@ fn options(path: &Path) -> SqliteConnectOptions {
         .busy_timeout(BUSY_TIMEOUT)
 }
 
-async fn pool(url: &str, connections: u32, settings: [&'static str; 2]) -> Result<AnyPool> {
+fn of_readers() -> AnyPoolOptions {
+    AnyPoolOptions::new().max_connections(READERS)
+}
+
+fn of_writer() -> AnyPoolOptions {
+    // A full disk ends a transaction by itself, and the driver, which cannot end it once more, would begin no other on
+    // this connection.
+    AnyPoolOptions::new().max_connections(1).after_release(|connection, _| {
+        Box::pin(async move {
+            connection.ping().await?;
+            Ok(!connection.is_in_transaction())
+        })
+    })
+}
+
+async fn pool(url: &str, options: AnyPoolOptions, settings: [&'static str; 2]) -> Result<AnyPool> {
     let url: Url = url.parse().map_err(sqlx::Error::config)?;
-    let pool = AnyPoolOptions::new()
-        .max_connections(connections)
+    let pool = options
         .after_connect(move |connection, _| {
             Box::pin(async move {
                 for setting in settings {
                     connection.execute(setting).await?;
                 }
                 Ok(())
-            })
-        })
-        // A full disk ends a transaction by itself, and the driver, which cannot end it once more, would begin no other on
-        // this connection.
-        .after_release(|connection, _| {
-            Box::pin(async move {
-                connection.ping().await?;
-                Ok(!connection.is_in_transaction())
             })
         })
         .connect_with(AnyConnectOptions::from_url(&url)?)
