@@ -215,4 +215,12 @@ async fn verify_opens_everything_and_names_what_does_not_open() {
     let (code, text) = verify(&directory, &[]);
     assert_eq!(code, Some(1));
     assert!(text.contains("is wrapped under root key"), "{text}");
+
+    // Where there is no database, it makes none.
+    let elsewhere = Directory::new();
+    elsewhere.configure(REGISTRY);
+    let (code, text) = verify(&elsewhere, &[]);
+    assert_eq!(code, Some(1));
+    assert!(text.contains("there is no such file"), "{text}");
+    assert_eq!(elsewhere.files().len(), 1, "{:?}", elsewhere.files());
 }

@@ -72,9 +72,6 @@ pub(super) async fn migrate(path: &Path) -> Result<Vec<String>> {
 pub(super) async fn open_existing(path: &Path) -> Result<SqlitePool> {
     let refuse =
         |problem: &str| StoreError::Unavailable { problem: format!("{}: {problem}", path.display()) };
-    if !path.is_file() {
-        return Err(refuse("there is no such file"));
-    }
     if std::fs::read_dir(unsaved(path)).is_ok_and(|mut tokens| tokens.next().is_some()) {
         return Err(refuse(
             "renewed tokens in its directory .unsaved are not in it yet: start the service on it once more, and stop it",
@@ -101,6 +98,10 @@ impl FileOpening {
 
     /// Answers also which migrations were missing.
     async fn prepare(&self, path: &Path, tables: Tables) -> Result<(SqlitePool, Vec<String>)> {
+        if tables == Tables::Required && !path.is_file() {
+            let problem = format!("{}: there is no such file, and none is made here", path.display());
+            return Err(StoreError::Unavailable { problem });
+        }
         let writer = self.connect(path).await?;
         let missing = self.missing(&writer).await?;
         migrating::allow(&missing, tables).map_err(|problem| StoreError::Unavailable {
