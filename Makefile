@@ -122,11 +122,12 @@ e2e: wasm test-tools ## The stories through a real Envoy; one of them: make e2e 
 	cargo build --workspace --all-targets
 	$(if $(nextest),cargo nextest run --workspace -E 'package(portcullis-tests)' $(only),cargo test -p portcullis-tests $(only))
 
+# Native programs with optimization: most of what it takes is theirs.
 .PHONY: soak
-soak: wasm test-tools ## A million calls amid changes, every answer judged, for leaks too, and kills; SHORT=1: some minutes
-	cargo build --workspace --bins
-	target/debug/soak
-	target/debug/revocation
+soak: wasm test-tools ## Two million calls amid changes, every answer judged, for leaks too, and kills; SHORT=1: some minutes
+	cargo build --profile service --workspace --bins
+	target/service/soak
+	target/service/revocation
 	$(MAKE) --no-print-directory kills
 
 # The tests of renewals, with so many kills in place of a few.
@@ -165,7 +166,7 @@ fuzz_seconds := $(or $(FUZZ_SECONDS),$(if $(filter 1,$(SHORT)),10,300))
 
 .PHONY: fuzz
 fuzz: | need-rust need-c++ ## Inputs that nobody thought of, to every reader of foreign bytes; SHORT=1: seconds each; only=name
-	tests/fuzz/run.sh $(fuzz_seconds) $(abspath target/fuzz) $(only)
+	tests/fuzz/run.sh $(if $(filter 1,$(SHORT)),ours,all) $(fuzz_seconds) $(only)
 
 .PHONY: conformance
 conformance: wasm test-tools ## The MCP conformance suite, directly and through the gateway, side by side

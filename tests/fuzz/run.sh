@@ -1,38 +1,59 @@
 #!/bin/sh
-# Runs every fuzz target for so many seconds: tests/fuzz/run.sh SECONDS TARGET-DIRECTORY [TARGET ...]
+# Runs every fuzz target for so many seconds: tests/fuzz/run.sh all|ours SECONDS [TARGET ...]
 #
-# Prints how many inputs each has judged, and what went wrong. What is found interesting is kept in the target directory, beside
-# the corpora of the repository; an input that breaks something too, and its path is printed.
+# `all`: everything is built for coverage, libraries too, in a directory of its own. `ours`: only the crates of this repository
+# are, beside what `make test` has built; much sooner there, and as good at finding out whether a target still holds.
+#
+# Prints how many inputs each has judged, and what went wrong. What is found interesting is kept in target/fuzz, beside the
+# corpora of the repository; an input that breaks something too, and its path is printed.
 set -eu
 
-seconds=$1 directory=$2
+coverage=$1 seconds=$2
 shift 2
 home=$(cd "$(dirname "$0")" && pwd)
-host=$(rustc -vV | sed -n 's/^host: //p')
+target=${CARGO_TARGET_DIR:-$home/../../target}
+directory=$target/fuzz
+[ $# -gt 0 ] || set -- $(cd "$home/targets" && ls | sed 's/\.rs$//')
 
-# What `cargo fuzz` passes, without its sanitizers: there is no unsafe code here for them, and they need a nightly compiler.
-export RUSTFLAGS="--cfg fuzzing -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
--Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
--Cllvm-args=-sanitizer-coverage-trace-compares -Cllvm-args=-simplifycfg-branch-fold-threshold=0 -Ccodegen-units=1"
-# The versions that are shipped.
-cp "$home/../../Cargo.lock" "$home/Cargo.lock"
-CARGO_TARGET_DIR=$directory cargo build --manifest-path "$home/Cargo.toml" --target "$host" --bins
+cd "$home/../.."
+bins=$(printf -- '--bin %s ' "$@")
+case $coverage in
+all)
+    host=$(rustc -vV | sed -n 's/^host: //p')
+    # Optimized a little, as libraries are. With a target named, build scripts and macros are built without the flags.
+    RUSTFLAGS="$("$home/rustc.sh" echo) -Copt-level=1" CARGO_TARGET_DIR=$directory \
+        cargo build --target "$host" -p portcullis-fuzz --features targets $bins
+    programs=$directory/$host/debug
+    ;;
+ours)
+    # The whole workspace is named for its features of the libraries: others would have them built once more.
+    RUSTC_WORKSPACE_WRAPPER=$home/rustc.sh \
+        cargo build --workspace --features portcullis-fuzz/targets $bins --example like_tests
+    programs=$target/debug
+    ;;
+esac
 
-failed=
-[ $# -gt 0 ] || set -- $(sed -n 's/^name = "\([a-z_]*\)"$/\1/p' "$home/Cargo.toml")
-for target in "$@"; do
-    found=$directory/corpus/$target
+# Runs one target, and leaves a file if it broke.
+judge() {
+    found=$directory/corpus/$1 log=$directory/$1.log
     mkdir -p "$found" "$directory/broken"
-    log=$directory/$target.log
-    if "$directory/$host/debug/$target" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 -max_len=65536 \
-        -print_final_stats=1 -artifact_prefix="$directory/broken/$target-" "$found" "$home/corpus/$target" \
-        >"$log" 2>&1; then
-        broken=
-    else
-        broken="BROKEN, see $log"
-        failed=1
-    fi
+    rm -f "$directory/$1.failed"
+    broken=
+    "$programs/$1" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 -max_len=65536 \
+        -print_final_stats=1 -artifact_prefix="$directory/broken/$1-" "$found" "$home/corpus/$1" >"$log" 2>&1 ||
+        { broken="BROKEN, see $log"; touch "$directory/$1.failed"; }
     inputs=$(sed -n 's/^stat::number_of_executed_units: *//p' "$log")
-    printf '%-16s %12s inputs judged in %s s  %s\n' "$target" "${inputs:-0}" "$seconds" "$broken"
+    printf '%-16s %12s inputs judged in %s s  %s\n' "$1" "${inputs:-0}" "$seconds" "$broken"
+}
+
+# As many at once as there are processors; each takes the same time.
+processors=$(getconf _NPROCESSORS_ONLN) running=0
+for name in "$@"; do
+    judge "$name" &
+    running=$((running + 1))
+    [ $((running % processors)) -ne 0 ] || wait
 done
-[ -z "$failed" ] || { ls "$directory/broken" >&2; exit 1; }
+wait
+for name in "$@"; do
+    [ ! -e "$directory/$name.failed" ] || { ls "$directory/broken" >&2; exit 1; }
+done

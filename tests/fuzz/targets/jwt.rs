@@ -29,8 +29,11 @@ fn registry() -> Registry {
     let mut spki = SPKI.to_vec();
     spki.extend([0x58]);
     spki.extend([0x66; 31]);
-    let key =
-        VerificationKey { key_id: Some("e".into()), algorithm: Algorithm::EdDsa, spki: STANDARD.encode(spki) };
+    let key = VerificationKey {
+        key_id: Some("e".into()),
+        algorithm: Algorithm::EdDsa,
+        spki: STANDARD.encode(spki),
+    };
     let issuer = IssuerEntry { issuer: ISSUER.into(), keys: vec![key], ..IssuerEntry::default() };
     Registry::compile(watch::Registry { issuers: vec![issuer], ..Default::default() }, 1).0
 }

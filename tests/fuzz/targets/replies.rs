@@ -21,10 +21,8 @@ fn watch(body: &[u8]) {
     if watch.due(NOW_MS, 1).is_none() {
         return;
     }
-    let headers = vec![
-        (b":status".to_vec(), b"200".to_vec()),
-        (b"x-portcullis-service".to_vec(), b"1".to_vec()),
-    ];
+    let headers =
+        vec![(b":status".to_vec(), b"200".to_vec()), (b"x-portcullis-service".to_vec(), b"1".to_vec())];
     let outcome = CallOutcome::Replied { headers, body: body.to_vec() };
     if let Some(Ok(news)) = watch.on_reply(1, outcome, NOW_MS)
         && let Some(registry) = news.registry

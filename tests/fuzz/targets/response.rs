@@ -43,8 +43,7 @@ fn run(choice: u8, chunks: &[&[u8]]) -> (Vec<u8>, Observed) {
         1 => Subject::Stream,
         _ => Subject::Call(None),
     };
-    let policies =
-        [PayloadPolicy::Off, PayloadPolicy::Digest, PayloadPolicy::Redacted, PayloadPolicy::Full];
+    let policies = [PayloadPolicy::Off, PayloadPolicy::Digest, PayloadPolicy::Redacted, PayloadPolicy::Full];
     let policy = policies[usize::from(choice / 16 % 4)];
     let redact = Redaction { parameters: Vec::new(), response: vec!["/a".to_owned()] };
     let view = Views::compile(&Capture { policy, limit: 256, redact }).response;

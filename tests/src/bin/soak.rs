@@ -1,6 +1,7 @@
 //! `make soak`: a million calls amid changes and restarts of three token-services on one PostgreSQL, every answer judged; a
-//! thousand at once on a token that has just expired; every key replaced under 500 calls a second; and every sealed value
-//! tampered with. Without PostgreSQL there is one token-service. `SHORT=1` makes it about two minutes, `CALLS` another number; `PORTCULLIS_SEED` repeats an order of steps.
+//! thousand at once on a token that has just expired; every key replaced under 500 calls a second; every sealed value
+//! tampered with; and a million calls of a hundred thousand callers, for memory. Without PostgreSQL there is one
+//! token-service. `SHORT=1` makes it a few minutes, `CALLS` another number; `PORTCULLIS_SEED` repeats an order of steps.
 //!
 //! Prints a table, and writes it to `target/soak/results.json`. Ends with an error if something does not hold.
 
@@ -13,6 +14,7 @@ use portcullis_tests::artifacts::target_directory;
 use portcullis_tests::figures::Figures;
 use portcullis_tests::postgres::Database;
 use portcullis_tests::rotation::Calls;
+use portcullis_tests::soak::crowd::{self, Seen};
 use portcullis_tests::soak::records::Counted;
 use portcullis_tests::soak::tally::Counts;
 use portcullis_tests::soak::tamper::Tampering;
@@ -30,9 +32,15 @@ const PROGRESS: Duration = Duration::from_secs(5);
 const AT_ONCE: usize = 1_000;
 /// Calls a second while keys are replaced.
 const ROTATION_RATE: u32 = 500;
-/// Memory and descriptors of the second half may be more than those of the first by this much, in percent: what
-/// grows with the number of calls is far beyond.
+/// Amid changes and restarts, memory and descriptors of the second half may be more than those of the first by this much, in
+/// percent: what grows with the number of calls is far beyond.
 const GROWTH: u64 = 20;
+/// Of a crowd: how many calls each makes, and by how much memory may differ between two parts of the run, in percent.
+const CALLS_EACH: u64 = 10;
+const FLAT: u64 = 5;
+/// The caches of the filter and of the token-service are full long before the first of these parts, in percent of all calls,
+/// if it is a million.
+const PARTS: [(u64, u64); 2] = [(40, 60), (80, 100)];
 
 /// What the processes used, and after how many calls.
 type Samples = Vec<(u64, [Usage; 2])>;
@@ -51,6 +59,8 @@ async fn main() -> anyhow::Result<()> {
     let made = soak.tally.calls();
     let rotated = soak.replace_keys(ROTATION_RATE).await;
     let tampered = soak.tamper().await;
+    let is_whole = calls >= CALLS;
+    let crowd = come_and_go(calls).await;
     println!("\n{counts}");
     let violations = soak.tally.counts().violations;
     for violation in &violations {
@@ -71,6 +81,7 @@ async fn main() -> anyhow::Result<()> {
     rotation(&mut figures, rotated);
     tampering(&mut figures, tampered);
     processes(&mut figures, &samples);
+    crowded(&mut figures, crowd, is_whole);
     figures.report("soak")
 }
 
@@ -170,6 +181,49 @@ fn tampering(figures: &mut Figures, tampered: anyhow::Result<Tampering>) {
             figures.add("tamper: unnoticed", unnoticed, "times", "0".into(), unnoticed == 0 && rows > 0);
         }
         Err(error) => figures.add("tamper: unnoticed", format!("{error:#}"), "times", "0".into(), false),
+    }
+}
+
+async fn come_and_go(calls: u64) -> anyhow::Result<Seen> {
+    let settings = crowd::Settings { callers: calls / CALLS_EACH, calls_each: CALLS_EACH };
+    println!("{} callers, {CALLS_EACH} calls each", settings.callers);
+    let mut looks = 0_u64;
+    crowd::run(settings, |sample| {
+        looks += 1;
+        if looks.is_multiple_of(10) {
+            let [envoy, service] = sample.usage.map(Usage::mebibytes);
+            println!("{:>9} of {calls} calls; Envoy {envoy} MiB; token-service {service} MiB", sample.calls);
+        }
+    })
+    .await
+}
+
+/// Everybody was served; and memory does not grow with the number of callers. `is_whole`: there were enough of them to tell.
+fn crowded(figures: &mut Figures, seen: anyhow::Result<Seen>, is_whole: bool) {
+    let seen = match seen {
+        Ok(seen) => seen,
+        Err(error) => {
+            return figures.add("crowd: failed_calls", format!("{error:#}"), "calls", "0".into(), false);
+        }
+    };
+    figures.note("crowd: callers", seen.calls / CALLS_EACH, "callers");
+    figures.note("crowd: calls", seen.calls, "calls");
+    let failed = seen.failed.len();
+    figures.add("crowd: failed_calls", failed, "calls", "0".into(), failed == 0);
+    for failed in &seen.failed {
+        println!("FAILED in the crowd: {failed}");
+    }
+    let [middle, end] = PARTS.map(|(from, to)| seen.memory_between(from, to));
+    for (index, process) in ["envoy", "token_service"].into_iter().enumerate() {
+        let (before, after) = (middle[index], end[index]);
+        figures.note(&format!("crowd: {process}_memory_middle"), before / (1024 * 1024), "MiB");
+        let most = before + before * FLAT / 100;
+        let (target, holds) = if is_whole {
+            (format!("≤ {}", most / (1024 * 1024)), after <= most)
+        } else {
+            ("none".into(), true)
+        };
+        figures.add(&format!("crowd: {process}_memory_end"), after / (1024 * 1024), "MiB", target, holds);
     }
 }
 

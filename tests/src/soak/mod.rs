@@ -14,10 +14,12 @@
 //! - [`stampede`]: many calls in the same moment.
 //! - [`records`]: whether each request has left its record.
 //! - [`tamper`]: what is sealed in the database, changed and moved about.
+//! - [`crowd`]: very many callers, in a world of their own.
 
 mod calls;
 mod changes;
 mod consent;
+pub mod crowd;
 pub mod fact;
 mod judge;
 pub mod plan;

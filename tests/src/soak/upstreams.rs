@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::sync::RwLock;
 
@@ -69,41 +69,22 @@ impl Upstreams {
         let client = Client::machine(MACHINE, Authentication::SecretBasic(MACHINE_SECRET.to_owned()));
         let machines =
             Provider::start(Shape { access_lifetime: Some(LONG_LIFE), ..Shape::machines(client) }).await?;
-        let keys = Keys::default();
-        keys.add(&header_value(0), HEADER_OWNER, 0);
-        let by_key = Protection {
-            verifier: Verifier::Keys(keys.clone()),
-            authorization_servers: Vec::new(),
-            metadata: ResourceMetadata::Absent,
-            scope: "",
-        };
         let (of_notes, of_repos) = (behind(&notes).await?, behind(&repos).await?);
         Ok(Self {
             personal: [("notes", notes, of_notes), ("repos", repos, of_repos)],
             machine: (machines.clone(), behind(&machines).await?),
-            header: (keys, witness(by_key).await?),
+            header: with_fixed_header().await?,
         })
     }
 
     pub(super) fn servers(&self) -> Vec<Server> {
-        let server = |slug, protected: &Protected, auth| Server {
-            slug,
-            url: protected.url(),
-            auth,
-            allowed_tool: TESTIFY,
-            denied_tool: "delete_issue",
-            denied_prompts: Vec::new(),
-            denied_resources: Vec::new(),
-            payload: "digest",
-        };
         let personal = self.personal.iter();
         let mut all: Vec<Server> =
             personal.map(|(slug, _, protected)| server(slug, protected, json!({"type": "oauth"}))).collect();
         let client = json!({"id": MACHINE, "secret": MACHINE_SECRET, "method": "client_secret_basic"});
         let machine = json!({"type": "client_credentials", "client": client});
         all.push(server("reports", &self.machine.1, machine));
-        let bearer = format!("Bearer {}", header_value(0));
-        all.push(server("archive", &self.header.1, seed::headers(&[("authorization", &bearer)])));
+        all.push(server("archive", &self.header.1, fixed_header()));
         all
     }
 
@@ -127,6 +108,43 @@ impl Upstreams {
         all.push(endpoint("archive", upstream, Credential::Header { keys, value }));
         all
     }
+}
+
+/// A server with a fixed header, and as what it is registered.
+pub(super) async fn for_everybody(slug: &'static str) -> anyhow::Result<(Protected, Server)> {
+    let (_, protected) = with_fixed_header().await?;
+    let registered = server(slug, &protected, fixed_header());
+    Ok((protected, registered))
+}
+
+fn server(slug: &'static str, protected: &Protected, auth: Value) -> Server {
+    Server {
+        slug,
+        url: protected.url(),
+        auth,
+        allowed_tool: TESTIFY,
+        denied_tool: "delete_issue",
+        denied_prompts: Vec::new(),
+        denied_resources: Vec::new(),
+        payload: "digest",
+    }
+}
+
+fn fixed_header() -> Value {
+    let bearer = format!("Bearer {}", header_value(0));
+    seed::headers(&[("authorization", &bearer)])
+}
+
+async fn with_fixed_header() -> anyhow::Result<(Keys, Protected)> {
+    let keys = Keys::default();
+    keys.add(&header_value(0), HEADER_OWNER, 0);
+    let by_key = Protection {
+        verifier: Verifier::Keys(keys.clone()),
+        authorization_servers: Vec::new(),
+        metadata: ResourceMetadata::Absent,
+        scope: "",
+    };
+    Ok((keys, witness(by_key).await?))
 }
 
 async fn behind(provider: &Provider) -> anyhow::Result<Protected> {

@@ -1,7 +1,7 @@
 //! Two members at one server, one member at two servers, one person in two workspaces: nothing ever mixes.
 
 use portcullis_tests::postgres::Database;
-use portcullis_tests::soak::{Settings, Soak, seed};
+use portcullis_tests::soak::{Settings, Soak, crowd, seed};
 
 const CALLS: u64 = 10_000;
 const TASKS: u64 = 24;
@@ -60,4 +60,13 @@ async fn calls_over_three_replicas_never_mix() {
     assert!(counts.of("served") >= 2_000, "{} were served", counts.of("served"));
     let counted = soak.count_records().await.expect("counts");
     assert_eq!(counted.records, counted.requests, "each request has one record");
+}
+
+/// Each with a token of its own, and none of them twice.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_crowd_comes_and_goes() {
+    let settings = crowd::Settings { callers: 400, calls_each: 3 };
+    let seen = crowd::run(settings, |_| ()).await.unwrap_or_else(|error| panic!("{error:#}"));
+    assert!(seen.failed.is_empty(), "{}", seen.failed.join("\n"));
+    assert_eq!(seen.calls, 1_200);
 }

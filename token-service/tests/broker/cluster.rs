@@ -26,9 +26,9 @@ use crate::replica::{Outcome, ask};
 use crate::stage::{Home, OAUTH, QUICK, Stage, broker, member_grant, open};
 
 /// Where nothing else is said: a few for each step.
-const KILLS: u32 = 66;
-/// How many clusters are at work at once.
-const CLUSTERS: u32 = 4;
+const KILLS: u32 = 48;
+/// How many clusters are at work at once, for a few kills and for many: mostly each waits until a lock is over.
+const CLUSTERS: std::ops::RangeInclusive<u32> = 6..=12;
 const CALLERS: u32 = 3;
 
 /// What a replica is to do next.
@@ -275,18 +275,20 @@ async fn three_replicas_make_one_token_request_for_each_connection() {
 }
 
 async fn kill_everywhere(stage: &Arc<Stage>, reuse: Reuse, kills: u32) -> Tally {
-    let (next, replaying) = (Arc::new(AtomicU32::new(0)), Arc::new(tokio::sync::Mutex::new(())));
+    let (next, killed) = (Arc::new(AtomicU32::new(0)), Arc::new(AtomicU32::new(0)));
+    let replaying = Arc::new(tokio::sync::Mutex::new(()));
     let mut clusters = JoinSet::new();
-    for _ in 0..CLUSTERS {
-        let (stage, next, replaying) = (Arc::clone(stage), Arc::clone(&next), Arc::clone(&replaying));
+    for _ in 0..(kills / 24).clamp(*CLUSTERS.start(), *CLUSTERS.end()) {
+        let (stage, next, killed) = (Arc::clone(stage), Arc::clone(&next), Arc::clone(&killed));
+        let replaying = Arc::clone(&replaying);
         clusters.spawn(async move {
             let mut cluster = Cluster::start(&stage, reuse, true).await;
             let mut tally = Tally::default();
             loop {
-                let number = next.fetch_add(1, Ordering::SeqCst);
-                if number >= kills {
+                if killed.load(Ordering::SeqCst) >= kills {
                     return tally;
                 }
+                let (number, before) = (next.fetch_add(1, Ordering::SeqCst), tally.kills);
                 let points = Failpoint::ALL.len();
                 let point = Failpoint::ALL[number as usize % points];
                 let name = format!("member{number}");
@@ -301,8 +303,10 @@ async fn kill_everywhere(stage: &Arc<Stage>, reuse: Reuse, kills: u32) -> Tally 
                     let at_once = (number as usize / points).is_multiple_of(2);
                     cluster.kill_at(point, &name, at_once, &mut tally).await;
                 }
+                // Nobody was, if the victim had nothing to do.
+                let done = killed.fetch_add(tally.kills - before, Ordering::SeqCst);
                 if number.is_multiple_of(500) && number > 0 {
-                    println!("{number} of {kills} ({reuse:?})");
+                    println!("{done} of {kills} ({reuse:?})");
                 }
             }
         });

@@ -14,7 +14,7 @@ use crate::replica::{Orders, Outcome, Replica};
 use crate::stage::{OAUTH, Stage, member_id};
 
 /// Runs for each failpoint.
-const RUNS: u32 = 20;
+const RUNS: u32 = 8;
 
 /// Replicas at once.
 const AT_ONCE: usize = 6;
