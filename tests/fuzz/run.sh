@@ -4,7 +4,7 @@
 # `all`: everything is built for coverage, libraries too, in a directory of its own. `ours`: only the crates of this repository
 # are, beside what `make test` has built; much sooner there, and as good at finding out whether a target still holds.
 #
-# Prints how many inputs each has judged, and what went wrong. What is found interesting is kept in target/fuzz, beside the
+# Prints how many inputs each has judged, and what went wrong; for other programs in target/fuzz/results.json. What is found interesting is kept in target/fuzz, beside the
 # corpora of the repository; an input that breaks something too, and its path is printed.
 set -eu
 
@@ -44,6 +44,12 @@ judge() {
         { broken="BROKEN, see $log"; touch "$directory/$1.failed"; }
     inputs=$(sed -n 's/^stat::number_of_executed_units: *//p' "$log")
     printf '%-16s %12s inputs judged in %s s  %s\n' "$1" "${inputs:-0}" "$seconds" "$broken"
+    crashes=0 holds=true
+    [ -z "$broken" ] || crashes=1 holds=false
+    {
+        printf '  "%s: inputs": {"value": %s, "unit": "inputs", "target": "none", "holds": true},\n' "$1" "${inputs:-0}"
+        printf '  "%s: crashes": {"value": %s, "unit": "inputs", "target": "0", "holds": %s}' "$1" "$crashes" "$holds"
+    } >"$directory/$1.figures"
 }
 
 # As many at once as there are processors; each takes the same time.
@@ -54,6 +60,17 @@ for name in "$@"; do
     [ $((running % processors)) -ne 0 ] || wait
 done
 wait
+{
+    echo '{'
+    separator=
+    for name in "$@"; do
+        printf '%s' "$separator"
+        cat "$directory/$name.figures"
+        separator=',
+'
+    done
+    printf '\n}\n'
+} >"$directory/results.json"
 for name in "$@"; do
     [ ! -e "$directory/$name.failed" ] || { ls "$directory/broken" >&2; exit 1; }
 done

@@ -1,5 +1,8 @@
 //! Bodies in pieces, and as long as they may be.
 
+use portcullis_tests::mcp::LATEST_LEGACY;
+use portcullis_tests::parsers::ambiguous;
+
 use super::*;
 
 /// `params` of a call.
@@ -64,6 +67,39 @@ async fn a_body_means_the_same_wherever_it_is_cut() {
             assert_eq!((answer.status, answer.text()), (whole.status, whole.text()), "{what}, cut at {at}");
         }
     }
+}
+
+/// Through Envoy, and in a version in which no header repeats what the body says.
+#[tokio::test]
+async fn what_parsers_read_in_several_ways_never_gets_through() {
+    let stack = Stack::start().await;
+    let send = async |document: &[u8]| {
+        let request = Request::good(&stack).without("mcp-method").without("mcp-name");
+        let request = request.set("mcp-protocol-version", LATEST_LEGACY).body(document);
+        let mut connection = RawConnection::open(stack.gateway).await;
+        connection.send(&request.bytes()).await;
+        connection.response().await.expect("an answer")
+    };
+    // There is nothing else about them that would be refused.
+    let plain = r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"look","arguments":{}}}"#;
+    send(plain.as_bytes()).await;
+    assert_eq!(stack.sample.journal.entries().len(), 1, "it goes through when it is not ambiguous");
+    stack.sample.journal.clear();
+    let mut faults = String::new();
+    for (what, document) in ambiguous::all() {
+        let response = send(&document).await;
+        let body: serde_json::Value = serde_json::from_slice(&response.body).unwrap_or_default();
+        let is_refused =
+            response.status == 400 && [-32700, -32600].map(Some).contains(&body["error"]["code"].as_i64());
+        let reached = stack.sample.journal.entries().len();
+        if !is_refused || reached > 0 {
+            writeln!(faults, "{what}: reached the upstream {reached} times: {}", response.text())
+                .expect("writes");
+        }
+        stack.sample.journal.clear();
+    }
+    assert!(faults.is_empty(), "{faults}");
+    assert!(stack.filter_never_trapped().await);
 }
 
 #[tokio::test]
