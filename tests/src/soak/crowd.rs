@@ -142,10 +142,10 @@ impl Crowd {
         // Some have a session, which is a caller's own as well.
         let era = if caller.is_multiple_of(4) { Era::Legacy(LATEST_LEGACY) } else { Era::Modern };
         let mut agent = self.agent.with_credential(Some(&self.token(caller))).at(&self.url, era);
-        if caller.is_multiple_of(4) {
-            if let Err(refused) = agent.try_initialize(json!({})).await {
-                return self.fails(format!("caller {caller}: {refused:?}"));
-            }
+        if caller.is_multiple_of(4)
+            && let Err(refused) = agent.try_initialize(json!({})).await
+        {
+            return self.fails(format!("caller {caller}: {refused:?}"));
         }
         for call in 0..self.settings.calls_each {
             let nonce = format!("{caller}-{call}");
