@@ -33,8 +33,10 @@ def tar(files):
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w", format=tarfile.USTAR_FORMAT) as archive:
         for name, content in files:
-            member = tarfile.TarInfo(name)
+            member = tarfile.TarInfo(name.rstrip("/"))
             member.size, member.mode = len(content), 0o644
+            if name.endswith("/"):
+                member.type, member.mode = tarfile.DIRTYPE, 0o755
             archive.addfile(member, io.BytesIO(content))
     return buffer.getvalue()
 
@@ -112,7 +114,9 @@ def main():
     for name, content in files.items():
         (layout / name).parent.mkdir(parents=True, exist_ok=True)
         (layout / name).write_bytes(content)
-    (given.into / "portcullis-filter.oci.tar").write_bytes(tar(sorted(files.items())))
+    # Directories that are not named skopeo would want to give to root, and nobody has to be root.
+    directories = [("blobs/", b""), ("blobs/sha256/", b"")]
+    (given.into / "portcullis-filter.oci.tar").write_bytes(tar(sorted([*files.items(), *directories])))
     (given.into / "portcullis-filter.digest").write_text(f"{digest}\n")
     (given.into / "portcullis_filter.wasm").write_bytes(module)
     print(f"manifest  {digest}")

@@ -34,7 +34,7 @@ def blob(layout, descriptor):
 
 
 def open_image(layout):
-    """The digest of the one manifest, its configuration, and the unpacked layers."""
+    """The one manifest and its digest, its configuration, and the unpacked layers."""
     ensure(json.loads((layout / "oci-layout").read_bytes()) == {"imageLayoutVersion": "1.0.0"}, "no OCI layout")
     entries = json.loads((layout / "index.json").read_bytes())["manifests"]
     ensure(len(entries) == 1, f"{len(entries)} manifests")
@@ -42,12 +42,11 @@ def open_image(layout):
     config = json.loads(blob(layout, manifest["config"]))
     layers = []
     for descriptor in manifest["layers"]:
-        media_type = descriptor["mediaType"]
-        ensure(media_type == "application/vnd.oci.image.layer.v1.tar+gzip", f"a layer of the type {media_type}")
-        layers.append(gzip.decompress(blob(layout, descriptor)))
+        content = blob(layout, descriptor)
+        layers.append(gzip.decompress(content) if descriptor["mediaType"].endswith("+gzip") else content)
     ensure([sha256(layer) for layer in layers] == config["rootfs"]["diff_ids"], "the configuration names other layers")
     ensure(layers, "no layer")
-    return entries[0]["digest"], config, layers
+    return entries[0]["digest"], manifest, config, layers
 
 
 def members(layer):
@@ -57,7 +56,9 @@ def members(layer):
 
 def plugin(layout, module=None):
     """The digest of the manifest and the module in the image, which has to be the given one."""
-    digest, _, layers = open_image(layout)
+    digest, manifest, _, layers = open_image(layout)
+    media_type = manifest["layers"][-1]["mediaType"]
+    ensure(media_type == "application/vnd.oci.image.layer.v1.tar+gzip", f"a layer of the type {media_type}")
     files = members(layers[-1])
     names = [entry.name for entry, _ in files]
     ensure(names == ["plugin.wasm"], f"the last layer holds {names}")

@@ -19,18 +19,10 @@ import oci
 MODULE = (tools.PUBLISHED / "portcullis_filter.wasm").read_bytes()
 DIGEST = (tools.PUBLISHED / "portcullis-filter.digest").read_text().strip()
 LAYOUT = tools.PUBLISHED / "portcullis-filter"
+SAID = json.loads((LAYOUT / "blobs" / DIGEST.replace(":", "/")).read_bytes())["annotations"]
 
 
-class Case(unittest.TestCase):
-    def setUp(self):
-        self.directory = Path(self.enterContext_(tempfile.TemporaryDirectory()))
-
-    def enterContext_(self, manager):
-        # `enterContext` of Python 3.11 on.
-        entered = manager.__enter__()
-        self.addCleanup(manager.__exit__, None, None, None)
-        return entered
-
+class Case(tools.Case):
     def written(self, files):
         layout = Path(tempfile.mkdtemp(dir=self.directory))
         for name, content in files.items():
@@ -44,12 +36,15 @@ class Layout(Case):
         self.assertEqual(compat.plugin(LAYOUT, MODULE), (DIGEST, MODULE))
         self.assertEqual(MODULE, Path(os.environ["PORTCULLIS_WASM"]).read_bytes())
 
+    def test_nothing_in_it_is_of_the_machine_that_packs(self):
+        entry, _ = compat.members(compat.open_image(LAYOUT)[3][-1])[0]
+        self.assertEqual((entry.mtime, entry.uid, entry.gid, entry.uname, entry.gname, entry.mode), (0, 0, 0, "", "", 0o644))
+
     def test_it_says_what_it_is(self):
-        manifest = json.loads((LAYOUT / "blobs" / DIGEST.replace(":", "/")).read_bytes())
-        said = {name.rpartition(".")[2]: value for name, value in manifest["annotations"].items()}
+        said = {name.rpartition(".")[2]: value for name, value in SAID.items()}
         self.assertEqual((said["title"], said["licenses"]), ("portcullis-filter", "Apache-2.0"))
         self.assertRegex(said["version"], r"^\d+\.\d+\.\d+")
-        self.assertEqual(manifest["annotations"]["module.wasm.image/variant"], "compat")
+        self.assertEqual(SAID["module.wasm.image/variant"], "compat")
 
     def test_checksums_are_those_of_the_files(self):
         tools.run("sha256sum", "--check", "--strict", "checksums.txt", cwd=tools.PUBLISHED)
@@ -67,7 +62,9 @@ class Layout(Case):
 class Again(Case):
     def pack(self, name, **more):
         into = self.directory / name
-        tools.run(sys.executable, tools.ROOT / "envoy/image/oci.py", os.environ["PORTCULLIS_WASM"], into, **more)
+        source = SAID.get("org.opencontainers.image.source")
+        command = [sys.executable, tools.ROOT / "envoy/image/oci.py", os.environ["PORTCULLIS_WASM"], into]
+        tools.run(*command, *(["--source", source] if source else []), **more)
         return {path.relative_to(into): path.read_bytes() for path in sorted(into.rglob("*")) if path.is_file()}
 
     def test_it_is_the_same_wherever_and_whenever_it_is_made(self):
@@ -129,7 +126,7 @@ class Refusals(Case):
             self.refused("bytes", {**files, name: files[name] + b"\0"})
 
     def test_another_type_of_layer(self):
-        with mock.patch.object(oci, "LAYER", "application/vnd.oci.image.layer.v1.tar"):
+        with mock.patch.multiple(oci, LAYER="application/vnd.oci.image.layer.v1.tar", gzip=lambda content: content):
             self.refused("a layer of the type", oci.image(MODULE)[0])
 
     def test_layers_that_the_configuration_does_not_name(self):
@@ -155,17 +152,17 @@ class Through(Case):
         return tools.run(envoy, "--mode", "validate", "--config-path", path, check=False)
 
     def test_the_way_of_a_publisher_and_of_a_mesh(self):
-        address = self.enterContext_(tools.registry(self.directory))
+        address = self.held(tools.registry(self.directory))
         reference = f"docker://{address}/portcullis/filter"
-        tools.copy(f"oci:{LAYOUT}", f"{reference}:layout")
-        tools.copy(f"oci-archive:{tools.PUBLISHED}/portcullis-filter.oci.tar", f"{reference}:archive")
+        for tag, source in [("layout", f"oci:{LAYOUT}"), ("archive", f"oci-archive:{LAYOUT}.oci.tar")]:
+            tools.copy(source, f"{reference}:{tag}", "--preserve-digests")
 
         # As Istio and Envoy Gateway find it when a tag and a digest are given.
         for tag in ("layout", "archive"):
             inspected = tools.run(tools.tool("skopeo"), "inspect", "--tls-verify=false", f"{reference}:{tag}")
             self.assertEqual(json.loads(inspected)["Digest"], DIGEST)
         pulled = self.directory / "pulled"
-        tools.copy(f"{reference}@{DIGEST}", f"oci:{pulled}")
+        tools.copy(f"{reference}@{DIGEST}", f"oci:{pulled}", "--preserve-digests")
         digest, content = compat.plugin(pulled, MODULE)
         self.assertEqual(digest, DIGEST)
         status, text = tools.copy(f"{reference}@sha256:{hashlib.sha256(b'').hexdigest()}", f"oci:{pulled}2", check=False)
@@ -182,7 +179,7 @@ class Through(Case):
         self.assertIn("Wasm", text)
 
     def test_what_is_not_what_its_digest_says_is_not_pushed(self):
-        address = self.enterContext_(tools.registry(self.directory))
+        address = self.held(tools.registry(self.directory))
         files, digest = oci.image(MODULE)
         layer = max(files, key=lambda name: len(files[name]))
         layout = self.written({**files, layer: files[layer][:-1] + b"\xff"})
@@ -191,9 +188,14 @@ class Through(Case):
         self.assertIn("Digest did not match", text)
 
     def test_what_the_containerfile_builds_is_taken_too(self):
-        builder = tools.Builder(self.directory)
-        layout = builder.build(tools.ROOT / "envoy/image/filter.Containerfile", tools.PUBLISHED)
-        compat.plugin(layout, MODULE)
+        address = self.held(tools.registry(self.directory))
+        reference = f"docker://{address}/portcullis/filter:1"
+        layout = tools.Builder(self.directory).build(tools.ROOT / "envoy/image/filter.Containerfile", tools.PUBLISHED)
+        # On its way to a registry a layer is compressed.
+        tools.copy(f"oci:{layout}", reference, "--dest-compress-format=gzip")
+        pulled = self.directory / "pulled"
+        tools.copy(reference, f"oci:{pulled}")
+        compat.plugin(pulled, MODULE)
 
 
 if __name__ == "__main__":

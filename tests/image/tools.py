@@ -15,6 +15,12 @@ PUBLISHED = ROOT / "target/image"
 FETCHED = ROOT / "target/tools/oci"
 sys.path.insert(0, str(ROOT / "envoy/image"))
 
+# skopeo and buildah are to leave nothing on this machine. They keep what they remember where this says, but only if they
+# believe that they are not root, which they tell by the variable.
+REMEMBERED = tempfile.TemporaryDirectory()
+PLACES = ("XDG_DATA_HOME", "XDG_RUNTIME_DIR", "TMPDIR")
+ALONE = {**dict.fromkeys(PLACES, REMEMBERED.name), "_CONTAINERS_ROOTLESS_UID": "65532"}
+
 
 def skip(reason):
     """Skips the test, and has it listed when the run is over. With REQUIRE_ALL=1 it fails."""
@@ -24,6 +30,16 @@ def skip(reason):
         with open(listed, "a") as file:
             file.write(f"{reason}\n")
     raise unittest.SkipTest(reason)
+
+
+class Case(unittest.TestCase):
+    """A test with a directory, and with what else it holds until it is over."""
+
+    def setUp(self):
+        stack = contextlib.ExitStack()
+        self.addCleanup(stack.close)
+        self.held = stack.enter_context
+        self.directory = Path(self.held(tempfile.TemporaryDirectory()))
 
 
 def tool(name):
@@ -43,7 +59,7 @@ def token_service():
 def run(*command, check=True, **more):
     """What it wrote, both streams; fails with that if the program does."""
     # The fetched programs' own libraries, where this machine has none. Nobody else is to see them.
-    environment = {**os.environ, **more.pop("env", {})}
+    environment = {**os.environ, **ALONE, **more.pop("env", {})}
     if Path(str(command[0])).is_relative_to(FETCHED):
         environment["LD_LIBRARY_PATH"] = str(FETCHED / "lib")
     done = subprocess.run(
@@ -57,13 +73,13 @@ def run(*command, check=True, **more):
 
 @contextlib.contextmanager
 def process(*command, **more):
-    """A program that runs for as long as the block does, and no longer than this process; its output, as a file."""
-    with tempfile.TemporaryFile("w+") as log:
+    """A program that runs for as long as the block does, and no longer than this process; where its output goes."""
+    with tempfile.NamedTemporaryFile() as log:
         started = subprocess.Popen(
             ["setpriv", "--pdeathsig", "KILL", *map(str, command)], stdout=log, stderr=subprocess.STDOUT, **more
         )
         try:
-            yield started, log
+            yield started, Path(log.name)
         finally:
             started.kill()
             started.wait()
@@ -73,8 +89,7 @@ def said(started, log, pattern):
     """Waits until the program has written what the pattern matches, and gives its first group."""
     # Half a minute, of which a tenth of a second is what is noticed.
     for _ in range(300):
-        log.seek(0)
-        text = log.read()
+        text = log.read_text(errors="replace")
         if found := re.search(pattern, text):
             return found[1]
         with contextlib.suppress(subprocess.TimeoutExpired):
@@ -94,10 +109,9 @@ def registry(directory):
         yield said(started, log, r"listening on (127\.0\.0\.1:[0-9]+)")
 
 
-def copy(source, target, check=True):
-    """`skopeo copy`, which may change nothing, or the digest would be another."""
-    plain = ["--src-tls-verify=false", "--dest-tls-verify=false", "--preserve-digests"]
-    return run(tool("skopeo"), "--insecure-policy", "copy", "--quiet", *plain, source, target, check=check)
+def copy(source, target, *options, check=True):
+    plain = ["--src-tls-verify=false", "--dest-tls-verify=false"]
+    return run(tool("skopeo"), "--insecure-policy", "copy", "--quiet", *plain, *options, source, target, check=check)
 
 
 class Builder:
@@ -110,13 +124,12 @@ class Builder:
         store = ["--root", directory / "store", "--runroot", directory / "run", "--storage-driver", "vfs"]
         alone = [] if os.geteuid() == 0 else ["unshare", "--map-root-user"]
         # Given by `env`, because `unshare` comes first then.
-        libraries = ["env", f"LD_LIBRARY_PATH={FETCHED / 'lib'}"]
-        self.command = [*alone, *libraries, tool("buildah"), *store]
+        given = ["env", f"LD_LIBRARY_PATH={FETCHED / 'lib'}"]
+        self.command = [*alone, *given, tool("buildah"), *store]
 
     def build(self, file, context, *options):
         """Builds an image and gives its layout."""
         layout = Path(tempfile.mkdtemp(dir=self.policy.parent)) / "layout"
-        given = ["--signature-policy", self.policy, "--isolation", "chroot", "--file", file, "--tag", layout.parent.name]
+        given = ["--signature-policy", self.policy, "--isolation", "chroot", "--file", file, "--tag", f"oci:{layout}"]
         run(*self.command, "build", *given, *options, context)
-        run(*self.command, "push", "--quiet", "--signature-policy", self.policy, layout.parent.name, f"oci:{layout}")
         return layout
