@@ -10,7 +10,7 @@ from pathlib import Path
 
 import tools
 
-import sbom
+import sbom  # `tools` says where it is
 
 NAMES = ("portcullis-filter", "portcullis-token-service")
 TEXTS = {name: (tools.PUBLISHED / f"{name}.cdx.json").read_text() for name in NAMES}

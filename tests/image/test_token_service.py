@@ -1,4 +1,4 @@
-"""The token-service's image: its Containerfile built for real, but for the compiling, and run on Debian 13's libraries."""
+"""The token-service's image: its Containerfile built but for the compiling, and run on Debian 13's libraries."""
 
 import contextlib
 import json
@@ -84,10 +84,13 @@ class Image(tools.Case):
         return root, config["config"], layers
 
     def test_the_sources_are_all_that_cargo_asks_for(self):
+        # The file that says this to rustup is not among the sources.
+        channel = re.search('channel = "(.*)"', (tools.ROOT / "rust-toolchain.toml").read_text())[1]
+
         def tree(directory):
-            command = ["cargo", "tree", "--locked", "--package", "portcullis-token-service", "--edges", "normal,build"]
-            # Not the caller's toolchain file: it is not among the sources.
-            status, text = tools.run(*command, "--prefix", "none", check=False, cwd=directory)
+            command = ["cargo", "tree", "--quiet", "--locked", "--package", "portcullis-token-service"]
+            form = ["--prefix", "none", "--edges", "normal,build"]
+            status, text = tools.run(*command, *form, check=False, cwd=directory, env={"RUSTUP_TOOLCHAIN": channel})
             return status, re.sub(r"\(/.*?\)", "", text)
 
         root, _, _ = self.unpacked(self.builder.build(CONTAINERFILE, tools.ROOT, "--target", "sources", *self.ignored))

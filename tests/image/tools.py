@@ -103,7 +103,9 @@ def registry(directory):
     """A registry on a port that nobody else has; its address."""
     configuration = directory / "registry.yml"
     configuration.write_text(
-        f"version: 0.1\nstorage: {{ filesystem: {{ rootdirectory: {directory}/registry }} }}\nhttp: {{ addr: 127.0.0.1:0 }}\n"
+        "version: 0.1\n"
+        f"storage: {{ filesystem: {{ rootdirectory: {directory}/registry }} }}\n"
+        "http: { addr: 127.0.0.1:0 }\n"
     )
     with process(tool("docker-registry"), "serve", configuration) as (started, log):
         yield said(started, log, r"listening on (127\.0\.0\.1:[0-9]+)")
