@@ -6,6 +6,8 @@
 #   LIBFAKETIME=path  use this libfaketimeMT.so.1 instead of the one of Debian's package
 #   PORTCULLIS_POSTGRES=url  use this PostgreSQL instead of the one from npm
 #   REQUIRE_ALL=1     a test that would be skipped for want of something fails instead
+#   PORTCULLIS=path   `make image-test` puts this token-service into its image, not the one that it builds
+#   IMAGE_SOURCE=url  `make image` says in the image where the code is
 #   PORTCULLIS_SEED=n repeats what a randomised test or `make soak` printed
 
 SHELL := /bin/sh
@@ -63,6 +65,13 @@ build: wasm ## The filter and the token-service, as they are shipped
 .PHONY: wasm
 wasm: | need-rust ## The filter alone: target/wasm32-wasip1/release/portcullis_filter.wasm
 	cargo build --release --target $(wasm_target) -p portcullis-filter
+
+# A publisher's tool, and no part of `build`: it needs Python, and fetches what writes the bills.
+.PHONY: image
+image: wasm $(stamps)/image ## What is published, in target/image: the filter as an OCI image, bills of materials, checksums
+	$(venv)/bin/python envoy/image/oci.py "$(PORTCULLIS_WASM)" target/image $(if $(IMAGE_SOURCE),--source "$(IMAGE_SOURCE)")
+	$(venv)/bin/python envoy/image/sbom.py target/image
+	cd target/image && sha256sum portcullis_filter.wasm portcullis-filter.oci.tar *.cdx.json >checksums.txt
 
 .PHONY: doc
 doc: | need-rust ## The API documentation of every crate, warnings denied
@@ -168,6 +177,14 @@ fuzz_seconds := $(or $(FUZZ_SECONDS),$(if $(filter 1,$(SHORT)),10,300))
 fuzz: | need-rust need-c++ ## Inputs that nobody thought of, to every reader of foreign bytes; SHORT=1: seconds each; only=name
 	tests/fuzz/run.sh $(if $(filter 1,$(SHORT)),ours,all) $(fuzz_seconds) $(only)
 
+# The native build is the one of `test-native`: what runs in the image is whatever PORTCULLIS names, or this.
+.PHONY: image-test
+image-test: image $(envoy_binary) oci ## The image through a registry into Envoy, the token-service in its image, the bills
+	$(if $(PORTCULLIS),,cargo build --workspace --all-targets)
+	@rm -f target/skipped-image.txt
+	PORTCULLIS_SKIPPED=$(abspath target/skipped-image.txt) $(venv)/bin/python -B -m unittest discover --start-directory tests/image
+	@tests/tools/skipped.sh target/skipped-image.txt
+
 .PHONY: conformance
 conformance: wasm test-tools ## The MCP conformance suite, directly and through the gateway, side by side
 	cargo build --workspace --all-targets
@@ -181,6 +198,7 @@ ci: ## What must pass before a change goes in
 	@$(stage) "clippy" $(MAKE) --no-print-directory lint
 	@$(stage) "rustdoc" $(MAKE) --no-print-directory doc
 	@$(stage) "filter for Envoy" $(MAKE) --no-print-directory wasm
+	@$(stage) "images" $(MAKE) --no-print-directory image-test
 	@$(stage) "test tools" $(MAKE) --no-print-directory test-tools
 	@$(stage) "tests, native and through Envoy" $(MAKE) --no-print-directory test-native
 	@$(stage) "tests on wasm32" $(MAKE) --no-print-directory test-wasm
@@ -212,13 +230,15 @@ need-node:
 test-tools: $(envoy_binary) $(stamps)/python-client $(stamps)/openbao $(go_parser) $(npm_stamp) chromium promtool faketime
 
 # No files that make could compare: they may come from anywhere on this machine.
-.PHONY: chromium promtool faketime
+.PHONY: chromium promtool faketime oci
 chromium:
 	@tests/tools/chromium.sh
 promtool:
 	@tests/tools/promtool.sh
 faketime:
 	@tests/tools/faketime.sh
+oci:
+	@tests/tools/oci.sh
 
 $(venv)/bin/python: | need-python
 	@mkdir -p $(stamps) $(tools)/bin
@@ -243,6 +263,10 @@ $(stamps)/python-client: tests/clients/python/requirements.txt | $(venv)/bin/pyt
 # A server that speaks as HashiCorp Vault does. Where there is none for this machine, its tests are skipped.
 $(stamps)/openbao: tests/tools/requirements-openbao.txt | $(venv)/bin/python
 	$(pip_install) $< || [ "$${REQUIRE_ALL:-}" != 1 ]
+	@touch $@
+
+$(stamps)/image: tests/tools/requirements-image.txt | $(venv)/bin/python
+	$(pip_install) $<
 	@touch $@
 
 $(stamps)/parsers: tests/parsers/requirements.txt | $(venv)/bin/python
