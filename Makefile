@@ -191,6 +191,7 @@ conformance: wasm test-tools ## The MCP conformance suite, directly and through 
 	cargo test --workspace --test conformance
 	@$(show_conformance)
 
+# Debian takes versions of the image tools away when it has newer ones: tests that lack one are listed, and stop nobody.
 .PHONY: ci
 ci: ## What must pass before a change goes in
 	@$(stage) "format" $(MAKE) --no-print-directory fmt-check
@@ -198,10 +199,10 @@ ci: ## What must pass before a change goes in
 	@$(stage) "clippy" $(MAKE) --no-print-directory lint
 	@$(stage) "rustdoc" $(MAKE) --no-print-directory doc
 	@$(stage) "filter for Envoy" $(MAKE) --no-print-directory wasm
-	@$(stage) "images" $(MAKE) --no-print-directory image-test
 	@$(stage) "test tools" $(MAKE) --no-print-directory test-tools
 	@$(stage) "tests, native and through Envoy" $(MAKE) --no-print-directory test-native
 	@$(stage) "tests on wasm32" $(MAKE) --no-print-directory test-wasm
+	@REQUIRE_ALL= $(stage) "images" $(MAKE) --no-print-directory image-test
 	@$(stage) "fuzzing" $(MAKE) --no-print-directory fuzz SHORT=1
 	@$(show_conformance)
 	@tests/tools/skipped.sh "$(PORTCULLIS_SKIPPED)"
