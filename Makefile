@@ -3,6 +3,7 @@
 #   ENVOY=path        use this Envoy instead of the one from PyPI
 #   CHROMIUM=path     use this Chromium instead of the one on the PATH
 #   PROMTOOL=path     use this promtool instead of the one on the PATH
+#   HELM=path, KUBECTL=path  use these instead of those of a package from PyPI
 #   LIBFAKETIME=path  use this libfaketimeMT.so.1 instead of the one of Debian's package
 #   PORTCULLIS_POSTGRES=url  use this PostgreSQL instead of the one from npm
 #   REQUIRE_ALL=1     a test that would be skipped for want of something fails instead
@@ -174,6 +175,11 @@ conformance: wasm test-tools ## The MCP conformance suite, directly and through 
 	cargo test --workspace --test conformance
 	@$(show_conformance)
 
+# The program reads what the chart renders, if it is built.
+.PHONY: manifests
+manifests: $(npm_stamp) $(envoy_binary) kubernetes | need-node ## The Helm chart and all other Kubernetes objects, validated
+	@node tests/manifests/run.mjs
+
 .PHONY: ci
 ci: ## What must pass before a change goes in
 	@$(stage) "format" $(MAKE) --no-print-directory fmt-check
@@ -183,6 +189,7 @@ ci: ## What must pass before a change goes in
 	@$(stage) "filter for Envoy" $(MAKE) --no-print-directory wasm
 	@$(stage) "test tools" $(MAKE) --no-print-directory test-tools
 	@$(stage) "tests, native and through Envoy" $(MAKE) --no-print-directory test-native
+	@$(stage) "manifests" $(MAKE) --no-print-directory manifests
 	@$(stage) "tests on wasm32" $(MAKE) --no-print-directory test-wasm
 	@$(stage) "fuzzing" $(MAKE) --no-print-directory fuzz SHORT=1
 	@$(show_conformance)
@@ -212,13 +219,15 @@ need-node:
 test-tools: $(envoy_binary) $(stamps)/python-client $(stamps)/openbao $(go_parser) $(npm_stamp) chromium promtool faketime
 
 # No files that make could compare: they may come from anywhere on this machine.
-.PHONY: chromium promtool faketime
+.PHONY: chromium promtool faketime kubernetes
 chromium:
 	@tests/tools/chromium.sh
 promtool:
 	@tests/tools/promtool.sh
 faketime:
 	@tests/tools/faketime.sh
+kubernetes: | $(venv)/bin/python
+	@tests/tools/kubernetes.sh $(venv)/bin/python
 
 $(venv)/bin/python: | need-python
 	@mkdir -p $(stamps) $(tools)/bin
