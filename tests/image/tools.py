@@ -49,11 +49,11 @@ def tool(name):
 
 
 def token_service():
-    named = [os.environ.get("PORTCULLIS"), ROOT / "target/service/portcullis", ROOT / "target/debug/portcullis"]
+    named = [os.environ.get("PORTCULLIS_BIN"), ROOT / "target/service/portcullis", ROOT / "target/debug/portcullis"]
     for path in filter(None, named):
         if Path(path).exists():
             return Path(path)
-    return skip("no token-service is built, and PORTCULLIS names none")
+    return skip("no token-service is built, and PORTCULLIS_BIN names none")
 
 
 def run(*command, check=True, **more):
