@@ -1,7 +1,8 @@
 //! `make soak`: a million calls amid changes and restarts of three token-services on one PostgreSQL, every answer judged; a
 //! thousand at once on a token that has just expired; every key replaced under 500 calls a second; every sealed value
 //! tampered with; and a million calls of a hundred thousand callers, for memory. Without PostgreSQL there is one
-//! token-service. `SHORT=1` makes it a few minutes, `CALLS` another number; `PORTCULLIS_SEED` repeats an order of steps.
+//! token-service. `SHORT=1` makes it a few minutes, `CALLS` another number; `PORTCULLIS_SEED` repeats an order of steps. `only=crowd`
+//! or `only=mixing` runs a part.
 //!
 //! Prints a table, and writes it to `target/soak/results.json`. Ends with an error if something does not hold.
 
@@ -9,7 +10,7 @@ use std::fs;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use portcullis_tests::artifacts::target_directory;
 use portcullis_tests::figures::Figures;
 use portcullis_tests::postgres::Database;
@@ -23,6 +24,11 @@ use portcullis_tests::soak::{Settings, Soak, seed};
 use serde_json::json;
 use tokio::time::{Instant, interval};
 
+/// What can be run by itself: `soak crowd`.
+const PARTS: [&str; 2] = [MIXING, CROWD];
+const MIXING: &str = "mixing";
+const CROWD: &str = "crowd";
+
 const CALLS: u64 = 1_000_000;
 const SHORT_CALLS: u64 = 50_000;
 const TASKS: u64 = 48;
@@ -35,19 +41,36 @@ const ROTATION_RATE: u32 = 500;
 /// Amid changes and restarts, memory and descriptors of the second half may be more than those of the first by this much, in
 /// percent: what grows with the number of calls is far beyond.
 const GROWTH: u64 = 20;
-/// Of a crowd: how many calls each makes, and by how much memory may differ between two parts of the run, in percent.
+/// Of a crowd: how many calls each makes, and by how much memory may differ between two spans of the run, in percent.
 const CALLS_EACH: u64 = 10;
 const FLAT: u64 = 5;
-/// The caches of the filter and of the token-service are full long before the first of these parts, in percent of all calls,
+/// The caches of the filter and of the token-service are full long before the first of these spans, in percent of all calls,
 /// if it is a million.
-const PARTS: [(u64, u64); 2] = [(40, 60), (80, 100)];
+const SPANS: [(u64, u64); 2] = [(40, 60), (80, 100)];
 
 /// What the processes used, and after how many calls.
 type Samples = Vec<(u64, [Usage; 2])>;
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
+    let parts: Vec<String> = std::env::args().skip(1).collect();
+    if let Some(unknown) = parts.iter().find(|part| !PARTS.contains(&part.as_str())) {
+        bail!("there is no part {unknown}: name {} of them, or none for all", PARTS.join(" or "));
+    }
+    let is_wanted = |part: &str| parts.is_empty() || parts.iter().any(|wanted| wanted == part);
     let calls = calls()?;
+    let mut figures = Figures::default();
+    if is_wanted(MIXING) {
+        mixing(&mut figures, calls).await?;
+    }
+    if is_wanted(CROWD) {
+        crowding(&mut figures, calls).await;
+    }
+    figures.report("soak")
+}
+
+/// Whether anything mixes, amid changes; then what becomes of keys and of what is sealed.
+async fn mixing(figures: &mut Figures, calls: u64) -> anyhow::Result<()> {
     let settings = Settings { seed: seed(), calls, tasks: TASKS, restart_every: Some(calls / RESTARTS) };
     println!("{calls} calls, PORTCULLIS_SEED={}", settings.seed);
     let soak = Soak::start(Database::make().await).await?;
@@ -59,8 +82,6 @@ async fn main() -> anyhow::Result<()> {
     let made = soak.tally.calls();
     let rotated = soak.replace_keys(ROTATION_RATE).await;
     let tampered = soak.tamper().await;
-    let is_whole = calls >= CALLS;
-    let crowd = come_and_go(calls).await;
     println!("\n{counts}");
     let violations = soak.tally.counts().violations;
     for violation in &violations {
@@ -69,20 +90,24 @@ async fn main() -> anyhow::Result<()> {
     if !violations.is_empty() {
         keep_logs(&soak).await?;
     }
-    let mut figures = Figures::default();
-    answers(&mut figures, &soak.tally.counts(), made.min(calls), calls);
+    answers(figures, &soak.tally.counts(), made.min(calls), calls);
     figures.add("calls_per_second", calls / seconds, "1/s", "none".into(), true);
     let (value, holds) = match token_requests {
         Ok(count) => (json!(count), count == 1),
         Err(error) => (json!(format!("{error:#}")), false),
     };
     figures.add("token_requests_for_1000_calls_at_expiry", value, "requests", "1".into(), holds);
-    records(&mut figures, counted);
-    rotation(&mut figures, rotated);
-    tampering(&mut figures, tampered);
-    processes(&mut figures, &samples);
-    crowded(&mut figures, crowd, is_whole);
-    figures.report("soak")
+    records(figures, counted);
+    rotation(figures, rotated);
+    tampering(figures, tampered);
+    processes(figures, &samples);
+    Ok(())
+}
+
+/// Whether memory grows with the number of callers.
+async fn crowding(figures: &mut Figures, calls: u64) {
+    let seen = come_and_go(calls).await;
+    crowded(figures, seen, calls >= CALLS);
 }
 
 /// What the programs wrote, for whoever looks for the reason.
@@ -213,7 +238,7 @@ fn crowded(figures: &mut Figures, seen: anyhow::Result<Seen>, is_whole: bool) {
     for failed in &seen.failed {
         println!("FAILED in the crowd: {failed}");
     }
-    let [middle, end] = PARTS.map(|(from, to)| seen.memory_between(from, to));
+    let [middle, end] = SPANS.map(|(from, to)| seen.memory_between(from, to));
     for (index, process) in ["envoy", "token_service"].into_iter().enumerate() {
         let (before, after) = (middle[index], end[index]);
         figures.note(&format!("crowd: {process}_memory_middle"), before / (1024 * 1024), "MiB");
