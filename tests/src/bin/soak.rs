@@ -41,8 +41,9 @@ const ROTATION_RATE: u32 = 500;
 /// Amid changes and restarts, memory and descriptors of the second half may be more than those of the first by this much, in
 /// percent: what grows with the number of calls is far beyond.
 const GROWTH: u64 = 20;
-/// Of a crowd: how many calls each makes, and by how much memory may differ between two spans of the run, in percent.
+/// Of a crowd: how many calls each makes, how many callers are there at the same time, and by how much memory may differ between two spans of the run, in percent.
 const CALLS_EACH: u64 = 10;
+const PRESENT: u64 = 48;
 const FLAT: u64 = 5;
 /// The caches of the filter and of the token-service are full long before the first of these spans, in percent of all calls,
 /// if it is a million.
@@ -210,7 +211,7 @@ fn tampering(figures: &mut Figures, tampered: anyhow::Result<Tampering>) {
 }
 
 async fn come_and_go(calls: u64) -> anyhow::Result<Seen> {
-    let settings = crowd::Settings { callers: calls / CALLS_EACH, calls_each: CALLS_EACH };
+    let settings = crowd::Settings { callers: calls / CALLS_EACH, calls_each: CALLS_EACH, present: PRESENT };
     println!("{} callers, {CALLS_EACH} calls each", settings.callers);
     let mut looks = 0_u64;
     crowd::run(settings, |sample| {
@@ -238,6 +239,14 @@ fn crowded(figures: &mut Figures, seen: anyhow::Result<Seen>, is_whole: bool) {
     for failed in &seen.failed {
         println!("FAILED in the crowd: {failed}");
     }
+    let most = seen.calls / 1_000;
+    figures.add(
+        "crowd: unavailable",
+        seen.unavailable,
+        "answers",
+        format!("≤ {most}"),
+        seen.unavailable <= most,
+    );
     let [middle, end] = SPANS.map(|(from, to)| seen.memory_between(from, to));
     for (index, process) in ["envoy", "token_service"].into_iter().enumerate() {
         let (before, after) = (middle[index], end[index]);

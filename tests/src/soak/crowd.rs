@@ -2,7 +2,8 @@
 //! callers is bounded, so neither may grow once those bounds are reached.
 //!
 //! Each caller has a token of the company's identity provider and is a member since its first call. Nothing is changed or
-//! restarted meanwhile: what is measured is memory, and every call has to be served.
+//! restarted meanwhile: what is measured is memory, and every call has to be served, unless so many are new at once that the
+//! token-service is late.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -23,8 +24,6 @@ use crate::stack::{Builder, Stack};
 use crate::upstream::protected::witness::TESTIFY;
 
 const WORKERS: u32 = 2;
-/// How many callers are there at the same time.
-const PRESENT: u64 = 64;
 /// How often the processes are looked at.
 const LOOK: Duration = Duration::from_secs(1);
 /// Good until long after the run: it is about the number of callers, not about their age.
@@ -35,6 +34,8 @@ const EXPIRY: u64 = 4_000_000_000;
 pub struct Settings {
     pub callers: u64,
     pub calls_each: u64,
+    /// How many callers are there at the same time.
+    pub present: u64,
 }
 
 /// What Envoy and the token-service used at one moment, and after how many calls.
@@ -49,7 +50,9 @@ pub struct Sample {
 #[derive(Debug, Default)]
 pub struct Seen {
     pub calls: u64,
-    /// The first few answers that were not what was asked for.
+    /// Answers that told the caller to come back later.
+    pub unavailable: u64,
+    /// The first few of the other answers that were not what was asked for.
     pub failed: Vec<String>,
     pub samples: Vec<Sample>,
 }
@@ -62,10 +65,11 @@ struct Crowd {
     url: String,
     next: AtomicU64,
     calls: AtomicU64,
+    unavailable: AtomicU64,
     failed: Mutex<Vec<String>>,
 }
 
-/// Lets them all come, `PRESENT` at a time. `progress` is told how far it has come.
+/// Lets them all come, so many at a time. `progress` is told how far it has come.
 ///
 /// # Errors
 /// If the stack does not start, or a process cannot be looked at.
@@ -93,9 +97,10 @@ pub async fn run(settings: Settings, mut progress: impl FnMut(Sample)) -> anyhow
         url: stack.url("archive"),
         next: AtomicU64::new(0),
         calls: AtomicU64::new(0),
+        unavailable: AtomicU64::new(0),
         failed: Mutex::default(),
     });
-    let mut present: JoinSet<()> = (0..PRESENT).map(|_| Arc::clone(&crowd).come_and_go()).collect();
+    let mut present: JoinSet<()> = (0..settings.present).map(|_| Arc::clone(&crowd).come_and_go()).collect();
     let mut seen = Seen::default();
     let mut look = interval(LOOK);
     while !present.is_empty() {
@@ -114,6 +119,7 @@ pub async fn run(settings: Settings, mut progress: impl FnMut(Sample)) -> anyhow
     }
     ensure!(stack.filter_never_trapped().await, "the filter has trapped");
     seen.calls = crowd.calls.load(Ordering::Relaxed);
+    seen.unavailable = crowd.unavailable.load(Ordering::Relaxed);
     seen.failed.clone_from(&crowd.failed());
     Ok(seen)
 }
@@ -145,7 +151,7 @@ impl Crowd {
         if caller.is_multiple_of(4)
             && let Err(refused) = agent.try_initialize(json!({})).await
         {
-            return self.fails(format!("caller {caller}: {refused:?}"));
+            return self.is_not_served(caller, Outcome::of(&refused));
         }
         for call in 0..self.settings.calls_each {
             let nonce = format!("{caller}-{call}");
@@ -153,7 +159,7 @@ impl Crowd {
             self.calls.fetch_add(1, Ordering::Relaxed);
             match Outcome::of(&reply) {
                 Outcome::Served(said) if said.subject == HEADER_OWNER && said.nonce == nonce => {}
-                other => self.fails(format!("caller {caller}: {other:?}")),
+                other => self.is_not_served(caller, other),
             }
         }
     }
@@ -168,10 +174,14 @@ impl Crowd {
         self.failed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn fails(&self, what: String) {
+    fn is_not_served(&self, caller: u64, outcome: Outcome) {
+        if let Outcome::Unavailable(_) = outcome {
+            self.unavailable.fetch_add(1, Ordering::Relaxed);
+            return;
+        }
         let mut failed = self.failed();
         if failed.len() < 10 {
-            failed.push(what);
+            failed.push(format!("caller {caller}: {outcome:?}"));
         }
     }
 }

@@ -65,8 +65,9 @@ async fn calls_over_three_replicas_never_mix() {
 /// Each with a token of its own, and none of them twice.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_crowd_comes_and_goes() {
-    let settings = crowd::Settings { callers: 400, calls_each: 3 };
+    let settings = crowd::Settings { callers: 400, calls_each: 3, present: 6 };
     let seen = crowd::run(settings, |_| ()).await.unwrap_or_else(|error| panic!("{error:#}"));
     assert!(seen.failed.is_empty(), "{}", seen.failed.join("\n"));
-    assert_eq!(seen.calls, 1_200);
+    assert!(seen.unavailable <= 12, "{} of {} were told to come back", seen.unavailable, seen.calls);
+    assert!((1_150..=1_200).contains(&seen.calls), "{}", seen.calls);
 }
