@@ -151,7 +151,7 @@ impl Crowd {
         if caller.is_multiple_of(4)
             && let Err(refused) = agent.try_initialize(json!({})).await
         {
-            return self.is_not_served(caller, Outcome::of(&refused));
+            return self.is_not_served(caller, &Outcome::of(&refused));
         }
         for call in 0..self.settings.calls_each {
             let nonce = format!("{caller}-{call}");
@@ -159,7 +159,7 @@ impl Crowd {
             self.calls.fetch_add(1, Ordering::Relaxed);
             match Outcome::of(&reply) {
                 Outcome::Served(said) if said.subject == HEADER_OWNER && said.nonce == nonce => {}
-                other => self.is_not_served(caller, other),
+                other => self.is_not_served(caller, &other),
             }
         }
     }
@@ -174,7 +174,7 @@ impl Crowd {
         self.failed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn is_not_served(&self, caller: u64, outcome: Outcome) {
+    fn is_not_served(&self, caller: u64, outcome: &Outcome) {
         if let Outcome::Unavailable(_) = outcome {
             self.unavailable.fetch_add(1, Ordering::Relaxed);
             return;
