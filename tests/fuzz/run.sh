@@ -2,10 +2,11 @@
 # Runs every fuzz target for so many seconds: tests/fuzz/run.sh all|ours SECONDS [TARGET ...]
 #
 # `all`: everything is built for coverage, libraries too, in a directory of its own. `ours`: only the crates of this repository
-# are, beside what `make test` has built; much sooner there, and as good at finding out whether a target still holds.
+# are, beside what `make test` has built; much sooner there, and enough to see whether a target still holds.
 #
-# Prints how many inputs each has judged, and what went wrong; for other programs in target/fuzz/results.json. What is found interesting is kept in target/fuzz, beside the
-# corpora of the repository; an input that breaks something too, and its path is printed.
+# Prints how many inputs each has judged, and what went wrong; for other programs in target/fuzz/results.json. What is found
+# interesting is kept in target/fuzz, beside the corpora of the repository; an input that breaks something too, and its path
+# is printed.
 set -eu
 
 coverage=$1 seconds=$2

@@ -108,7 +108,7 @@ async fn mixing(figures: &mut Figures, calls: u64) -> anyhow::Result<()> {
 /// Whether memory grows with the number of callers.
 async fn crowding(figures: &mut Figures, calls: u64) {
     let seen = come_and_go(calls).await;
-    crowded(figures, seen, calls >= CALLS);
+    crowded(figures, seen, calls);
 }
 
 /// What the programs wrote, for whoever looks for the reason.
@@ -224,15 +224,15 @@ async fn come_and_go(calls: u64) -> anyhow::Result<Seen> {
     .await
 }
 
-/// Everybody was served; and memory does not grow with the number of callers. `is_whole`: there were enough of them to tell.
-fn crowded(figures: &mut Figures, seen: anyhow::Result<Seen>, is_whole: bool) {
+/// Everybody was served; and memory does not grow with the number of callers, if there were enough calls to tell.
+fn crowded(figures: &mut Figures, seen: anyhow::Result<Seen>, calls: u64) {
     let seen = match seen {
         Ok(seen) => seen,
         Err(error) => {
             return figures.add("crowd: failed_calls", format!("{error:#}"), "calls", "0".into(), false);
         }
     };
-    figures.note("crowd: callers", seen.calls / CALLS_EACH, "callers");
+    figures.note("crowd: callers", calls / CALLS_EACH, "callers");
     figures.note("crowd: calls", seen.calls, "calls");
     let failed = seen.failed.len();
     figures.add("crowd: failed_calls", failed, "calls", "0".into(), failed == 0);
@@ -252,8 +252,9 @@ fn crowded(figures: &mut Figures, seen: anyhow::Result<Seen>, is_whole: bool) {
         let (before, after) = (middle[index], end[index]);
         figures.note(&format!("crowd: {process}_memory_middle"), before / (1024 * 1024), "MiB");
         let most = before + before * FLAT / 100;
-        let (target, holds) = if is_whole {
-            (format!("≤ {}", most / (1024 * 1024)), after <= most)
+        let (target, holds) = if calls >= CALLS {
+            // Without samples there is no mean.
+            (format!("≤ {}", most / (1024 * 1024)), after > 0 && after <= most)
         } else {
             ("none".into(), true)
         };

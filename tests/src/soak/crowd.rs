@@ -6,7 +6,7 @@
 //! token-service is late.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use anyhow::ensure;
@@ -17,13 +17,13 @@ use tokio::time::interval;
 use super::judge::Outcome;
 use super::upstreams::{self, HEADER_OWNER};
 use super::usage::Usage;
+use super::world::{WORKERS, WORKSPACES};
 use crate::idp::{AUDIENCE, IdentityProvider};
 use crate::mcp::{Agent, Era, LATEST_LEGACY};
 use crate::seed::ISSUER;
 use crate::stack::{Builder, Stack};
 use crate::upstream::protected::witness::TESTIFY;
 
-const WORKERS: u32 = 2;
 /// How often the processes are looked at.
 const LOOK: Duration = Duration::from_secs(1);
 /// Good until long after the run: it is about the number of callers, not about their age.
@@ -165,12 +165,13 @@ impl Crowd {
     }
 
     fn token(&self, caller: u64) -> String {
-        let claims = json!({"iss": ISSUER, "sub": format!("person-{caller}"), "aud": AUDIENCE, "exp": EXPIRY,
-            "workspace": "core"});
-        self.idp.sign_written(br#"{"alg":"EdDSA","kid":"key-1","typ":"JWT"}"#, claims.to_string().as_bytes())
+        self.idp.sign_claims(
+            &json!({"iss": ISSUER, "sub": format!("person-{caller}"), "aud": AUDIENCE, "exp": EXPIRY,
+            "workspace": WORKSPACES[0]}),
+        )
     }
 
-    fn failed(&self) -> std::sync::MutexGuard<'_, Vec<String>> {
+    fn failed(&self) -> MutexGuard<'_, Vec<String>> {
         self.failed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -187,7 +188,8 @@ impl Crowd {
 }
 
 impl Seen {
-    /// Mean resident memory in bytes, of Envoy and of the token-service, between two parts of all calls, in percent.
+    /// Mean resident memory in bytes, of Envoy and of the token-service, between two parts of all calls, in percent; 0 if
+    /// nobody looked then.
     pub fn memory_between(&self, from: u64, to: u64) -> [u64; 2] {
         let part = |sample: &&Sample| (from..=to).contains(&(sample.calls * 100 / self.calls.max(1)));
         let samples: Vec<&Sample> = self.samples.iter().filter(part).collect();

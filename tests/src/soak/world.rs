@@ -23,7 +23,7 @@ pub(super) const WORKSPACE_NAMES: [&str; 2] = ["Core", "Operations"];
 const KEYS: usize = 2;
 /// Besides the first token-service.
 const REPLICAS: usize = 2;
-const WORKERS: u32 = 2;
+pub(super) const WORKERS: u32 = 2;
 /// A filter in each worker and one in the main thread.
 pub(super) const FILTERS: usize = WORKERS as usize + 1;
 
