@@ -15,7 +15,7 @@ use crate::verify::Verifier;
 
 mod response;
 
-use response::Flow;
+use response::{Early, Flow};
 
 /// Envoy keeps the client's scheme in this header, and finds no route at all for a request without it. The core, which
 /// knows nothing of Envoy, passes on what an upstream should see; so this one is put back here. Its value is Envoy's
@@ -30,10 +30,14 @@ const STATE_PREFIX: &str = "portcullis.";
 enum Verdict {
     /// Not decided: nothing may pass.
     Open,
+    /// The headers have gone before the body, which is not decided: it may not pass.
+    Parted,
     /// The headers are on their way to the upstream; the core still has a say on the body.
     LetGo,
     /// Answered by us or by Envoy, or cut: nothing more is to be done.
     Over,
+    /// None of the gateway's: everything passes.
+    Passed,
 }
 
 /// What the shell knows of a stream. Shared between its context and the VM, which wakes it.
@@ -47,6 +51,7 @@ pub(crate) struct Stream {
     /// The last part of the response's body has been seen.
     response_ended: bool,
     flow: Flow,
+    early: Early,
     /// Judged, in the host's buffer, and about to leave it.
     judged: Vec<u8>,
     done: bool,
@@ -99,6 +104,7 @@ impl Stream {
             buffered: 0,
             response_ended: false,
             flow: Flow::default(),
+            early: Early::default(),
             judged: Vec::new(),
             done: false,
             clock: Clock::default(),
@@ -130,8 +136,10 @@ impl Stream {
         verifier: &Verifier,
     ) -> Action {
         self.buffered = size;
-        if self.verdict == Verdict::Over {
-            return Action::Pause;
+        match self.verdict {
+            Verdict::Over => return Action::Pause,
+            Verdict::Passed => return Action::Continue,
+            Verdict::Open | Verdict::Parted | Verdict::LetGo => {}
         }
         let Ok(now_us) = host::now_us() else { return self.fail() };
         self.clock.request_event(now_us, end_of_stream);
@@ -143,8 +151,10 @@ impl Stream {
 
     /// Trailers end the body. MCP has none and nobody judges them, so they go no further.
     pub(crate) fn on_request_trailers(&mut self, worker: &mut Worker, verifier: &Verifier) -> Action {
-        if self.verdict == Verdict::Over {
-            return Action::Pause;
+        match self.verdict {
+            Verdict::Over => return Action::Pause,
+            Verdict::Passed => return Action::Continue,
+            Verdict::Open | Verdict::Parted | Verdict::LetGo => {}
         }
         match host::set_headers(Map::RequestTrailers, &Headers::new()) {
             Ok(()) => self.on_request_body(self.buffered, true, worker, verifier),
@@ -154,7 +164,7 @@ impl Stream {
 
     /// The core has news for this stream, and the host's effective context is this stream's.
     pub(crate) fn resume(&mut self, worker: &mut Worker, verifier: &Verifier, now_ms: u64) {
-        if self.verdict == Verdict::Over {
+        if matches!(self.verdict, Verdict::Over | Verdict::Passed) {
             return;
         }
         let around = surroundings(now_ms, verifier);
@@ -172,32 +182,68 @@ impl Stream {
     fn carry_out(&mut self, step: Step) -> Action {
         match (step, self.verdict) {
             (_, Verdict::Over) | (Step::Wait, _) => Action::Pause,
+            (_, Verdict::Passed) => Action::Continue,
             (Step::Forward { headers, body }, _) => self.let_go(headers, body),
+            (Step::Part { headers }, _) => self.part(headers),
+            (Step::Follow { body }, _) => self.follow(body.as_deref()),
+            (Step::Pass { headers }, _) => self.pass(headers.as_ref()),
             (Step::Reply(reply), _) => self.answer(&reply),
             (Step::Respond { head, body }, _) => self.respond(head.as_ref(), body.as_deref()),
             (Step::Cut, _) => self.cut(),
             (Step::Done, Verdict::LetGo) => Action::Continue,
-            (Step::Done, Verdict::Open) => self.fail(),
+            (Step::Done, Verdict::Open | Verdict::Parted) => self.fail(),
         }
     }
 
-    fn let_go(&mut self, mut headers: Headers, body: Option<Vec<u8>>) -> Action {
+    fn let_go(&mut self, headers: Headers, body: Option<Vec<u8>>) -> Action {
+        let replaced = self
+            .readdress(headers)
+            .and_then(|()| body.map_or(Ok(()), |body| host::set_buffer(Buffer::RequestBody, &body)));
+        self.go(replaced, Verdict::LetGo)
+    }
+
+    fn part(&mut self, headers: Headers) -> Action {
+        let replaced = self.readdress(headers);
+        self.go(replaced, Verdict::Parted)
+    }
+
+    fn follow(&mut self, body: Option<&[u8]>) -> Action {
+        let replaced = body.map_or(Ok(()), |body| host::set_buffer(Buffer::RequestBody, body));
+        self.go(replaced, Verdict::LetGo)
+    }
+
+    fn pass(&mut self, headers: Option<&Headers>) -> Action {
+        let replaced = headers.map_or(Ok(()), |headers| {
+            host::set_headers(Map::RequestHeaders, headers).and_then(|()| host::clear_route_cache())
+        });
+        if replaced.is_err() {
+            return self.fail();
+        }
+        self.verdict = Verdict::Passed;
+        Action::Continue
+    }
+
+    /// Replaces the header map, in one call: between two there would be one that nobody decided on.
+    fn readdress(&mut self, mut headers: Headers) -> host::HostResult<()> {
         if let Some(value) = self.forwarded_proto.take() {
             headers.retain(|(name, _)| name != FORWARDED_PROTO);
             headers.push((FORWARDED_PROTO.to_vec(), value));
         }
-        // In one call: between two there would be a header map that nobody decided on.
-        let replaced = host::set_headers(Map::RequestHeaders, &headers)
-            .and_then(|()| body.map_or(Ok(()), |body| host::set_buffer(Buffer::RequestBody, &body)))
-            .and_then(|()| host::clear_route_cache());
+        host::set_headers(Map::RequestHeaders, &headers).and_then(|()| host::clear_route_cache())
+    }
+
+    /// Lets go of what is `replaced` as the core wants it.
+    fn go(&mut self, replaced: host::HostResult<()>, verdict: Verdict) -> Action {
         if let Err(status) = replaced {
             log::error!("the host refuses the request's new headers or body: {status:?}");
             return self.fail();
         }
         // Filters behind this one may go by who asks for what, so they are told before the request goes on.
         self.record();
-        self.clock.decided();
-        self.verdict = Verdict::LetGo;
+        if verdict == Verdict::LetGo {
+            self.clock.decided();
+        }
+        self.verdict = verdict;
         Action::Continue
     }
 
@@ -215,7 +261,9 @@ impl Stream {
     pub(crate) fn fail(&mut self) -> Action {
         match self.verdict {
             Verdict::Over => Action::Pause,
-            Verdict::Open | Verdict::LetGo => self.answer(&internal_error()),
+            Verdict::Open | Verdict::Parted | Verdict::LetGo | Verdict::Passed => {
+                self.answer(&internal_error())
+            }
         }
     }
 
@@ -229,6 +277,7 @@ impl Stream {
     pub(crate) fn finish(&mut self, worker: &mut Worker) {
         if !self.done {
             self.done = true;
+            self.early = Early::No;
             self.exchange.on_done(worker, &HostData, self.clock.times(), &host_end);
         }
     }

@@ -146,7 +146,7 @@ impl Vm {
         worker.beat(&HostData, now_ms);
         worker.hand_over_metrics(|sample| self.metrics.take(sample));
         for stream in std::mem::take(&mut self.releases) {
-            self.enter(stream, root, |stream, _, _| stream.release());
+            self.enter(stream, root, Stream::release);
         }
         self.carry_out(effects, root, now_ms);
         self.set_pace(root);
@@ -230,8 +230,8 @@ impl Vm {
     /// Must run in a callback of `root`. A call that cannot be sent is reported at the next tick and not here, so that
     /// a worker which tries again at once cannot keep this loop going.
     fn dispatch(&mut self, call: &Call, root: u32) {
-        let cluster = self.worker.as_ref().map_or("", |worker| worker.cluster(call.destination));
-        match send(cluster, call) {
+        let cluster = self.worker.as_ref().map(|worker| worker.cluster(call)).unwrap_or_default();
+        match send(&cluster, call) {
             Some(token) => {
                 self.calls.insert(token, CallInFlight { root, id: call.id });
             }
@@ -246,6 +246,9 @@ impl Vm {
         let Some(worker) = &mut self.worker else { return };
         if host::set_effective_context(id).is_ok() {
             work(&mut stream, worker, &self.verifier);
+            if stream.takes_releasing() {
+                self.releases.push(id);
+            }
             return_to(root);
         }
     }

@@ -56,6 +56,11 @@ pub struct Envoy {
     directory: PathBuf,
 }
 
+/// Whether everything is to be tried with headers that go before their body, on a host that cannot hold them.
+pub fn streams_bodies() -> bool {
+    std::env::var_os("PORTCULLIS_BODY_GATE").is_some_and(|gate| gate == "stream")
+}
+
 /// The shipped configuration.
 pub fn shipped_configuration() -> PathBuf {
     repository().join("envoy/envoy.yaml")
@@ -179,7 +184,15 @@ pub fn render(shipped: &str, settings: &Settings, wasm: &Path) -> anyhow::Result
         serde_json::from_str(text.as_str().context("the plugin configuration is not a text")?)
             .context("the plugin configuration is not JSON")?;
     set(&mut configuration, "/public_url", json!(settings.public_url))?;
+    if streams_bodies() {
+        set(&mut configuration, "/body_gate", json!("stream"))?;
+    }
     *text = json!(configuration.to_string());
+    if streams_bodies() {
+        let allowed =
+            plugin.as_object_mut().and_then(|plugin| plugin.remove("allow_on_headers_stop_iteration"));
+        anyhow::ensure!(allowed.is_some(), "the shipped configuration does not let headers wait");
+    }
 
     for (cluster, listener) in [
         ("token_service", settings.token_service),

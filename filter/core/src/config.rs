@@ -14,7 +14,29 @@ use fields::Fields;
 const KIB: u64 = 1_024;
 const MIB: u64 = 1_024 * KIB;
 
+/// What stands for an upstream's host and port in [`Config::replay_cluster`].
+const HOST_IN_CLUSTER: &str = "{host}";
+const PORT_IN_CLUSTER: &str = "{port}";
+
 const DEFAULT_REPLAY_CLUSTER: &str = "replay";
+
+/// When a request's headers go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BodyGate {
+    /// With the body, once it is judged; needs `allow_on_headers_stop_iteration` in the host's configuration.
+    Hold,
+    /// Before the body, which is held until it is judged, for hosts that cannot be told to wait.
+    Stream,
+}
+
+/// What becomes of a request whose path is not that of an MCP endpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OtherPaths {
+    /// It is answered with 404.
+    Refuse,
+    /// It goes on unjudged, for gateways with something else behind them where the filter cannot be switched off.
+    Pass,
+}
 
 /// What the filter is told by its operator. All sizes are bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,7 +45,10 @@ pub struct Config {
     /// lower case, no default port, no slash at the end.
     pub public_url: String,
     pub token_service: TokenService,
-    /// Name of the Envoy cluster that takes a request to its upstream once more, with a renewed credential.
+    pub body_gate: BodyGate,
+    pub other_paths: OtherPaths,
+    /// Name of the Envoy cluster that takes a request to its upstream once more, with a renewed credential; with
+    /// `{host}` and `{port}` in it, the name of that upstream's own cluster.
     pub replay_cluster: String,
     /// From `allowed_hosts` (default: the host of `public_url`, any port) and `allowed_origins` (default: the
     /// origin of `public_url`).
@@ -90,6 +115,22 @@ impl fmt::Display for Problems {
 impl std::error::Error for Problems {}
 
 impl Config {
+    /// Whether each upstream has a cluster of its own for [`Self::replay_cluster`], and no route on the way to it.
+    pub fn replays_directly(&self) -> bool {
+        self.replay_cluster.contains(['{'])
+    }
+
+    /// The cluster for what is sent to `authority` (`host` or `host:port`) once more.
+    pub fn replay_cluster_of(&self, authority: &str, is_tls: bool) -> String {
+        let default = if is_tls { "443" } else { "80" };
+        let (host, port) = match authority.rsplit_once(':') {
+            // Not the last group of an IPv6 address.
+            Some((host, port)) if !port.ends_with(']') => (host, port),
+            _ => (authority, default),
+        };
+        self.replay_cluster.replace(HOST_IN_CLUSTER, host).replace(PORT_IN_CLUSTER, port)
+    }
+
     /// Reads JSON. Unknown and duplicate keys are problems, like values out of bounds.
     pub fn read(json: &[u8]) -> Result<Self, Problems> {
         let whole = |text| Problems(vec![Problem { key: String::new(), text }]);
@@ -111,11 +152,14 @@ impl Config {
 fn read_config(root: Value<'_, '_>, problems: &mut Vec<Problem>) -> Option<Config> {
     let mut fields = Fields::new("", root, problems);
     fields.require_version();
-    fields.require_hold();
+    let gates = [("hold", BodyGate::Hold), ("stream", BodyGate::Stream)];
+    let body_gate = fields.choice("body_gate", BodyGate::Hold, &gates);
+    let ways = [("refuse", OtherPaths::Refuse), ("pass", OtherPaths::Pass)];
+    let other_paths = fields.choice("other_paths", OtherPaths::Refuse, &ways);
     let public_url = fields.required("public_url", read_public_url);
     let default_sources = public_url.as_ref().map(PublicUrl::sources).unwrap_or_default();
     let token_service = fields.section("token_service", read_token_service);
-    let replay_cluster = fields.optional("replay_cluster", read_word);
+    let replay_cluster = fields.optional("replay_cluster", read_cluster_of_upstreams);
     let hosts = fields.list("allowed_hosts", read_host);
     let origins = fields.list("allowed_origins", read_origin);
     if hosts.as_ref().is_some_and(Vec::is_empty) {
@@ -136,6 +180,8 @@ fn read_config(root: Value<'_, '_>, problems: &mut Vec<Problem>) -> Option<Confi
     Some(Config {
         public_url: public_url?.url,
         token_service: token_service?,
+        body_gate,
+        other_paths,
         replay_cluster: replay_cluster.unwrap_or_else(|| DEFAULT_REPLAY_CLUSTER.to_owned()),
         allowed: AllowedSources {
             hosts: hosts.unwrap_or(default_hosts),
@@ -171,6 +217,15 @@ fn read_word(text: &str) -> Result<String, String> {
     } else {
         Err("has to be a name of visible ASCII characters".into())
     }
+}
+
+/// A name in which `{host}` and `{port}` may stand; another brace is a misspelt one of them.
+fn read_cluster_of_upstreams(text: &str) -> Result<String, String> {
+    let rest = text.replace(HOST_IN_CLUSTER, "").replace(PORT_IN_CLUSTER, "");
+    if rest.contains(['{', '}']) {
+        return Err(format!("`{text}` has something else in braces than `{{host}}` and `{{port}}`"));
+    }
+    read_word(text)
 }
 
 fn read_host(text: &str) -> Result<AllowedHost, String> {

@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use portcullis_wire::names::Slug;
+use portcullis_wire::names::{RESERVED_SLUGS, Slug};
 
 /// What a path of the form `/{server}/mcp` or `/{workspace}/{server}/mcp` names.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -26,6 +26,17 @@ pub fn parse(path_with_query: &[u8]) -> Option<Route> {
             Some(Route { workspace: Some(Slug::parse(workspace).ok()?), server: Slug::parse(server).ok()? })
         }
     }
+}
+
+/// Whether `:path` has the form of an MCP endpoint's, be there one or not: its last part is `mcp`, in whatever spelling,
+/// and its first is not one of the gateway's own words, under which the token-service has its pages.
+pub fn is_endpoint(path_with_query: &[u8]) -> bool {
+    let path = path_with_query.split(|byte| *byte == b'?').next().unwrap_or_default();
+    let mut parts = path.split(|byte| *byte == b'/').filter(|part| !part.is_empty());
+    let first = parts.next().unwrap_or_default();
+    let is_own =
+        first.starts_with(b".") || RESERVED_SLUGS.iter().any(|reserved| reserved.as_bytes() == first);
+    !is_own && parts.next_back().unwrap_or(first).eq_ignore_ascii_case(b"mcp")
 }
 
 /// The URL that identifies the resource behind a route (RFC 8707), which is what a token's `aud` has to name.
@@ -113,7 +124,38 @@ mod tests {
         assert_eq!(parse("/línear/mcp".as_bytes()), None);
     }
 
+    #[test]
+    fn what_looks_like_an_endpoint_is_one_and_pages_are_not() {
+        for path in [
+            "/linear/mcp",
+            "/linear/mcp?x=1",
+            "/core/linear/mcp/",
+            "//linear/MCP",
+            "/a/b/c/mcp",
+            "/mcp",
+            "mcp",
+        ] {
+            assert!(is_endpoint(path.as_bytes()), "{path}");
+        }
+        for path in [
+            "",
+            "/",
+            "*",
+            "/linear",
+            "/mcp/x",
+            "/connect/mcp",
+            "/.well-known/oauth-protected-resource/linear/mcp",
+        ] {
+            assert!(!is_endpoint(path.as_bytes()), "{path}");
+        }
+    }
+
     proptest! {
+        #[test]
+        fn what_is_accepted_is_an_endpoint(path in proptest::collection::vec(any::<u8>(), 0..40)) {
+            prop_assert!(parse(&path).is_none() || is_endpoint(&path));
+        }
+
         #[test]
         fn what_is_accepted_has_one_spelling(path in proptest::collection::vec(any::<u8>(), 0..40)) {
             if let Some(route) = parse(&path) {

@@ -13,6 +13,13 @@ pub enum Step {
     /// Replace the request's header map by this one, choose the route anew, and let headers and body go. With a body
     /// that takes the place of the client's, where there is one.
     Forward { headers: Headers, body: Option<Vec<u8>> },
+    /// Replace the header map by this one, choose the route anew, and let the headers go, but keep the body back.
+    Part { headers: Headers },
+    /// Let the body follow headers that have gone; this one in place of the client's, if there is one.
+    Follow { body: Option<Vec<u8>> },
+    /// This request is none of the gateway's: let it go its way, with this header map if there is one, and have no more
+    /// to do with it.
+    Pass { headers: Option<Headers> },
     /// Answer now; nothing reaches the upstream.
     Reply(LocalReply),
     /// Let a response go on that was held back: with this head in place of its own, and this body in place of what is
@@ -32,7 +39,8 @@ pub enum ResponseHead {
     /// Replace the response's header map by this one.
     Replace(Headers),
     /// Keep it and the body back until [`crate::exchange::Exchange::take_response_head`] has a head to send. That is at
-    /// the body's end, or earlier; or until [`crate::exchange::Exchange::resume`] has another answer.
+    /// the body's end, or earlier; or until [`crate::exchange::Exchange::resume`] has another answer. If headers go before
+    /// bodies here, it is always the latter.
     Hold,
     /// Drop the upstream's response and send this one.
     Reply(LocalReply),
@@ -88,6 +96,14 @@ pub struct Call {
     pub headers: Headers,
     pub body: Vec<u8>,
     pub timeout_ms: u64,
+}
+
+impl Call {
+    /// The value of the first header of this name; empty if there is none, or if it is no text.
+    pub fn header(&self, name: &[u8]) -> &str {
+        let found = self.headers.iter().find(|(header, _)| header == name);
+        found.and_then(|(_, value)| std::str::from_utf8(value).ok()).unwrap_or_default()
+    }
 }
 
 /// How a call ended.

@@ -10,6 +10,7 @@ mod measuring;
 mod news;
 mod standing;
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::rc::Rc;
 
@@ -32,7 +33,7 @@ use crate::networks;
 use crate::registry::Registry;
 use crate::running::Running;
 use crate::shared::SharedData;
-use crate::step::{CallOutcome, Destination, Effect};
+use crate::step::{Call, CallOutcome, Destination, Effect};
 use crate::watch::{Freshness, Watch};
 
 /// All state that outlives a request. One per VM, kept in a static by the shell, because a configuration update
@@ -139,11 +140,14 @@ impl Worker {
         &self.held
     }
 
-    /// The Envoy cluster behind a destination.
-    pub fn cluster(&self, destination: Destination) -> &str {
-        match destination {
-            Destination::TokenService => &self.config.token_service.cluster,
-            Destination::Upstream => &self.config.replay_cluster,
+    /// The Envoy cluster that a call goes to.
+    pub fn cluster(&self, call: &Call) -> Cow<'_, str> {
+        match call.destination {
+            Destination::TokenService => Cow::Borrowed(&self.config.token_service.cluster),
+            Destination::Upstream => {
+                let is_tls = call.header(b":scheme") == "https";
+                Cow::Owned(self.config.replay_cluster_of(call.header(b":authority"), is_tls))
+            }
         }
     }
 

@@ -1,6 +1,6 @@
 //! The plugin configuration: what is accepted, what is assumed, and that every mistake is named.
 
-use portcullis_filter_core::config::{Config, TokenService};
+use portcullis_filter_core::config::{BodyGate, Config, OtherPaths, TokenService};
 use portcullis_filter_core::origin::{AllowedHost, AllowedSources};
 use wasm_bindgen_test::wasm_bindgen_test;
 
@@ -52,6 +52,8 @@ fn the_least_configuration_and_its_defaults() {
     assert_eq!(
         Config::read(LEAST.as_bytes()),
         Ok(Config {
+            body_gate: BodyGate::Hold,
+            other_paths: OtherPaths::Refuse,
             public_url: "https://gateway.example".into(),
             token_service: TokenService {
                 cluster: "token-service".into(),
@@ -102,7 +104,9 @@ fn every_problem_is_named_at_once() {
             "config_version": 2,
             "public_url": "http://gateway.example",
             "token_service": {"cluster": "", "timeout_ms": "800", "host": "x"},
-            "body_gate": "stream",
+            "body_gate": "wait",
+            "other_paths": true,
+            "replay_cluster": "upstream_{name}",
             "allowed_hosts": ["https://gateway.example", 7, "fine.example"],
             "allowed_origins": ["https://App.example", "null", "*"],
             "max_request_bytes": -1,
@@ -114,11 +118,13 @@ fn every_problem_is_named_at_once() {
         [
             "config_version",
             "body_gate",
+            "other_paths",
             "public_url",
             "token_service.cluster",
             "token_service.authority",
             "token_service.timeout_ms",
             "token_service.host",
+            "replay_cluster",
             "allowed_hosts[0]",
             "allowed_hosts[1]",
             "allowed_origins[0]",
@@ -191,7 +197,13 @@ fn bounds() {
         ("verifications_per_second", vec!["1"], vec!["0", "4294967296"]),
         ("guesses_per_minute", vec!["0", "1000000"], vec!["1000001", "-1"]),
         ("max_request_bytes", vec!["1024", "16777216"], vec!["1023", "16777217", "18446744073709551616"]),
-        ("body_gate", vec!["\"hold\""], vec!["\"stream\"", "\"Hold\"", "null", "true"]),
+        ("body_gate", vec!["\"hold\"", "\"stream\""], vec!["\"Hold\"", "\"\"", "null", "true"]),
+        ("other_paths", vec!["\"refuse\"", "\"pass\""], vec!["\"Pass\"", "[]", "true"]),
+        (
+            "replay_cluster",
+            vec!["\"replay\"", "\"outbound|{port}||{host}\""],
+            vec!["\"\"", "\"{Host}\"", "\"a{\"", "\"{host} {port}\"", "1"],
+        ),
         ("allowed_hosts", vec!["[\"a\"]"], vec!["[]", "\"a\"", "null", "{}"]),
         ("allowed_origins", vec!["[]"], vec!["\"a\"", "null"]),
     ] {
@@ -240,4 +252,23 @@ mod properties {
             }
         }
     }
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn a_cluster_for_each_upstream() {
+    let config =
+        Config::read(with("replay_cluster", "\"outbound|{port}||{host}\"").as_bytes()).expect("good");
+    assert!(config.replays_directly());
+    for (authority, is_tls, cluster) in [
+        ("mcp.example", true, "outbound|443||mcp.example"),
+        ("mcp.example", false, "outbound|80||mcp.example"),
+        ("mcp.example:8443", true, "outbound|8443||mcp.example"),
+        ("[::1]", false, "outbound|80||[::1]"),
+        ("[::1]:8080", false, "outbound|8080||[::1]"),
+    ] {
+        assert_eq!(config.replay_cluster_of(authority, is_tls), cluster);
+    }
+    let shared = Config::read(with("replay_cluster", "\"replay\"").as_bytes()).expect("good");
+    assert!(!shared.replays_directly());
+    assert_eq!(shared.replay_cluster_of("mcp.example", true), "replay");
 }

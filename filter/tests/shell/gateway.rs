@@ -15,11 +15,16 @@ pub(crate) const INITIALIZE: &str = r#"{"jsonrpc":"2.0","id":1,"method":"initial
 pub(crate) const CLUSTER: &str = "token_service";
 
 pub(crate) fn configuration(cluster: &str) -> String {
+    gated(cluster, "hold")
+}
+
+fn gated(cluster: &str, body_gate: &str) -> String {
     json!({
         "config_version": 1,
         "public_url": "https://gateway.example",
         "token_service": {"cluster": cluster, "authority": "token-service"},
-        "body_gate": "hold"
+        "body_gate": body_gate,
+        "replay_cluster": "replay"
     })
     .to_string()
 }
@@ -154,6 +159,15 @@ pub(crate) fn warm() {
     grant(&take_call("/v1/leases"));
     assert!(events(10).contains(&Event::Continue), "{:?}", events(10));
     host::end(10);
+}
+
+/// [`warm`], on a host that does not hold headers. Paths other than endpoints' pass.
+pub(crate) fn warm_streaming() {
+    warm();
+    let mut configuration: Value = serde_json::from_str(&gated(CLUSTER, "stream")).expect("JSON");
+    configuration["other_paths"] = "pass".into();
+    assert!(host::configure(ROOT, &configuration.to_string()));
+    host::tick(ROOT);
 }
 
 /// A stream that was let go to the upstream at once.

@@ -6,6 +6,7 @@ mod faults;
 mod gateway;
 mod limits;
 mod metrics;
+mod parting;
 mod renewal;
 mod requests;
 mod responses;

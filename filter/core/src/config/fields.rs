@@ -116,15 +116,15 @@ impl<'d, 'a, 'p> Fields<'d, 'a, 'p> {
         }
     }
 
-    pub(super) fn require_hold(&mut self) {
-        let Some(value) = self.ask("body_gate") else { return };
-        if value.is_str("stream") {
-            let text = "`stream` is not available in this version; write `hold`, and set \
-                        allow_on_headers_stop_iteration: true in the Wasm filter of Envoy";
-            self.problem("body_gate", text);
-        } else if !value.is_str("hold") {
-            self.problem("body_gate", "has to be `hold`");
+    /// One of the words in `choices`, with what it stands for; `default` if it is not there.
+    pub(super) fn choice<T: Copy>(&mut self, key: &'static str, default: T, choices: &[(&str, T)]) -> T {
+        let Some(value) = self.ask(key) else { return default };
+        if let Some((_, choice)) = choices.iter().find(|(word, _)| value.is_str(word)) {
+            return *choice;
         }
+        let words: Vec<String> = choices.iter().map(|(word, _)| format!("`{word}`")).collect();
+        self.problem(key, format!("has to be {}", words.join(" or ")));
+        default
     }
 
     /// Notes every key that was never asked for.

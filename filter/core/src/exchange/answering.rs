@@ -11,6 +11,7 @@ use super::record::Record;
 use super::refusals::service_failed;
 use super::renewing::Renewable;
 use super::standing::Doubt;
+use crate::config::BodyGate;
 use crate::leases::Access;
 use crate::mcp::{Era, Id, Request, error_body};
 use crate::payload;
@@ -61,6 +62,23 @@ pub(super) struct Expected {
     pub(super) access: Access,
     pub(super) request: Option<Request>,
     pub(super) keeps_session: bool,
+}
+
+/// What of a response the host can hold until its body is judged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Holding {
+    HeadToo,
+    /// A host that holds a head shows no body.
+    BodyOnly,
+}
+
+impl Holding {
+    pub(super) fn of(worker: &Worker) -> Self {
+        match worker.config().body_gate {
+            BodyGate::Hold => Self::HeadToo,
+            BodyGate::Stream => Self::BodyOnly,
+        }
+    }
 }
 
 /// A response that came as a whole, judged.
@@ -126,6 +144,7 @@ impl Forwarded {
         worker: &Worker,
         headers: &Headers,
         end_of_stream: bool,
+        holding: Holding,
     ) -> ResponseHead {
         self.is_error = is_error(headers);
         if self.is_from_service() && !is_answer_of_service(headers) {
@@ -151,7 +170,11 @@ impl Forwarded {
             && !headers::is_longer(&headers, HELD_LIMIT);
         let plan = if hold { BodyPlan::HeldJson } else { plan };
         self.pipeline = Some(self.pipeline(worker, plan, subject));
-        if !hold {
+        if hold && holding == Holding::BodyOnly {
+            // Another body, if there will be one, goes under this head, which must not say how long it is.
+            headers.retain(|(name, _)| name != b"content-length");
+        }
+        if !hold || holding == Holding::BodyOnly {
             return ResponseHead::Replace(headers);
         }
         self.held = Some(headers);
@@ -193,7 +216,7 @@ impl Forwarded {
 
     /// Judges a response that came as a whole.
     pub(super) fn on_whole(&mut self, worker: &Worker, headers: &Headers, body: &[u8]) -> Whole {
-        let head = match self.on_headers(worker, headers, body.is_empty()) {
+        let head = match self.on_headers(worker, headers, body.is_empty(), Holding::HeadToo) {
             ResponseHead::Reply(reply) => return Whole::Refused(reply),
             ResponseHead::Replace(headers) => Some(headers),
             ResponseHead::Hold | ResponseHead::Keep => None,
@@ -234,9 +257,7 @@ impl Forwarded {
     }
 
     pub(super) fn failed(&self, status: u32) -> LocalReply {
-        let message = "The server behind the gateway could not be reached, or failed. Try again; if it stays like \
-                       this, tell whoever runs the server.";
-        self.reply(status, code::UNAVAILABLE, message, "upstream_failed")
+        failed(status, self.request_id())
     }
 
     fn reply(&self, status: u32, code: i32, message: &str, reason: &str) -> LocalReply {
@@ -291,6 +312,18 @@ impl Forwarded {
     }
 }
 
+/// The answer to a request whose id is not known yet.
+pub(super) fn upstream_failed(status: u32) -> LocalReply {
+    failed(status, None)
+}
+
+fn failed(status: u32, id: Option<&Id>) -> LocalReply {
+    let message = "The server behind the gateway could not be reached, or failed. Try again; if it stays like this, tell \
+                   whoever runs the server.";
+    let body = error_body(id, code::UNAVAILABLE, message, None);
+    LocalReply::with_body(status, code::UNAVAILABLE, body, "upstream_failed")
+}
+
 /// What the upstream must not send back.
 fn needles(access: &Access) -> Arc<Needles> {
     Arc::new(match access {
@@ -318,7 +351,7 @@ fn is_error(headers: &Headers) -> bool {
 /// The status, if the upstream failed without an answer in the protocol: Envoy's own reply when it cannot reach it, or
 /// the error page of something in between. Statuses below 500 stay as they are, because clients find out by them
 /// which transport and era a server speaks.
-fn failure(headers: &Headers) -> Option<u32> {
+pub(super) fn failure(headers: &Headers) -> Option<u32> {
     let value =
         |name: &[u8]| headers.iter().find(|(header, _)| header == name).map(|(_, value)| value.as_slice());
     let status = std::str::from_utf8(value(b":status")?).ok()?.parse().ok()?;

@@ -62,10 +62,28 @@ impl<'a> Target<'a> {
         let set = vec![(HANDLE_HEADER, Some(handle.expose()))];
         Self { scheme: "http", route: "service", authority, path: unconnected::PATH, set }
     }
+
+    /// Where headers can go without harm whose body is to be refused: to the token-service, which answers nothing
+    /// without a handle.
+    pub(super) fn nobody(authority: &'a str) -> Self {
+        let set = vec![(HANDLE_HEADER, None)];
+        Self { scheme: "http", route: "service", authority, path: unconnected::PATH, set }
+    }
 }
 
-/// The header map for `target`. `body_length` is that of a body in place of the client's.
-pub(super) fn headers(head: &Head, target: &Target<'_>, body_length: Option<usize>) -> Headers {
+/// What the headers say of the body's length.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Length {
+    /// What the client says.
+    OfClient,
+    /// That of a body in place of the client's, in bytes.
+    Of(usize),
+    /// Nothing, because nobody knows yet.
+    Unsaid,
+}
+
+/// The header map for `target`.
+pub(super) fn headers(head: &Head, target: &Target<'_>, length: Length) -> Headers {
     let method = match head.verb {
         Verb::Post => "POST",
         Verb::Get => "GET",
@@ -80,7 +98,8 @@ pub(super) fn headers(head: &Head, target: &Target<'_>, body_length: Option<usiz
         // Replies are read here, so they have to come unencoded.
         ("accept-encoding", "identity"),
     ];
-    let length = body_length.map(|length| length.to_string());
+    let is_length_of_client = length == Length::OfClient;
+    let length = if let Length::Of(bytes) = length { Some(bytes.to_string()) } else { None };
     let ours = ours
         .into_iter()
         .chain(head.traceparent().map(|trace| ("traceparent", trace)))
@@ -90,7 +109,7 @@ pub(super) fn headers(head: &Head, target: &Target<'_>, body_length: Option<usiz
         ours.map(|(name, value)| (name.as_bytes().to_vec(), value.as_bytes().to_vec())).collect();
     let set_by_us = |name: &[u8]| {
         target.set.iter().any(|(ours, _)| ours.as_bytes() == name)
-            || (length.is_some() && name == b"content-length")
+            || (!is_length_of_client && name == b"content-length")
     };
     let passed = head.headers.iter().filter(|(name, value)| {
         is_allowed(name)
@@ -134,7 +153,7 @@ mod tests {
                 value: SecretText::new((*value).into()),
             })
             .collect();
-        text(headers(&head(pairs), &Target::upstream(&upstream, &credentials, None), None))
+        text(headers(&head(pairs), &Target::upstream(&upstream, &credentials, None), Length::OfClient))
     }
 
     fn has(map: &[(String, String)], name: &str) -> bool {
@@ -203,7 +222,7 @@ mod tests {
             ("mcp-name", b"x"),
         ]);
         let handle = SecretText::new("ours".into());
-        let map = text(headers(&head, &Target::service("token-service", &handle), None));
+        let map = text(headers(&head, &Target::service("token-service", &handle), Length::OfClient));
         for (name, value) in [
             (":authority", "token-service"),
             (":path", "/v1/unconnected"),
@@ -230,7 +249,9 @@ mod tests {
                 id: id.map(str::to_owned),
                 protocol_version: Some("2025-06-18".to_owned()),
             };
-            let map = text(headers(&head, &Target::upstream(&upstream, &[], Some(&session)), Some(7)));
+            let target = Target::upstream(&upstream, &[], Some(&session));
+            assert!(!has(&text(headers(&head, &target, Length::Unsaid)), "content-length"));
+            let map = text(headers(&head, &target, Length::Of(7)));
             let all = |name: &str| -> Vec<&str> {
                 map.iter().filter(|(found, _)| found == name).map(|(_, value)| value.as_str()).collect()
             };

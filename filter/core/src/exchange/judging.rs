@@ -20,6 +20,7 @@ use super::refusals::{
 };
 use super::releasing::{Judged, Release};
 use super::{ReadBody, Surroundings};
+use crate::config::BodyGate;
 use crate::identity::{Fault, bearer};
 use crate::leases::Access;
 use crate::mcp::{McpHeaders, Request};
@@ -42,6 +43,8 @@ pub(super) struct Judging {
     pub(super) is_admitted: bool,
     /// What stands behind the `requestState` of ours that the request carries; asked for once.
     pub(super) opened: Option<OpenedState>,
+    /// The headers that have gone before the body.
+    pub(super) parted: Option<Headers>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,6 +59,8 @@ enum Body {
 #[derive(Debug)]
 pub(super) enum Progress {
     Waiting,
+    /// The headers may go, and the body not yet.
+    Parted(Headers),
     Released(Box<Release>),
 }
 
@@ -85,6 +90,7 @@ impl Judging {
             body,
             is_admitted: false,
             opened: None,
+            parted: None,
         })
     }
 
@@ -140,7 +146,10 @@ impl Judging {
             self.mcp.insert(mcp)
         };
         if self.body == Body::Incomplete {
-            return Ok(Progress::Waiting);
+            return Ok(match worker.config().body_gate {
+                BodyGate::Hold => Progress::Waiting,
+                BodyGate::Stream => self.part(stream, worker, server, &access, around),
+            });
         }
         let (request, bytes) = match self.head.verb {
             Verb::Post => {

@@ -8,6 +8,8 @@
 //!                      └──────► Closed ◄────┴────┘ answered
 //! ```
 //!
+//! Where headers cannot wait for their body, they go before the verdict; see [`parting`].
+//!
 //! [`judging`] decides about the request, [`answering`] about the response, and [`renewing`] sends a request once more
 //! if the upstream refuses a credential that can be renewed. An exchange is woken when something that
 //! it waited for has come, and then simply looks at everything again: deciding twice costs two look-ups and leaves no
@@ -24,6 +26,7 @@ mod judging;
 mod limits;
 mod measured;
 mod message;
+mod parting;
 mod record;
 mod refusals;
 mod releasing;
@@ -40,11 +43,13 @@ use self::ending::{Ended, Reached};
 use self::judging::{Judging, Progress};
 pub use self::measured::Times;
 use self::record::Record;
-use self::refusals::wrong_source;
+use self::refusals::{changed_meanwhile, wrong_source};
 use self::releasing::Release;
 use self::renewing::{Outcome, Renewing};
+use crate::config::OtherPaths;
 use crate::leases::Access;
 use crate::origin::SourceFault;
+use crate::path;
 use crate::reply::LocalReply;
 use crate::shared::SharedData;
 use crate::step::{Headers, Step};
@@ -73,6 +78,9 @@ pub type ReadBody<'a> = &'a dyn Fn() -> Option<Vec<u8>>;
 /// The surroundings, looked at only where they are needed; `None` if the host does not give the time.
 pub type Around<'a> = &'a dyn Fn() -> Option<Surroundings<'a>>;
 
+/// What the names of the gateway's own headers begin with.
+const OWN_PREFIX: &[u8] = b"x-portcullis-";
+
 /// One request.
 #[derive(Debug)]
 pub struct Exchange {
@@ -88,6 +96,8 @@ pub struct Exchange {
 enum State {
     New,
     Judging(Box<Judging>),
+    /// None of the gateway's.
+    Passed,
     Forwarded(Box<Forwarded>),
     /// Let go, refused for its credential, and to be answered otherwise.
     Renewing(Box<Renewing>),
@@ -112,6 +122,9 @@ impl Exchange {
         end_of_stream: bool,
         around: &Surroundings<'_>,
     ) -> Step {
+        if worker.config().other_paths == OtherPaths::Pass && !is_endpoint(&headers) {
+            return self.pass(headers);
+        }
         self.record.begin(around.now_ms);
         self.record.user_agent(&headers);
         let source = worker.config().allowed.judge(&headers);
@@ -130,6 +143,15 @@ impl Exchange {
             }
             Err(reply) => self.close(reply),
         }
+    }
+
+    /// Something else than MCP. What only the gateway may say is taken off, so that no route of the gateway's own is
+    /// taken.
+    fn pass(&mut self, mut headers: Headers) -> Step {
+        self.state = State::Passed;
+        let before = headers.len();
+        headers.retain(|(name, _)| !name.starts_with(OWN_PREFIX));
+        Step::Pass { headers: (headers.len() < before).then_some(headers) }
     }
 
     /// A browser wants to know whether it may send a request. The answer is the same for all paths.
@@ -171,10 +193,11 @@ impl Exchange {
             State::Judging(judging) => judging,
             State::Renewing(_) => return self.renew(worker, around),
             State::Forwarded(_) => return self.go_on(worker, around),
-            State::New | State::Ended | State::Closed | State::Over => return Step::Done,
+            State::New | State::Passed | State::Ended | State::Closed | State::Over => return Step::Done,
         };
         match judging.decide(self.stream, worker, &mut self.record, body, around) {
             Ok(Progress::Waiting) => Step::Wait,
+            Ok(Progress::Parted(headers)) => Step::Part { headers },
             Ok(Progress::Released(release)) => self.release(worker, *release),
             Err(reply) => self.close(reply),
         }
@@ -185,6 +208,14 @@ impl Exchange {
         let State::Judging(judging) = std::mem::replace(&mut self.state, State::Closed) else {
             return Step::Done;
         };
+        let step = if judging.parted.is_none() {
+            Step::Forward { headers, body }
+        } else if judging.follows(&headers, body.is_some()) {
+            Step::Follow { body }
+        } else {
+            return self
+                .close(changed_meanwhile(expected.request.as_ref().and_then(|request| request.id.as_ref())));
+        };
         match expected.access {
             Access::Granted(_) => self.record.allowed(),
             Access::ConnectRequired(_) => self.record.connect_required(),
@@ -192,7 +223,7 @@ impl Exchange {
         let (asker, renewable) = judging.into_parts(kept);
         let forwarded = Forwarded::new(expected, asker, renewable, worker.invalidations());
         self.state = State::Forwarded(Box::new(forwarded));
-        Step::Forward { headers, body }
+        step
     }
 
     fn renew(&mut self, worker: &mut Worker, around: &Surroundings<'_>) -> Step {
@@ -231,7 +262,7 @@ impl Exchange {
     ) {
         worker.forget(self.stream, shared);
         let reached = match std::mem::replace(&mut self.state, State::Over) {
-            State::Over => return,
+            State::Over | State::Passed => return,
             State::Forwarded(forwarded) => {
                 if self.record.how_ended().is_none() {
                     forwarded.report(&mut self.record);
@@ -249,4 +280,10 @@ impl Exchange {
         }
         worker.count_request(|metrics, is_server| self.record.count(metrics, is_server, times));
     }
+}
+
+/// Whether the path is one of MCP endpoints, which all have the same last part.
+fn is_endpoint(headers: &Headers) -> bool {
+    let path = headers.iter().find(|(name, _)| name == b":path").map(|(_, value)| value.as_slice());
+    path.is_none_or(path::is_endpoint)
 }

@@ -29,6 +29,15 @@ pub(super) fn no_answer(retry_after_ms: u64) -> LocalReply {
     )
 }
 
+/// Headers have gone before the body, and would have to be others by now.
+pub(super) fn changed_meanwhile(id: Option<&Id>) -> LocalReply {
+    let message = "What the gateway sends along for you changed while your request came in, so it was not carried out. \
+                   Try again.";
+    let data = json!({ "reason": "changed_meanwhile" });
+    let body = error_body(id, code::UNAVAILABLE, message, Some(&data));
+    LocalReply::with_body(503, code::UNAVAILABLE, body, "changed_meanwhile").header("retry-after", "1")
+}
+
 pub(super) fn wrong_source(fault: SourceFault) -> LocalReply {
     LocalReply::error(fault.status(), code::INVALID_REQUEST, &fault.to_string(), fault.reason())
 }

@@ -13,12 +13,12 @@ use portcullis_wire::unconnected::{OpenedState, SESSION_PREFIX};
 use super::Surroundings;
 use super::answering::Expected;
 use super::asker::Asker;
-use super::forward::{self, Target};
+use super::forward::{self, Length, Target};
 use super::judging::{Judging, Progress};
 use super::refusals::{RETRY_SOON_MS, no_answer, stale_state, unknown_session};
 use super::renewing::{KeptBody, Renewable};
 use crate::leases::{Access, Ruled, UpstreamSession};
-use crate::mcp::{Era, Request};
+use crate::mcp::{Era, Id, Request};
 use crate::registry::Server;
 use crate::reply::LocalReply;
 use crate::step::Headers;
@@ -41,6 +41,13 @@ pub(super) struct Kept {
     session: Option<Rc<UpstreamSession>>,
 }
 
+/// Who asks for a session.
+pub(super) struct SessionAsked<'a> {
+    /// Modern requests stand for themselves; a GET or DELETE, which has no message, is of a legacy session.
+    pub(super) is_of_session: bool,
+    pub(super) id: Option<&'a Id>,
+}
+
 /// A request that policy allows.
 pub(super) struct Judged<'a> {
     pub(super) server: &'a Rc<Server>,
@@ -59,15 +66,19 @@ impl Judging {
         around: &Surroundings<'_>,
     ) -> Result<Progress, LocalReply> {
         let Judged { server, request, bytes } = judged;
-        let Poll::Ready(session) = self.session(stream, worker, server, request.as_ref(), &lease, around)?
-        else {
+        let asked = SessionAsked::by(request.as_ref());
+        let Poll::Ready(session) = self.session(stream, worker, server, &asked, &lease, around)? else {
             return Ok(Progress::Waiting);
         };
         let Poll::Ready(replaced) = self.restored(stream, worker, request.as_ref(), &bytes, around)? else {
             return Ok(Progress::Waiting);
         };
         let destination = Target::upstream(&server.upstream, &lease.credential_headers, session.as_deref());
-        let headers = forward::headers(&self.head, &destination, replaced.as_ref().map(Vec::len));
+        let headers = forward::headers(
+            &self.head,
+            &destination,
+            replaced.as_ref().map_or(Length::OfClient, |body| Length::Of(body.len())),
+        );
         let kept = lease.connection_id.is_some().then(|| {
             let sent = replaced.clone().unwrap_or(bytes);
             Kept { body: KeptBody::of(request.as_ref(), sent, worker.held()), session: session.clone() }
@@ -83,7 +94,7 @@ impl Judging {
         let headers = match &access {
             Access::ConnectRequired(connect) => {
                 let authority = &worker.config().token_service.authority;
-                forward::headers(&self.head, &Target::service(authority, &connect.handle), None)
+                forward::headers(&self.head, &Target::service(authority, &connect.handle), Length::OfClient)
             }
             Access::Granted(_) => Headers::new(),
         };
@@ -94,12 +105,12 @@ impl Judging {
 
     /// The upstream's session behind the client's: one that the token-service opened, or one that the upstream gave this
     /// very caller.
-    fn session(
+    pub(super) fn session(
         &self,
         stream: u32,
         worker: &mut Worker,
         server: &Server,
-        request: Option<&Request>,
+        asked: &SessionAsked<'_>,
         lease: &Lease,
         around: &Surroundings<'_>,
     ) -> Result<Poll<Option<Rc<UpstreamSession>>>, LocalReply> {
@@ -108,17 +119,17 @@ impl Judging {
             return Ok(Poll::Ready(None));
         };
         if !session.starts_with(SESSION_PREFIX) {
-            let Some(key) = lease.session_key.as_ref().filter(|_| has_sessions(request)) else {
+            let Some(key) = lease.session_key.as_ref().filter(|_| asked.is_of_session) else {
                 return Ok(Poll::Ready(None));
             };
             return match session::unbind(key, session) {
                 Some(id) => Ok(Poll::Ready(Some(Rc::new(UpstreamSession::of_client(id.to_owned()))))),
-                None => Err(unknown_session(request.and_then(|request| request.id.as_ref()))),
+                None => Err(unknown_session(asked.id)),
             };
         }
         let key = self.asker.key(Some(server));
         match worker.session(stream, &key, session, || proven.session(session), around.now_ms) {
-            Asked::Answered(None) => Err(unknown_session(request.and_then(|request| request.id.as_ref()))),
+            Asked::Answered(None) => Err(unknown_session(asked.id)),
             Asked::Answered(session) => Ok(Poll::Ready(session)),
             Asked::Waiting => Ok(Poll::Pending),
             Asked::Unavailable { retry_after_ms } => Err(no_answer(retry_after_ms)),
@@ -164,7 +175,9 @@ impl Judging {
     }
 }
 
-/// Modern requests stand for themselves; a GET or DELETE, which has no message, is of a legacy session.
-fn has_sessions(request: Option<&Request>) -> bool {
-    request.is_none_or(|request| request.era != Era::Modern)
+impl<'a> SessionAsked<'a> {
+    fn by(request: Option<&'a Request>) -> Self {
+        let is_of_session = request.is_none_or(|request| request.era != Era::Modern);
+        Self { is_of_session, id: request.and_then(|request| request.id.as_ref()) }
+    }
 }

@@ -17,7 +17,7 @@ use portcullis_wire::lease::{ConnectRequired, Lease, Rejected};
 
 use super::Surroundings;
 use super::answering::{Forwarded, Whole};
-use super::forward::{self, Target, UPSTREAM_HEADER};
+use super::forward::{self, Length, Target, UPSTREAM_HEADER};
 use super::head::Head;
 use super::record::Record;
 use super::refusals::{RETRY_SOON_MS, denied, not_renewed, service_failed, try_again};
@@ -187,9 +187,14 @@ impl Renewing {
         };
         let upstream = &self.forwarded.server().upstream;
         let target = Target::upstream(upstream, &lease.credential_headers, session.as_deref());
+        let mut headers = forward::headers(head, &target, Length::Of(body.bytes.len()));
+        if worker.config().replays_directly() {
+            // No route takes it off on the way.
+            headers.retain(|(name, _)| name != UPSTREAM_HEADER.as_bytes());
+        }
         let call = StreamCall {
             destination: Destination::Upstream,
-            headers: forward::headers(head, &target, Some(body.bytes.len())),
+            headers,
             body: body.bytes.clone(),
             timeout_ms: REPLAY_TIMEOUT_MS,
         };
@@ -212,7 +217,7 @@ impl Renewing {
             return Outcome::Refused(try_again(self.forwarded.request_id()));
         };
         let target = Target::service(&worker.config().token_service.authority, &connect.handle);
-        let mut headers = forward::headers(&self.renewable.head, &target, Some(body.bytes.len()));
+        let mut headers = forward::headers(&self.renewable.head, &target, Length::Of(body.bytes.len()));
         headers.retain(|(name, _)| name != UPSTREAM_HEADER.as_bytes());
         let call = StreamCall {
             destination: Destination::TokenService,

@@ -1,6 +1,6 @@
 //! The events of a response, and what each does to the exchange.
 
-use super::answering::Forwarded;
+use super::answering::{self, Forwarded, Holding};
 use super::refusals::try_again;
 use super::renewing::Renewing;
 use super::standing::{Doubt, Ending, Settled};
@@ -41,7 +41,7 @@ impl Exchange {
             Found::Over(reply) => return ResponseHead::Reply(self.end_unbegun(reply)),
         }
         self.record.measured.status_of(headers);
-        match forwarded.on_headers(worker, headers, end_of_stream) {
+        match forwarded.on_headers(worker, headers, end_of_stream, Holding::of(worker)) {
             ResponseHead::Reply(reply) => ResponseHead::Reply(self.refuse_response(reply)),
             ResponseHead::Replace(mut headers) => {
                 if end_of_stream {
@@ -52,6 +52,12 @@ impl Exchange {
             }
             head => head,
         }
+    }
+
+    /// The answer where the upstream could not be reached while the request's body was still awaited.
+    pub fn fail_early(&mut self, headers: &Headers) -> Option<LocalReply> {
+        let failed = answering::failure(headers).map(answering::upstream_failed)?;
+        Some(self.refuse_response(failed))
     }
 
     fn refuse_response(&mut self, reply: LocalReply) -> LocalReply {
@@ -101,7 +107,7 @@ impl Exchange {
             State::Renewing(_) | State::Ended => {
                 return ResponseBody::Chunk(ResponseChunk::Replace(Vec::new()));
             }
-            State::New | State::Judging(_) | State::Closed | State::Over => {
+            State::New | State::Judging(_) | State::Passed | State::Closed | State::Over => {
                 return ResponseBody::Chunk(ResponseChunk::Keep);
             }
         };
@@ -164,7 +170,7 @@ impl Exchange {
         let mut head = None;
         if let Some((headers, end_of_stream)) = &doubt.head {
             self.record.measured.status_of(headers);
-            match forwarded.on_headers(worker, headers, *end_of_stream) {
+            match forwarded.on_headers(worker, headers, *end_of_stream, Holding::of(worker)) {
                 ResponseHead::Reply(reply) => return Step::Reply(self.refuse_response(reply)),
                 ResponseHead::Replace(mut headers) => {
                     if *end_of_stream {

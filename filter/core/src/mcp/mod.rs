@@ -10,6 +10,7 @@
 //! alone, [`read_request`] the body with them ([`read_bodiless`] if there is none), and [`denial()`] words the answer
 //! if policy takes a target away.
 
+mod announced;
 mod denial;
 mod fault;
 mod headers;
@@ -23,6 +24,7 @@ mod targets;
 mod twins;
 mod version;
 
+pub use announced::Announced;
 pub use denial::{argument_denial, denial, method_denial};
 pub use fault::{Fault, error_body};
 pub use headers::McpHeaders;

@@ -9,6 +9,7 @@ mod judging;
 mod limits;
 mod list_news;
 mod opaque;
+mod parting;
 mod rates;
 mod renewing;
 mod rules;

@@ -288,7 +288,12 @@ impl Gateway {
     }
 
     fn called(name: &str) -> Self {
-        let config = json!({
+        Self::configured(name, &json!({}))
+    }
+
+    /// One whose plugin configuration says this besides.
+    fn configured(name: &str, besides: &Value) -> Self {
+        let mut config = json!({
             "config_version": 1,
             "public_url": "https://gateway.example",
             "token_service": {"cluster": "token_service", "authority": "token-service"},
@@ -297,6 +302,9 @@ impl Gateway {
             "verifications_per_second": 3,
             "guesses_per_minute": 5,
         });
+        for (key, value) in besides.as_object().into_iter().flatten() {
+            config[key] = value.clone();
+        }
         let worker =
             Worker::configure(config.to_string().as_bytes(), name.into()).expect("a good configuration");
         let mut gateway = Self {
@@ -336,7 +344,21 @@ impl Gateway {
 
     /// Another worker of the same Envoy.
     pub(crate) fn named(name: &str, lease: &Value) -> Self {
-        let mut gateway = Self::called(name);
+        Self::called(name).told(lease)
+    }
+
+    /// [`Self::knowing`], on a host that cannot hold headers.
+    pub(crate) fn streaming(lease: &Value) -> Self {
+        Self::configured("vm-1", &json!({"body_gate": "stream"})).told(lease)
+    }
+
+    /// One with something else than MCP behind it.
+    pub(crate) fn passing() -> Self {
+        Self::configured("vm-1", &json!({"other_paths": "pass"})).told(&granted(&[]))
+    }
+
+    fn told(self, lease: &Value) -> Self {
+        let mut gateway = self;
         gateway.first_registry();
         let stream = gateway.open(&call("search"));
         let (id, _) = gateway.lease_call();

@@ -1,0 +1,116 @@
+//! Headers that go before their body, on a host that shows no body while headers wait.
+
+use crate::fake_host::{self as host, CONTINUE, Event, PAUSE};
+use crate::gateway::{ROOT, events, post_headers, replies, tool_call, warm_streaming};
+
+/// A stream whose headers have gone.
+fn part(id: u32) {
+    host::create_stream(id, ROOT);
+    assert_eq!(host::request_headers(id, post_headers(), false), CONTINUE);
+    assert!(matches!(events(id).as_slice(), [Event::RequestHeaders(_), Event::ClearRouteCache]));
+}
+
+fn upstream_answers(id: u32, status: &str, end_of_stream: bool) -> u32 {
+    host::with(|host| host.response_details = Some(b"via_upstream".to_vec()));
+    let head =
+        host::headers(&[(":status", status), ("content-type", "application/json"), ("set-cookie", "a=b")]);
+    host::response_headers(id, head, end_of_stream)
+}
+
+#[test]
+fn a_body_is_held_until_it_is_judged_and_follows() {
+    warm_streaming();
+    part(11);
+    let call = tool_call("echo");
+    let (first, last) = call.as_bytes().split_at(20);
+    assert_eq!(host::request_body(11, first, false), PAUSE);
+    assert_eq!(host::request_body(11, last, true), CONTINUE);
+    assert_eq!(events(11).len(), 2, "headers that have gone cannot be changed: {:?}", events(11));
+}
+
+#[test]
+fn a_denied_body_never_follows() {
+    warm_streaming();
+    part(11);
+    assert_eq!(host::request_body(11, tool_call("forbidden").as_bytes(), true), PAUSE);
+    assert_eq!(replies(11), [(200, "portcullis_policy_denied".to_owned())]);
+    assert_eq!(host::request_body(11, b"", true), PAUSE);
+}
+
+#[test]
+fn an_answer_before_the_verdict_waits_for_it() {
+    warm_streaming();
+    part(11);
+    assert_eq!(upstream_answers(11, "200", false), PAUSE);
+    host::tick(ROOT);
+    assert!(!events(11).contains(&Event::Continue), "nothing is decided: {:?}", events(11));
+    assert_eq!(host::request_body(11, tool_call("echo").as_bytes(), true), CONTINUE);
+    assert!(!events(11).contains(&Event::Continue), "not inside of the body's callback");
+    host::tick(ROOT);
+    let events = events(11);
+    let [.., Event::ResponseHeaders(headers), Event::Continue] = events.as_slice() else {
+        panic!("judged, and let go: {events:?}")
+    };
+    assert!(!headers.iter().any(|(name, _)| name == b"set-cookie"));
+}
+
+#[test]
+fn an_answer_before_a_denial_is_nobodys() {
+    warm_streaming();
+    part(11);
+    assert_eq!(upstream_answers(11, "200", true), PAUSE);
+    assert_eq!(host::request_body(11, tool_call("forbidden").as_bytes(), true), PAUSE);
+    host::tick(ROOT);
+    assert_eq!(replies(11), [(200, "portcullis_policy_denied".to_owned())]);
+    assert!(!events(11).contains(&Event::Continue), "{:?}", events(11));
+}
+
+#[test]
+fn a_stream_that_ends_while_its_early_answer_is_due_leaves_nothing() {
+    warm_streaming();
+    part(11);
+    assert_eq!(upstream_answers(11, "200", false), PAUSE);
+    assert_eq!(host::request_body(11, tool_call("echo").as_bytes(), true), CONTINUE);
+    host::end(11);
+    host::tick(ROOT);
+    part(12);
+}
+
+#[test]
+fn envoys_own_answer_does_not_wait_and_a_failure_takes_the_protocols_form() {
+    warm_streaming();
+    for (id, status, details, action) in [
+        (11, "413", "request_payload_too_large", CONTINUE),
+        (12, "503", "upstream_reset_before_response_started", PAUSE),
+    ] {
+        part(id);
+        host::with(|host| host.response_details = Some(details.into()));
+        let head = host::headers(&[(":status", status), ("content-type", "text/plain")]);
+        assert_eq!(host::response_headers(id, head, false), action, "{status}");
+        assert_eq!(host::request_body(id, tool_call("echo").as_bytes(), true), PAUSE, "nothing follows");
+    }
+    assert!(replies(11).is_empty());
+    assert_eq!(replies(12), [(503, "portcullis_upstream_failed".to_owned())]);
+}
+
+#[test]
+fn what_is_no_endpoint_passes_with_its_body_and_its_answer() {
+    warm_streaming();
+    host::create_stream(11, ROOT);
+    let mut headers = post_headers();
+    headers.retain(|(name, _)| name != b":path");
+    headers.extend(host::headers(&[(":path", "/sign-in"), ("x-portcullis-upstream", "tls")]));
+    assert_eq!(host::request_headers(11, headers, false), CONTINUE);
+    let [Event::RequestHeaders(headers), Event::ClearRouteCache] = &events(11)[..] else {
+        panic!("{:?}", events(11))
+    };
+    assert!(!headers.iter().any(|(name, _)| name == b"x-portcullis-upstream"));
+    assert_eq!(host::request_body(11, b"a=b", true), CONTINUE);
+    assert_eq!(
+        host::response_headers(11, host::headers(&[(":status", "200"), ("set-cookie", "a=b")]), false),
+        CONTINUE
+    );
+    assert_eq!(host::response_body(11, b"<html>", true), CONTINUE);
+    host::end(11);
+    assert_eq!(events(11).len(), 2, "{:?}", events(11));
+}
