@@ -3,6 +3,7 @@
 import { problemsOfAgreement, problemsOfEnvoy, problemsOfUnits } from "./mesh.mjs";
 import { read } from "./helm.mjs";
 import { problemsOf } from "./schemas.mjs";
+import { coreText, problemsOfTroubleshooting } from "./troubleshooting.mjs";
 import { parse } from "yaml";
 
 /** A file, what is replaced in it by what, and what is said about it. */
@@ -55,6 +56,7 @@ export async function seededErrorsOfMeshes(tools, loads) {
   const cases = [
     { name: `${OF_AGREEMENT.length} errors in what stands in several places`, problems: agreement },
     { name: "errors in a TrafficExtension", problems: await ofTrafficExtensions() },
+    { name: "errors in the page of symptoms", problems: ofTroubleshooting() },
   ];
   if (loads) cases.push({ name: `${OF_ENVOY.length} errors that a real Envoy finds`, problems: await ofEnvoy(tools) });
   if (tools.analyze) cases.push({ name: "errors in units of systemd", problems: await ofUnits(tools.analyze) });
@@ -77,6 +79,21 @@ async function ofUnits(analyze) {
     problems.push(...found(await problemsOfUnits(analyze, (text) => replaced(text, from, to)), words));
   }
   return problems;
+}
+
+function ofTroubleshooting() {
+  const page = read("envoy/TROUBLESHOOTING.md");
+  // One of each way to say a reason.
+  const more = ['LocalReply::error(400, code::X, &format!("a {}", "b)"), "new_reason")', "details: \"portcullis_newer\""];
+  return [
+    ...found(problemsOfTroubleshooting(page.replaceAll("portcullis_preflight", "")), /portcullis_preflight is not in/),
+    ...found(problemsOfTroubleshooting(page.replaceAll("portcullis_revoked", "")), /portcullis_revoked is not in/),
+    ...found(problemsOfTroubleshooting(page.replaceAll("portcullis_batch", "")), /portcullis_batch is not in/),
+    ...found(problemsOfTroubleshooting(page.replaceAll("portcullis_bound_token", "")), /portcullis_bound_token is not/),
+    ...found(problemsOfTroubleshooting(`${page} \`portcullis_made_up\``), /no filter says portcullis_made_up/),
+    ...found(problemsOfTroubleshooting(page, coreText() + more[0]), /portcullis_new_reason is not in/),
+    ...found(problemsOfTroubleshooting(page, coreText() + more[1]), /portcullis_newer is not in/),
+  ];
 }
 
 async function ofTrafficExtensions() {

@@ -12,6 +12,7 @@ import * as mesh from "./mesh.mjs";
 import { seededErrorsOfMeshes } from "./mesh_self_test.mjs";
 import { problemsOfRunning } from "./program.mjs";
 import { seededErrors } from "./self_test.mjs";
+import { problemsOfTroubleshooting } from "./troubleshooting.mjs";
 
 /** What is named is taken, whether it is there or not: to pass it over in silence would check nothing. */
 const tool = (named, usual) => named || (existsSync(usual) ? usual : undefined);
@@ -74,6 +75,7 @@ async function theChart() {
 /** The filter in plain Envoys and in meshes. */
 async function theFilter() {
   say("the filter, what stands in several places", mesh.problemsOfAgreement());
+  say("the filter's refusals, and the page of symptoms", problemsOfTroubleshooting());
   if (tools.kubectl !== undefined) say("the filter, once in every overlay", mesh.problemsOfNames(tools));
   if (tools.helm !== undefined) say("the chart's routes, as tests have them", mesh.problemsOfChartRoutes(tools));
   const loads = tools.envoy !== undefined && existsSync(tools.wasm ?? "");
