@@ -171,7 +171,8 @@ function inlined(root, place) {
   const position = filters.findIndex((one) => one.config_discovery !== undefined);
   if (position >= 0) {
     const [{ name, typed_config }] = JSON.parse(readFileSync(place.filter_file, "utf8")).resources;
-    if (filters[position].name !== name) throw new Error(`${filters[position].name} is discovered, and there is ${name}`);
+    const wanted = filters[position].name;
+    if (wanted !== name) throw new Error(`${wanted} is discovered, and there is ${name}`);
     filters[position] = { name, typed_config };
   }
   return root;

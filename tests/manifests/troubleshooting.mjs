@@ -8,7 +8,8 @@ const SOURCES = ["filter/core/src", "filter/src"];
 const PAGE = "envoy/TROUBLESHOOTING.md";
 
 /** What makes a refusal, with the reason as one of its arguments. */
-const MAKERS = /(?<!fn )\b(?:LocalReply::\w+|Self::(?:error|with_body|unavailable|new|invalid_request)|Fault::\w+|unavailable|limited|self\.reply)\(/g;
+const OWN = "Self::(?:error|with_body|unavailable|new|invalid_request)";
+const MAKERS = new RegExp(`(?<!fn )\\b(?:LocalReply::\\w+|${OWN}|Fault::\\w+|unavailable|limited|self\\.reply)\\(`, "g");
 const WORD = /"([a-z]+(?:_[a-z]+)*)"/g;
 /** The key under which a reason stands in JSON. */
 const NO_REASON = "reason";

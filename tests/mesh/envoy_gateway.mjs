@@ -4,7 +4,17 @@
 import { readFileSync } from "node:fs";
 import { parse } from "yaml";
 import { called, forServer, objectsInFile, objectsOf, of, only } from "./objects.mjs";
-import { SPEAKS_HTTP2, WASM, byHost, clusterAt, jsonLog, jsonText, matchesOf, recordsLog, removedHeaders } from "./routes.mjs";
+import {
+  SPEAKS_HTTP2,
+  WASM,
+  byHost,
+  clusterAt,
+  jsonLog,
+  jsonText,
+  matchesOf,
+  recordsLog,
+  removedHeaders,
+} from "./routes.mjs";
 
 const HERE = "envoy/envoy-gateway";
 

@@ -3,7 +3,17 @@
 import { readFileSync, writeFileSync, renameSync } from "node:fs";
 import { parse } from "yaml";
 import { called, forServer, objectsInFile, objectsOf, only } from "./objects.mjs";
-import { SPEAKS_HTTP2, WASM, byHost, clusterAt, jsonLog, jsonText, matchesOf, recordsLog, removedHeaders } from "./routes.mjs";
+import {
+  SPEAKS_HTTP2,
+  WASM,
+  byHost,
+  clusterAt,
+  jsonLog,
+  jsonText,
+  matchesOf,
+  recordsLog,
+  removedHeaders,
+} from "./routes.mjs";
 
 const HERE = "envoy/istio";
 const MANAGER = "envoy.filters.network.http_connection_manager";
