@@ -1,8 +1,10 @@
 // Kubernetes objects in files, and what kustomizations make of them.
 
 import { spawnSync } from "node:child_process";
-import { readdirSync, readFileSync } from "node:fs";
-import { basename, join } from "node:path";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { basename, dirname, join, relative } from "node:path";
+import { stringify } from "yaml";
 import { objectsIn, problemsOf } from "./schemas.mjs";
 
 /** Charts are left out: their templates are rendered, not read. */
@@ -22,6 +24,26 @@ async function problemsIn(text) {
   }
 }
 
+/** `built`: the objects as text, or `refusal`. */
+export function build(directory, kubectl) {
+  const { status, stdout, stderr } = spawnSync(kubectl, ["kustomize", directory], { encoding: "utf8" });
+  return status === 0 ? { built: stdout } : { refusal: stderr };
+}
+
+/** A component changes what is there already, so it is laid over the base beside it. */
+export function buildOverBase(component, kubectl) {
+  const directory = mkdtempSync(join(tmpdir(), "component-"));
+  const from = (path) => relative(directory, path);
+  const resources = [from(join(component, "../../base"))];
+  const kustomization = { resources, components: [from(component)] };
+  try {
+    writeFileSync(join(directory, "kustomization.yaml"), stringify(kustomization));
+    return build(directory, kubectl);
+  } finally {
+    rmSync(directory, { recursive: true });
+  }
+}
+
 /** What is wrong with each file that has objects, and with what each kustomization builds. */
 export async function problemsBelow(directory, kubectl) {
   const cases = [];
@@ -29,8 +51,9 @@ export async function problemsBelow(directory, kubectl) {
     const text = readFileSync(path, "utf8");
     if (/^kustomization\.ya?ml$/.test(basename(path))) {
       if (kubectl === undefined) continue;
-      const { status, stdout, stderr } = spawnSync(kubectl, ["kustomize", join(path, "..")], { encoding: "utf8" });
-      cases.push({ name: `${path}, built`, problems: status === 0 ? await problemsIn(stdout) : [stderr] });
+      const isComponent = /^kind: Component$/m.test(text);
+      const { built, refusal } = isComponent ? buildOverBase(dirname(path), kubectl) : build(dirname(path), kubectl);
+      cases.push({ name: `${path}, built`, problems: refusal === undefined ? await problemsIn(built) : [refusal] });
     } else if (/^apiVersion:/m.test(text) && /^kind:/m.test(text)) {
       cases.push({ name: path, problems: await problemsIn(text) });
     }

@@ -8,8 +8,11 @@ import * as chart from "./chart.mjs";
 import { problemsOfClosedRoute } from "./closed_route.mjs";
 import { problemsBelow } from "./files.mjs";
 import { VALUES, caseFiles, exampleValues, refusedFiles, render, within } from "./helm.mjs";
+import * as mesh from "./mesh.mjs";
+import { seededErrorsOfMeshes } from "./mesh_self_test.mjs";
 import { problemsOfRunning } from "./program.mjs";
 import { seededErrors } from "./self_test.mjs";
+import { problemsOfTroubleshooting } from "./troubleshooting.mjs";
 
 /** What is named is taken, whether it is there or not: to pass it over in silence would check nothing. */
 const tool = (named, usual) => named || (existsSync(usual) ? usual : undefined);
@@ -18,6 +21,7 @@ const tools = {
   kubectl: tool(process.env.KUBECTL, "target/tools/bin/kubectl"),
   portcullis: tool(process.env.PORTCULLIS_BIN, "target/debug/portcullis"),
   envoy: tool(process.env.ENVOY, "target/tools/bin/envoy"),
+  wasm: tool(process.env.PORTCULLIS_WASM, "target/wasm32-wasip1/release/portcullis_filter.wasm"),
 };
 
 let failed = 0;
@@ -68,8 +72,24 @@ async function theChart() {
   });
 }
 
+/** The filter in plain Envoys and in meshes. */
+async function theFilter() {
+  say("the filter, what stands in several places", mesh.problemsOfAgreement());
+  say("the filter's refusals, and the page of symptoms", problemsOfTroubleshooting());
+  if (tools.kubectl !== undefined) say("the filter, once in every overlay", mesh.problemsOfNames(tools));
+  if (tools.helm !== undefined) say("the chart's routes, as tests have them", mesh.problemsOfChartRoutes(tools));
+  const loads = tools.envoy !== undefined && existsSync(tools.wasm ?? "");
+  if (loads) say("the filter, in a real Envoy", await mesh.problemsOfEnvoy(tools));
+  else skip("the filter in a real Envoy", "no Envoy or no filter; make wasm, ENVOY=path, PORTCULLIS_WASM=path");
+  const analyze = mesh.systemd();
+  if (analyze === undefined) skip("units of systemd", "no systemd-analyze");
+  else say("units of systemd", await mesh.problemsOfUnits(analyze));
+  for (const { name, problems } of await seededErrorsOfMeshes({ ...tools, analyze }, loads)) say(`seeded: ${name}`, problems);
+}
+
 if (tools.kubectl === undefined) skip("kustomizations", "no kubectl; KUBECTL=path");
 for (const { name, problems } of await problemsBelow("envoy", tools.kubectl)) say(name, problems);
+await theFilter();
 if (tools.helm === undefined) skip("the Helm chart", "no helm; HELM=path");
 else await theChart();
 process.exitCode = failed > 0 ? 1 : 0;

@@ -69,8 +69,30 @@ function unknownFields(objects) {
   );
 }
 
+/** What a TrafficExtension says besides the module, for which it has what a WasmPlugin has. */
+const AROUND_WASM = ["selector", "targetRefs", "phase", "priority", "match"];
+
+/**
+ * No package has the schema of Istio's TrafficExtension yet. What it has under `wasm` is what a WasmPlugin has beside the
+ * fields that both have, so it is judged as one.
+ */
+async function problemsOfTrafficExtension({ spec: { wasm, ...around }, ...object }) {
+  const name = nameOf(object);
+  if (wasm === undefined) return [`${name}: /spec/wasm is required`];
+  const unknown = Object.keys(around).filter((key) => !AROUND_WASM.includes(key));
+  const misplaced = AROUND_WASM.filter((key) => key in wasm);
+  const plugin = { ...object, kind: "WasmPlugin", spec: { ...wasm, ...around } };
+  return [
+    ...unknown.map((key) => `${name}: /spec/${key} is no field of this kind`),
+    ...misplaced.map((key) => `${name}: /spec/wasm/${key} is no field of this kind`),
+    ...(await problemsOf(plugin)).map((problem) => problem.replace(nameOf(plugin), name)),
+  ];
+}
+
 /** What is wrong with an object, as sentences. */
 export async function problemsOf(object) {
+  if (object.kind === "TrafficExtension" && object.apiVersion === "extensions.istio.io/v1alpha1")
+    return problemsOfTrafficExtension(object);
   const model = await modelOf(object);
   if (model === undefined) return [`${nameOf(object)}: no schema of ${object.apiVersion} ${object.kind} is known here`];
   const objects = [];

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use crate::access_log::AccessLog;
 use crate::artifacts::{Artifacts, repository};
+use crate::mesh::Place;
 use crate::patience::poll_for;
 use crate::process::{Process, Program};
 
@@ -40,6 +41,10 @@ pub struct Settings {
     pub trusted_ca: Option<PathBuf>,
     /// The file that Envoy reads its ingress from, and reads again when it is replaced; otherwise it stays as it is.
     pub listener_file: Option<PathBuf>,
+    /// The same of the filter alone, as `envoy/plain` has it.
+    pub filter_file: Option<PathBuf>,
+    /// A gateway of a mesh, whose configuration is another.
+    pub mesh: Option<Place>,
 }
 
 /// Envoy compiles the filter before it is ready, which takes long where compilers run beside it.
@@ -69,13 +74,10 @@ pub fn shipped_configuration() -> PathBuf {
 impl Envoy {
     /// Starts Envoy in `directory`, which receives its configuration and its log.
     pub fn start(artifacts: &Artifacts, settings: &Settings, directory: &Path) -> anyhow::Result<Self> {
-        let shipped = shipped_configuration();
-        let text = std::fs::read_to_string(&shipped)
-            .with_context(|| format!("cannot read {}", shipped.display()))?;
-        let mut configuration = render(&text, settings, &artifacts.wasm)?;
-        if let Some(file) = &settings.listener_file {
-            configuration = with_listener_in(file, &configuration)?;
-        }
+        let configuration = match &settings.mesh {
+            Some(place) => place.render(artifacts, settings, directory)?,
+            None => plain(artifacts, settings)?,
+        };
         let path = directory.join("envoy.json");
         std::fs::write(&path, configuration)?;
         let program = Program {
@@ -117,6 +119,14 @@ impl Envoy {
         let mut listener = at(&mut resources, "/resources/0")?.take();
         change_plugin(&mut listener, change)?;
         write_listener(file, listener, version)
+    }
+
+    /// Replaces the filter in `file`, from which this Envoy has it, with what `change` makes of its plugin configuration.
+    pub fn change_filter(&self, file: &Path, change: impl FnOnce(&mut Value)) -> anyhow::Result<()> {
+        let mut resources: Value = serde_json::from_str(&std::fs::read_to_string(file)?)?;
+        let plugin = at(&mut resources, "/resources/0/typed_config/config")?;
+        change_plugin_configuration(plugin, change)?;
+        replace(file, &resources)
     }
 
     /// Ends it as a crash would, and starts it again with what `change` makes of its plugin configuration. It may end at
@@ -228,6 +238,54 @@ pub fn render(shipped: &str, settings: &Settings, wasm: &Path) -> anyhow::Result
     Ok(serde_json::to_string_pretty(&root)?)
 }
 
+/// The configuration of an Envoy of one's own.
+fn plain(artifacts: &Artifacts, settings: &Settings) -> anyhow::Result<String> {
+    let shipped = shipped_configuration();
+    let text =
+        std::fs::read_to_string(&shipped).with_context(|| format!("cannot read {}", shipped.display()))?;
+    let mut configuration = render(&text, settings, &artifacts.wasm)?;
+    if let Some(file) = &settings.filter_file {
+        configuration = with_filter_in(file, settings, &artifacts.wasm, &configuration)?;
+    }
+    if let Some(file) = &settings.listener_file {
+        configuration = with_listener_in(file, &configuration)?;
+    }
+    Ok(configuration)
+}
+
+/// Moves the filter into a file, by the two that are shipped for it.
+fn with_filter_in(
+    file: &Path,
+    settings: &Settings,
+    wasm: &Path,
+    configuration: &str,
+) -> anyhow::Result<String> {
+    let read = |name: &str| -> anyhow::Result<Value> {
+        let path = repository().join("envoy/plain").join(name);
+        let text =
+            std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+        serde_saphyr::from_str(&text).with_context(|| format!("{} is not YAML", path.display()))
+    };
+    let mut resources = read("filter.yaml")?;
+    let plugin = at(&mut resources, "/resources/0/typed_config/config")?;
+    set(plugin, "/vm_config/code/local/filename", json!(wasm))?;
+    change_plugin_configuration(plugin, |plugin| plugin["public_url"] = json!(settings.public_url))?;
+    replace(file, &resources)?;
+
+    let mut discovered = read("http-filter.yaml")?;
+    let directory = file.parent().context("the filter's file is in a directory")?;
+    let source = at(&mut discovered, "/config_discovery/config_source/path_config_source")?;
+    set(source, "/path", json!(file))?;
+    set(source, "/watched_directory/path", json!(directory))?;
+    let mut root: Value = serde_json::from_str(configuration)?;
+    let ingress = named(&mut root, "/static_resources/listeners", "ingress")?;
+    let manager = at(ingress, "/filter_chains/0/filters/0/typed_config")?;
+    *named(manager, "/http_filters", "portcullis")? = discovered;
+    // As the options of the program say it where the filter's own file tells to.
+    root["node"] = json!({"id": "tests", "cluster": "tests"});
+    Ok(serde_json::to_string_pretty(&root)?)
+}
+
 /// Moves the ingress into a file, from which Envoy has it as from a control plane.
 fn with_listener_in(file: &Path, configuration: &str) -> anyhow::Result<String> {
     let mut root: Value = serde_json::from_str(configuration)?;
@@ -240,12 +298,15 @@ fn with_listener_in(file: &Path, configuration: &str) -> anyhow::Result<String> 
     Ok(serde_json::to_string_pretty(&root)?)
 }
 
-/// Envoy looks at what is moved to the file's place, never at what is written there.
 fn write_listener(file: &Path, mut listener: Value, version: u32) -> anyhow::Result<()> {
     listener["@type"] = json!("type.googleapis.com/envoy.config.listener.v3.Listener");
-    let resources = json!({"version_info": version.to_string(), "resources": [listener]});
+    replace(file, &json!({"version_info": version.to_string(), "resources": [listener]}))
+}
+
+/// Envoy looks at what is moved to the file's place, never at what is written there.
+fn replace(file: &Path, resources: &Value) -> anyhow::Result<()> {
     let new = file.with_extension("new");
-    std::fs::write(&new, serde_json::to_string_pretty(&resources)?)?;
+    std::fs::write(&new, serde_json::to_string_pretty(resources)?)?;
     std::fs::rename(&new, file)?;
     Ok(())
 }
@@ -312,6 +373,10 @@ fn add_rate_limits(root: &mut Value, service: SocketAddr) -> anyhow::Result<()> 
 fn change_plugin(listener: &mut Value, change: impl FnOnce(&mut Value)) -> anyhow::Result<()> {
     let manager = at(listener, "/filter_chains/0/filters/0/typed_config")?;
     let plugin = at(named(manager, "/http_filters", "portcullis")?, "/typed_config/config")?;
+    change_plugin_configuration(plugin, change)
+}
+
+fn change_plugin_configuration(plugin: &mut Value, change: impl FnOnce(&mut Value)) -> anyhow::Result<()> {
     let text = at(plugin, "/configuration/value")?;
     let mut configuration: Value =
         serde_json::from_str(text.as_str().context("the plugin configuration is not a text")?)?;
@@ -364,6 +429,8 @@ mod tests {
             collector: None,
             trusted_ca: None,
             listener_file: None,
+            filter_file: None,
+            mesh: None,
         };
         let one = render(&shipped, &settings(1000), Path::new("/a.wasm")).expect("renders");
         let two = render(&shipped, &settings(2000), Path::new("/b.wasm")).expect("renders");

@@ -26,6 +26,7 @@ pub mod figures;
 pub mod http;
 pub mod idp;
 pub mod mcp;
+pub mod mesh;
 pub mod oauth_client;
 pub mod oidc;
 pub mod openbao;

@@ -15,6 +15,7 @@ use crate::artifacts::Artifacts;
 use crate::denials::unexplained;
 use crate::envoy::{self, Envoy};
 use crate::mcp::{Agent, Era};
+use crate::mesh::{Mesh, Place};
 use crate::patience::poll;
 use crate::seed::{self, IssuedKey, Member, Seeded, Server};
 use crate::service::{Settings, TokenService};
@@ -37,6 +38,7 @@ mod places;
 
 use places::Places;
 
+const FILTER_FILE: &str = "filter.json";
 const WATCH_INTERVAL: Duration = Duration::from_millis(250);
 
 /// Ports to use instead of free ones.
@@ -103,6 +105,10 @@ pub struct Builder {
     pub between: Option<SocketAddr>,
     /// Whether Envoy reads its listener from a file that can change while it runs.
     pub listener_by_file: bool,
+    /// The same of the filter alone: [`Stack::filter_file`].
+    pub filter_by_file: bool,
+    /// A gateway of a mesh in the place of an Envoy of one's own. It has a route to the sample server, and to no other.
+    pub mesh: Option<Mesh>,
     /// What is added to the environment of the token-service.
     pub service_environment: Vec<(String, String)>,
 }
@@ -131,6 +137,8 @@ impl Default for Builder {
             filter: None,
             between: None,
             listener_by_file: false,
+            filter_by_file: false,
+            mesh: None,
             service_environment: Vec::new(),
         }
     }
@@ -174,7 +182,13 @@ impl Stack {
         let directory = directory.context("nowhere to keep things")?;
         let sample = SampleUpstream::start(listener(builder.ports.upstream).await?, SAMPLE_KEY)?;
         let scripted = ScriptedUpstream::start(listener(None).await?)?;
+        let mesh = builder.mesh.map(|mesh| Place { mesh, server: sample.address() });
         let mut servers = servers(&sample, &scripted, builder.scripted);
+        if let Some(place) = mesh {
+            for server in &mut servers {
+                server.url = place.url_of(&server.url);
+            }
+        }
         servers.extend(builder.servers);
 
         let places = Places::take(builder.ports)?;
@@ -194,6 +208,8 @@ impl Stack {
             trusted_ca: builder.trusted_ca,
             token_service: builder.between.unwrap_or(envoy_settings.token_service),
             listener_file: builder.listener_by_file.then(|| directory.join("listeners.json")),
+            filter_file: builder.filter_by_file.then(|| directory.join(FILTER_FILE)),
+            mesh,
             ..envoy_settings
         };
         // Each is let go right before its program starts.
@@ -240,6 +256,11 @@ impl Stack {
     /// The gateway as browsers know it.
     pub fn public_url(&self) -> String {
         format!("http://{}", self.gateway)
+    }
+
+    /// The file that Envoy follows for the filter, if the stack was built so.
+    pub fn filter_file(&self) -> PathBuf {
+        self.directory.join(FILTER_FILE)
     }
 
     /// Where providers send browsers back to.

@@ -80,6 +80,8 @@ impl Places {
             collector: None,
             trusted_ca: None,
             listener_file: None,
+            filter_file: None,
+            mesh: None,
         })
     }
 

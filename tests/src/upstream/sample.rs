@@ -6,6 +6,7 @@
 //! | `/open/mcp` | none |
 //! | `/journal` | none; `GET` shows and `DELETE` forgets what was received |
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::Router;
@@ -38,6 +39,10 @@ impl SampleUpstream {
         let journal = Journal::default();
         let serving = Serving::start(listener, router(key, &journal))?;
         Ok(Self { journal, serving })
+    }
+
+    pub fn address(&self) -> SocketAddr {
+        self.serving.address
     }
 
     /// The URL of the endpoint that demands the key.

@@ -17,6 +17,7 @@ mod keys;
 mod lists;
 mod log;
 mod logged;
+mod mesh;
 mod metrics;
 mod office;
 mod records;

@@ -100,7 +100,7 @@ impl Setting {
     }
 }
 
-fn oauth() -> Value {
+pub(super) fn oauth() -> Value {
     json!({"type": "oauth"})
 }
 

@@ -80,6 +80,8 @@ impl Stand {
             trusted_ca: None,
             collector: None,
             listener_file: None,
+            filter_file: None,
+            mesh: None,
         };
         drop((gateway, admin));
         let mut envoy = Envoy::start(&artifacts, &settings, directory.path()).expect("starts");
