@@ -198,12 +198,13 @@ impl Stream {
     fn let_go(&mut self, headers: Headers, body: Option<Vec<u8>>) -> Action {
         let replaced = self
             .readdress(headers)
-            .and_then(|()| body.map_or(Ok(()), |body| host::set_buffer(Buffer::RequestBody, &body)));
+            .and_then(|()| body.map_or(Ok(()), |body| host::set_buffer(Buffer::RequestBody, &body)))
+            .and_then(|()| host::clear_route_cache());
         self.go(replaced, Verdict::LetGo)
     }
 
     fn part(&mut self, headers: Headers) -> Action {
-        let replaced = self.readdress(headers);
+        let replaced = self.readdress(headers).and_then(|()| host::clear_route_cache());
         self.go(replaced, Verdict::Parted)
     }
 
@@ -229,7 +230,7 @@ impl Stream {
             headers.retain(|(name, _)| name != FORWARDED_PROTO);
             headers.push((FORWARDED_PROTO.to_vec(), value));
         }
-        host::set_headers(Map::RequestHeaders, &headers).and_then(|()| host::clear_route_cache())
+        host::set_headers(Map::RequestHeaders, &headers)
     }
 
     /// Lets go of what is `replaced` as the core wants it.

@@ -7,6 +7,9 @@ use std::fmt;
 
 use portcullis_wire::names::{RESERVED_SLUGS, Slug};
 
+/// What the paths of all endpoints end with.
+const LAST_PART: &str = "mcp";
+
 /// What a path of the form `/{server}/mcp` or `/{workspace}/{server}/mcp` names.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Route {
@@ -34,9 +37,9 @@ pub fn is_endpoint(path_with_query: &[u8]) -> bool {
     let path = path_with_query.split(|byte| *byte == b'?').next().unwrap_or_default();
     let mut parts = path.split(|byte| *byte == b'/').filter(|part| !part.is_empty());
     let first = parts.next().unwrap_or_default();
-    let is_own =
-        first.starts_with(b".") || RESERVED_SLUGS.iter().any(|reserved| reserved.as_bytes() == first);
-    !is_own && parts.next_back().unwrap_or(first).eq_ignore_ascii_case(b"mcp")
+    let is_page = |word: &&str| word.as_bytes() == first && *word != LAST_PART;
+    let is_own = first.starts_with(b".") || RESERVED_SLUGS.iter().any(|word| is_page(&word));
+    !is_own && parts.next_back().unwrap_or(first).eq_ignore_ascii_case(LAST_PART.as_bytes())
 }
 
 /// The URL that identifies the resource behind a route (RFC 8707), which is what a token's `aud` has to name.

@@ -136,7 +136,7 @@ fn every_problem_is_named_at_once() {
     );
     for part in [
         "this filter reads version 1 only",
-        "allow_on_headers_stop_iteration",
+        "has to be `hold` or `stream`",
         "token_service.authority: is missing",
         "write `https://app.example`",
         "has to be a whole number from 1024 to",
@@ -144,7 +144,7 @@ fn every_problem_is_named_at_once() {
     ] {
         assert!(report.contains(part), "{part} in:\n{report}");
     }
-    assert_eq!(report.lines().count(), 15, "{report}");
+    assert_eq!(report.lines().count(), 17, "{report}");
 }
 
 #[wasm_bindgen_test(unsupported = test)]

@@ -98,7 +98,7 @@ fn a_legacy_request_names_its_tool_in_the_body_only() {
 #[wasm_bindgen_test(unsupported = test)]
 fn headers_that_nothing_acceptable_can_follow_go_nowhere() {
     for (request, reason) in [
-        (call("search").with("mcp-protocol-version", "2024-11-05"), "unsupported_version"),
+        (call("search").with("mcp-protocol-version", "2024-11-05"), "header_mismatch"),
         (call("search").with("mcp-method", "tools/make"), "header_mismatch"),
         (call("search").without("mcp-name"), "header_mismatch"),
     ] {

@@ -79,7 +79,8 @@ async fn nobody_but_the_filter_releases(stack: &Stack) {
     stack.sample.journal.clear();
     for host in [stack.gateway.to_string(), server] {
         let reply = get(stack, "/sample/mcp", &[("host", &host), ("x-portcullis-upstream", "plain")]).await;
-        assert!(matches!(reply.status, 401 | 421), "{host}: {reply:?}");
+        // Envoy Gateway shows the filter only what some route matches.
+        assert!(matches!(reply.status, 401 | 404 | 421), "{host}: {reply:?}");
     }
     assert!(stack.sample.journal.entries().is_empty());
 }
