@@ -48,6 +48,10 @@ pub(crate) struct Stream {
     forwarded_proto: Option<Vec<u8>>,
     /// Bytes of the request's body that the host holds.
     buffered: usize,
+    /// The body, as far as it has come, where its headers have gone before it.
+    body: Vec<u8>,
+    /// Parts of it are not with the host any more.
+    is_taken: bool,
     /// The last part of the response's body has been seen.
     response_ended: bool,
     flow: Flow,
@@ -102,6 +106,8 @@ impl Stream {
             verdict: Verdict::Open,
             forwarded_proto: None,
             buffered: 0,
+            body: Vec::new(),
+            is_taken: false,
             response_ended: false,
             flow: Flow::default(),
             early: Early::default(),
@@ -139,7 +145,8 @@ impl Stream {
         match self.verdict {
             Verdict::Over => return Action::Pause,
             Verdict::Passed => return Action::Continue,
-            Verdict::Open | Verdict::Parted | Verdict::LetGo => {}
+            Verdict::Parted => return self.on_body_of_parted(size, end_of_stream, worker, verifier),
+            Verdict::Open | Verdict::LetGo => {}
         }
         let Ok(now_us) = host::now_us() else { return self.fail() };
         self.clock.request_event(now_us, end_of_stream);
@@ -149,12 +156,44 @@ impl Stream {
         self.carry_out(step)
     }
 
+    /// A part of a body whose headers have gone. It stays in here until it is judged, because the host's buffer is that of all
+    /// filters: one behind this one that held the headers and lets them go lets go of what is buffered, too.
+    fn on_body_of_parted(
+        &mut self,
+        size: usize,
+        end_of_stream: bool,
+        worker: &mut Worker,
+        verifier: &Verifier,
+    ) -> Action {
+        let (Some(part), Ok(now_us)) = (request_body(size), host::now_us()) else { return self.fail() };
+        self.clock.request_event(now_us, end_of_stream);
+        if self.body.is_empty() {
+            self.body = part;
+        } else {
+            self.body.extend_from_slice(&part);
+        }
+        let around = surroundings(now_us / 1_000, verifier);
+        let whole = &self.body;
+        let body = || Some(whole.clone());
+        let step = self.exchange.on_request_body(worker, whole.len(), end_of_stream, &body, &around);
+        if step == Step::Wait && size > 0 {
+            self.is_taken = true;
+            if host::set_buffer(Buffer::RequestBody, &[]).is_err() {
+                return self.fail();
+            }
+        }
+        self.carry_out(step)
+    }
+
     /// Trailers end the body. MCP has none and nobody judges them, so they go no further.
     pub(crate) fn on_request_trailers(&mut self, worker: &mut Worker, verifier: &Verifier) -> Action {
         match self.verdict {
             Verdict::Over => return Action::Pause,
             Verdict::Passed => return Action::Continue,
             Verdict::Open | Verdict::Parted | Verdict::LetGo => {}
+        }
+        if self.is_taken {
+            self.buffered = 0;
         }
         match host::set_headers(Map::RequestTrailers, &Headers::new()) {
             Ok(()) => self.on_request_body(self.buffered, true, worker, verifier),
@@ -168,8 +207,9 @@ impl Stream {
             return;
         }
         let around = surroundings(now_ms, verifier);
-        let size = self.buffered;
-        let step = self.exchange.resume(worker, &|| request_body(size), &around);
+        let (size, is_parted, whole) = (self.buffered, self.verdict == Verdict::Parted, &self.body);
+        let body = || if is_parted { Some(whole.clone()) } else { request_body(size) };
+        let step = self.exchange.resume(worker, &body, &around);
         if step == Step::Done {
             // Woken though it waits for nothing: stays as it is.
             return;
@@ -185,7 +225,7 @@ impl Stream {
             (_, Verdict::Passed) => Action::Continue,
             (Step::Forward { headers, body }, _) => self.let_go(headers, body),
             (Step::Part { headers }, _) => self.part(headers),
-            (Step::Follow { body }, _) => self.follow(body.as_deref()),
+            (Step::Follow, _) => self.follow(),
             (Step::Pass { headers }, _) => self.pass(headers.as_ref()),
             (Step::Reply(reply), _) => self.answer(&reply),
             (Step::Respond { head, body }, _) => self.respond(head.as_ref(), body.as_deref()),
@@ -208,8 +248,9 @@ impl Stream {
         self.go(replaced, Verdict::Parted)
     }
 
-    fn follow(&mut self, body: Option<&[u8]>) -> Action {
-        let replaced = body.map_or(Ok(()), |body| host::set_buffer(Buffer::RequestBody, body));
+    fn follow(&mut self) -> Action {
+        let body = std::mem::take(&mut self.body);
+        let replaced = if self.is_taken { host::set_buffer(Buffer::RequestBody, &body) } else { Ok(()) };
         self.go(replaced, Verdict::LetGo)
     }
 

@@ -15,8 +15,8 @@ pub enum Step {
     Forward { headers: Headers, body: Option<Vec<u8>> },
     /// Replace the header map by this one, choose the route anew, and let the headers go, but keep the body back.
     Part { headers: Headers },
-    /// Let the body follow headers that have gone; this one in place of the client's, if there is one.
-    Follow { body: Option<Vec<u8>> },
+    /// Let the body, which is the client's, follow headers that have gone.
+    Follow,
     /// This request is none of the gateway's: let it go its way, with this header map if there is one, and have no more
     /// to do with it.
     Pass { headers: Option<Headers> },

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use portcullis_tests::envoy::streams_bodies;
 use portcullis_tests::everything::Everything;
 use portcullis_tests::mcp::{Agent, Era, LATEST_LEGACY, Reply};
 use portcullis_tests::seed::{self, Server};
@@ -106,11 +107,15 @@ async fn a_json_answer_that_a_name_is_unknown_is_replaced_head_and_all() {
         let agent = stack.agent(SCRIPTED, era);
         let denied = agent.call_tool("denied_1", json!({})).await.renamed("denied_1");
         assert_eq!(denied.status, 200, "{denied:?}");
-        for (status, headers) in &heads {
+        // Where no head waits for its body, an upstream's status and headers stay.
+        let heads = if streams_bodies() { &heads[..1] } else { &heads[..] };
+        for (status, headers) in heads {
             let unknown = call_scripted(&stack, &agent, *status, headers, &not_found).await;
             assert_eq!(unknown.status, denied.status, "{status}, {era:?}");
             assert_eq!(unknown.body, denied.body, "{status}, {era:?}");
-            assert_eq!(lasting_headers(&unknown), lasting_headers(&denied), "{status}, {era:?}");
+            if !streams_bodies() {
+                assert_eq!(lasting_headers(&unknown), lasting_headers(&denied), "{status}, {era:?}");
+            }
         }
     }
     assert!(stack.filter_never_trapped().await, "the filter has trapped");

@@ -53,6 +53,8 @@ pub(super) struct Forwarded {
     pub(super) held: Option<Headers>,
     /// The answer is an error by its status, perhaps one of Envoy's own.
     pub(super) is_error: bool,
+    /// It was sent after its headers had gone.
+    pub(super) is_late: bool,
 }
 
 /// What the response to a request will be judged by.
@@ -106,6 +108,7 @@ impl Forwarded {
             pipeline: None,
             held: None,
             is_error: false,
+            is_late: false,
         }
     }
 
@@ -232,7 +235,11 @@ impl Forwarded {
     }
 
     fn relayed_as(&self) -> &'static str {
-        if self.is_from_service() { "connect_required" } else { "credential_renewed" }
+        match (self.is_from_service(), self.is_late) {
+            (true, _) => "connect_required",
+            (false, true) => "sent_late",
+            (false, false) => "credential_renewed",
+        }
     }
 
     pub(super) fn is_from_service(&self) -> bool {

@@ -71,19 +71,8 @@ impl<'a> Target<'a> {
     }
 }
 
-/// What the headers say of the body's length.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Length {
-    /// What the client says.
-    OfClient,
-    /// That of a body in place of the client's, in bytes.
-    Of(usize),
-    /// Nothing, because nobody knows yet.
-    Unsaid,
-}
-
-/// The header map for `target`.
-pub(super) fn headers(head: &Head, target: &Target<'_>, length: Length) -> Headers {
+/// The header map for `target`. `body_length` is that of a body in place of the client's.
+pub(super) fn headers(head: &Head, target: &Target<'_>, body_length: Option<usize>) -> Headers {
     let method = match head.verb {
         Verb::Post => "POST",
         Verb::Get => "GET",
@@ -98,8 +87,7 @@ pub(super) fn headers(head: &Head, target: &Target<'_>, length: Length) -> Heade
         // Replies are read here, so they have to come unencoded.
         ("accept-encoding", "identity"),
     ];
-    let is_length_of_client = length == Length::OfClient;
-    let length = if let Length::Of(bytes) = length { Some(bytes.to_string()) } else { None };
+    let length = body_length.map(|length| length.to_string());
     let ours = ours
         .into_iter()
         .chain(head.traceparent().map(|trace| ("traceparent", trace)))
@@ -109,7 +97,7 @@ pub(super) fn headers(head: &Head, target: &Target<'_>, length: Length) -> Heade
         ours.map(|(name, value)| (name.as_bytes().to_vec(), value.as_bytes().to_vec())).collect();
     let set_by_us = |name: &[u8]| {
         target.set.iter().any(|(ours, _)| ours.as_bytes() == name)
-            || (!is_length_of_client && name == b"content-length")
+            || (length.is_some() && name == b"content-length")
     };
     let passed = head.headers.iter().filter(|(name, value)| {
         is_allowed(name)
@@ -153,7 +141,7 @@ mod tests {
                 value: SecretText::new((*value).into()),
             })
             .collect();
-        text(headers(&head(pairs), &Target::upstream(&upstream, &credentials, None), Length::OfClient))
+        text(headers(&head(pairs), &Target::upstream(&upstream, &credentials, None), None))
     }
 
     fn has(map: &[(String, String)], name: &str) -> bool {
@@ -222,7 +210,7 @@ mod tests {
             ("mcp-name", b"x"),
         ]);
         let handle = SecretText::new("ours".into());
-        let map = text(headers(&head, &Target::service("token-service", &handle), Length::OfClient));
+        let map = text(headers(&head, &Target::service("token-service", &handle), None));
         for (name, value) in [
             (":authority", "token-service"),
             (":path", "/v1/unconnected"),
@@ -250,8 +238,7 @@ mod tests {
                 protocol_version: Some("2025-06-18".to_owned()),
             };
             let target = Target::upstream(&upstream, &[], Some(&session));
-            assert!(!has(&text(headers(&head, &target, Length::Unsaid)), "content-length"));
-            let map = text(headers(&head, &target, Length::Of(7)));
+            let map = text(headers(&head, &target, Some(7)));
             let all = |name: &str| -> Vec<&str> {
                 map.iter().filter(|(found, _)| found == name).map(|(_, value)| value.as_str()).collect()
             };

@@ -24,6 +24,7 @@ use crate::config::BodyGate;
 use crate::identity::{Fault, bearer};
 use crate::leases::Access;
 use crate::mcp::{McpHeaders, Request};
+use crate::memory::Share;
 use crate::origin::SourceFault;
 use crate::path;
 use crate::registry::Server;
@@ -45,6 +46,10 @@ pub(super) struct Judging {
     pub(super) opened: Option<OpenedState>,
     /// The headers that have gone before the body.
     pub(super) parted: Option<Headers>,
+    /// The body is there and was not decided on at once.
+    pub(super) is_late: bool,
+    /// Of what may be held, for the body behind such headers.
+    pub(super) share: Option<Share>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,6 +96,8 @@ impl Judging {
             is_admitted: false,
             opened: None,
             parted: None,
+            is_late: false,
+            share: None,
         })
     }
 
@@ -110,8 +117,9 @@ impl Judging {
         }
         if end_of_stream {
             self.body = Body::Complete;
+            return Ok(());
         }
-        Ok(())
+        self.hold_body(size, worker)
     }
 
     /// Decides as far as it can be decided now.
@@ -148,7 +156,7 @@ impl Judging {
         if self.body == Body::Incomplete {
             return Ok(match worker.config().body_gate {
                 BodyGate::Hold => Progress::Waiting,
-                BodyGate::Stream => self.part(stream, worker, server, &access, around),
+                BodyGate::Stream => self.part(stream, worker, server, &access, record, around),
             });
         }
         let (request, bytes) = match self.head.verb {

@@ -178,8 +178,24 @@ impl Exchange {
         let State::Judging(judging) = &mut self.state else { return Step::Done };
         match judging.on_body(size, end_of_stream, worker) {
             Err(reply) => self.close(reply),
-            Ok(()) if end_of_stream => self.advance(worker, body, around),
+            Ok(()) if end_of_stream => self.decide_whole(worker, size, body, around),
             Ok(()) => Step::Wait,
+        }
+    }
+
+    fn decide_whole(
+        &mut self,
+        worker: &mut Worker,
+        size: usize,
+        body: ReadBody<'_>,
+        around: &Surroundings<'_>,
+    ) -> Step {
+        let step = self.advance(worker, body, around);
+        let State::Judging(judging) = &mut self.state else { return step };
+        judging.is_late = true;
+        match judging.hold_body(size, worker) {
+            Ok(()) => step,
+            Err(reply) => self.close(reply),
         }
     }
 
@@ -203,27 +219,36 @@ impl Exchange {
         }
     }
 
-    fn release(&mut self, worker: &Worker, release: Release) -> Step {
+    fn release(&mut self, worker: &mut Worker, release: Release) -> Step {
         let Release { headers, body, expected, kept } = release;
         let State::Judging(judging) = std::mem::replace(&mut self.state, State::Closed) else {
             return Step::Done;
         };
-        let step = if judging.parted.is_none() {
-            Step::Forward { headers, body }
-        } else if judging.follows(&headers, body.is_some()) {
-            Step::Follow { body }
-        } else {
-            return self
-                .close(changed_meanwhile(expected.request.as_ref().and_then(|request| request.id.as_ref())));
-        };
+        let may_go = judging.parted.is_none() || judging.follows(&headers, body.is_some());
+        let has_parted = judging.parted.is_some();
         match expected.access {
             Access::Granted(_) => self.record.allowed(),
             Access::ConnectRequired(_) => self.record.connect_required(),
         }
         let (asker, renewable) = judging.into_parts(kept);
         let forwarded = Forwarded::new(expected, asker, renewable, worker.invalidations());
+        if !may_go {
+            return self.send_late(worker, forwarded);
+        }
         self.state = State::Forwarded(Box::new(forwarded));
-        step
+        if has_parted { Step::Follow } else { Step::Forward { headers, body } }
+    }
+
+    /// The headers have gone without this body, and it cannot follow them.
+    fn send_late(&mut self, worker: &mut Worker, forwarded: Forwarded) -> Step {
+        let id = forwarded.request_id().cloned();
+        match Renewing::of_late(forwarded, self.stream, worker) {
+            Some(renewing) => {
+                self.state = State::Renewing(Box::new(renewing));
+                Step::Wait
+            }
+            None => self.close(changed_meanwhile(id.as_ref())),
+        }
     }
 
     fn renew(&mut self, worker: &mut Worker, around: &Surroundings<'_>) -> Step {

@@ -2,7 +2,8 @@
 //!
 //! They go when everything is decided that can be without the body. What the headers alone already deny goes where it
 //! does no harm, since only with the body comes the id that the refusal has to carry. Once the body is there, all is
-//! decided again as if nothing had gone; and unless that comes to the very same headers, the body does not follow.
+//! decided again as if nothing had gone; and unless that comes to the very same headers at once, the body does not follow them:
+//! it is sent by a call, with headers of its own, or not at all.
 
 use std::rc::Rc;
 use std::task::Poll;
@@ -11,20 +12,19 @@ use portcullis_wire::lease::Lease;
 use portcullis_wire::policy::{CompiledPolicy, Decision, Kind, Rule};
 
 use super::Surroundings;
-use super::forward::{self, Length, Target};
+use super::forward::{self, Target};
 use super::head::Verb;
 use super::judging::{Judging, Progress};
+use super::record::Record;
+use super::refusals::no_room;
 use super::releasing::SessionAsked;
 use crate::json::Value;
 use crate::leases::{Access, Ruled};
 use crate::mcp::{self, Announced, Era};
 use crate::registry::Server;
+use crate::reply::LocalReply;
 use crate::step::Headers;
 use crate::worker::Worker;
-
-/// The header in which headers that have gone and those decided on later may differ: a body in the client's place was
-/// not known yet.
-const LENGTH_HEADER: &[u8] = b"content-length";
 
 impl Judging {
     /// Lets the headers go, unless they have gone or have to wait for something.
@@ -34,23 +34,28 @@ impl Judging {
         worker: &mut Worker,
         server: &Rc<Server>,
         access: &Access,
+        record: &mut Record,
         around: &Surroundings<'_>,
     ) -> Progress {
         if self.parted.is_some() {
             return Progress::Waiting;
         }
         let authority = worker.config().token_service.authority.clone();
-        let nobody = |head| forward::headers(head, &Target::nobody(&authority), Length::OfClient);
+        let nobody = |head| forward::headers(head, &Target::nobody(&authority), None);
         let announced = match self.mcp.as_ref().filter(|_| self.head.verb == Verb::Post) {
             Some(mcp) => Announced::read(mcp),
             None => Some(Announced { era: Some(Era::Legacy), ..Announced::default() }),
         };
+        if let Some(target) = announced.as_ref().and_then(|announced| announced.target.as_ref()) {
+            // For filters behind this one; the body has yet to say the same.
+            record.target(target.kind, &target.name);
+        }
         let is_unverified = worker.is_unverified(around.now_ms);
         let announced = announced.filter(|announced| !is_denied(announced, access.policy(), is_unverified));
         let headers = match (announced, access) {
             (None, _) => nobody(&self.head),
             (Some(_), Access::ConnectRequired(connect)) => {
-                forward::headers(&self.head, &Target::service(&authority, &connect.handle), Length::OfClient)
+                forward::headers(&self.head, &Target::service(&authority, &connect.handle), None)
             }
             (Some(announced), Access::Granted(lease)) => {
                 match self.to_upstream(stream, worker, server, lease, &announced, around) {
@@ -80,22 +85,20 @@ impl Judging {
             Err(_) => return Poll::Ready(None),
         };
         let target = Target::upstream(&server.upstream, &lease.credential_headers, session.as_deref());
-        // A state of the token-service's making is replaced in the body, which changes its length.
-        let may_change = lease.connection_id.is_some() && announced.may_be_a_retry();
-        let length = if may_change { Length::Unsaid } else { Length::OfClient };
-        Poll::Ready(Some(forward::headers(&self.head, &target, length)))
+        Poll::Ready(Some(forward::headers(&self.head, &target, None)))
     }
 
-    /// Whether a body may follow the headers that have gone: it was decided on with these. `is_replaced` says that it is
-    /// not the client's.
+    /// Whether the body may follow the headers that have gone: it was decided on as soon as it was there, with these headers,
+    /// and is the client's.
     pub(super) fn follows(&self, headers: &Headers, is_replaced: bool) -> bool {
-        let but_length = |headers: &Headers| -> Headers {
-            headers.iter().filter(|(name, _)| name != LENGTH_HEADER).cloned().collect()
-        };
-        self.parted.as_ref().is_some_and(|parted| {
-            let says_length = parted.iter().any(|(name, _)| name == LENGTH_HEADER);
-            but_length(parted) == but_length(headers) && !(is_replaced && says_length)
-        })
+        !self.is_late && !is_replaced && self.parted.as_ref() == Some(headers)
+    }
+
+    /// Counts what the filter holds of a body whose headers have gone. The host's buffer is not the place for it: a filter
+    /// behind this one that lets go of headers which it held lets go of that buffer, too.
+    pub(super) fn hold_body(&mut self, size: usize, worker: &Worker) -> Result<(), LocalReply> {
+        let share = self.share.get_or_insert_with(|| worker.held().share());
+        if self.parted.is_none() || share.hold(size) { Ok(()) } else { Err(no_room()) }
     }
 }
 

@@ -29,6 +29,15 @@ pub(super) fn no_answer(retry_after_ms: u64) -> LocalReply {
     )
 }
 
+/// Bodies of too many requests are held at the same time.
+pub(super) fn no_room() -> LocalReply {
+    LocalReply::unavailable(
+        "no_room",
+        "The gateway holds too much of other requests at the moment. Nothing was sent to the server. Try again.",
+        RETRY_SOON_MS,
+    )
+}
+
 /// Headers have gone before the body, and would have to be others by now.
 pub(super) fn changed_meanwhile(id: Option<&Id>) -> LocalReply {
     let message = "What the gateway sends along for you changed while your request came in, so it was not carried out. \

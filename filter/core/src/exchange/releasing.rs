@@ -13,7 +13,7 @@ use portcullis_wire::unconnected::{OpenedState, SESSION_PREFIX};
 use super::Surroundings;
 use super::answering::Expected;
 use super::asker::Asker;
-use super::forward::{self, Length, Target};
+use super::forward::{self, Target};
 use super::judging::{Judging, Progress};
 use super::refusals::{RETRY_SOON_MS, no_answer, stale_state, unknown_session};
 use super::renewing::{KeptBody, Renewable};
@@ -74,11 +74,7 @@ impl Judging {
             return Ok(Progress::Waiting);
         };
         let destination = Target::upstream(&server.upstream, &lease.credential_headers, session.as_deref());
-        let headers = forward::headers(
-            &self.head,
-            &destination,
-            replaced.as_ref().map_or(Length::OfClient, |body| Length::Of(body.len())),
-        );
+        let headers = forward::headers(&self.head, &destination, replaced.as_ref().map(Vec::len));
         let kept = lease.connection_id.is_some().then(|| {
             let sent = replaced.clone().unwrap_or(bytes);
             Kept { body: KeptBody::of(request.as_ref(), sent, worker.held()), session: session.clone() }
@@ -94,7 +90,7 @@ impl Judging {
         let headers = match &access {
             Access::ConnectRequired(connect) => {
                 let authority = &worker.config().token_service.authority;
-                forward::headers(&self.head, &Target::service(authority, &connect.handle), Length::OfClient)
+                forward::headers(&self.head, &Target::service(authority, &connect.handle), None)
             }
             Access::Granted(_) => Headers::new(),
         };

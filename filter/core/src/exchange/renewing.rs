@@ -17,7 +17,7 @@ use portcullis_wire::lease::{ConnectRequired, Lease, Rejected};
 
 use super::Surroundings;
 use super::answering::{Forwarded, Whole};
-use super::forward::{self, Length, Target, UPSTREAM_HEADER};
+use super::forward::{self, Target, UPSTREAM_HEADER};
 use super::head::Head;
 use super::record::Record;
 use super::refusals::{RETRY_SOON_MS, denied, not_renewed, service_failed, try_again};
@@ -110,6 +110,19 @@ impl Renewing {
         Some(Self { forwarded, renewable, stage, was_sent_again: false, withheld: None })
     }
 
+    /// Sends a request whose headers went before it was decided, and whose body came too late to follow them. `None` if it
+    /// cannot be sent by a call.
+    pub(super) fn of_late(mut forwarded: Forwarded, stream: u32, worker: &mut Worker) -> Option<Self> {
+        let renewable = forwarded.renewable.take().filter(|renewable| renewable.body.is_some())?;
+        let Access::Granted(lease) = forwarded.access() else { return None };
+        let lease = Rc::clone(lease);
+        forwarded.is_late = true;
+        let stage = Stage::Upstream(Rc::clone(&lease));
+        let mut renewing = Self { forwarded, renewable, stage, was_sent_again: false, withheld: None };
+        renewing.send(lease, stream, worker);
+        Some(renewing)
+    }
+
     /// Goes as far as it can go now.
     pub(super) fn advance(
         &mut self,
@@ -181,13 +194,23 @@ impl Renewing {
         worker: &mut Worker,
         record: &mut Record,
     ) -> Outcome {
-        let Renewable { head, session, body, .. } = &self.renewable;
-        let Some(body) = body.as_ref().filter(|_| !self.was_sent_again) else {
+        if self.was_sent_again || self.renewable.body.is_none() {
             return Outcome::Refused(try_again(self.forwarded.request_id()));
-        };
+        }
+        record.renewed();
+        self.was_sent_again = true;
+        self.forwarded.adopt(Access::Granted(Rc::clone(&lease)), worker.invalidations());
+        self.send(lease, stream, worker);
+        Outcome::Waiting
+    }
+
+    /// By a call, which no filter is in the way of.
+    fn send(&mut self, lease: Rc<Ruled<Lease>>, stream: u32, worker: &mut Worker) {
+        let Renewable { head, session, body } = &self.renewable;
+        let bytes = body.as_ref().map(|body| body.bytes.clone()).unwrap_or_default();
         let upstream = &self.forwarded.server().upstream;
         let target = Target::upstream(upstream, &lease.credential_headers, session.as_deref());
-        let mut headers = forward::headers(head, &target, Length::Of(body.bytes.len()));
+        let mut headers = forward::headers(head, &target, Some(bytes.len()));
         if worker.config().replays_directly() {
             // No route takes it off on the way.
             headers.retain(|(name, _)| name != UPSTREAM_HEADER.as_bytes());
@@ -195,15 +218,11 @@ impl Renewing {
         let call = StreamCall {
             destination: Destination::Upstream,
             headers,
-            body: body.bytes.clone(),
+            body: bytes,
             timeout_ms: REPLAY_TIMEOUT_MS,
         };
         worker.send(stream, call);
-        record.renewed();
-        self.was_sent_again = true;
-        self.forwarded.adopt(Access::Granted(Rc::clone(&lease)), worker.invalidations());
         self.stage = Stage::Upstream(lease);
-        Outcome::Waiting
     }
 
     fn send_to_service(
@@ -217,7 +236,7 @@ impl Renewing {
             return Outcome::Refused(try_again(self.forwarded.request_id()));
         };
         let target = Target::service(&worker.config().token_service.authority, &connect.handle);
-        let mut headers = forward::headers(&self.renewable.head, &target, Length::Of(body.bytes.len()));
+        let mut headers = forward::headers(&self.renewable.head, &target, Some(body.bytes.len()));
         headers.retain(|(name, _)| name != UPSTREAM_HEADER.as_bytes());
         let call = StreamCall {
             destination: Destination::TokenService,

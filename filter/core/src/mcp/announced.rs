@@ -50,13 +50,6 @@ impl Announced {
         let target = kind.zip(name).map(|(kind, name)| Target { kind, name: name.into_owned() });
         Some(Self { era: Some(era), method: Some(method), target })
     }
-
-    /// Whether the request is one that may be asked to try again with a state, and so may come with one.
-    pub fn may_be_a_retry(&self) -> bool {
-        let is_asked =
-            matches!(self.method, Some(Method::ToolsCall | Method::PromptsGet | Method::ResourcesRead));
-        self.era == Some(Era::Modern) && is_asked
-    }
 }
 
 #[cfg(test)]
@@ -80,10 +73,8 @@ mod tests {
     fn a_modern_request_says_what_it_asks_for() {
         let announced = read(MODERN, Some("tools/call"), Some("=?base64?ZWNobw==?=")).expect("acceptable");
         assert_eq!(announced.target, Some(Target { kind: Kind::Tool, name: "echo".into() }));
-        assert!(announced.may_be_a_retry());
         let list = read(MODERN, Some("tools/list"), None).expect("acceptable");
         assert_eq!((list.era, list.target.as_ref()), (Some(Era::Modern), None));
-        assert!(!list.may_be_a_retry());
     }
 
     #[test]
@@ -94,7 +85,6 @@ mod tests {
         );
         let call = read(Some("2025-11-25"), Some("resources/subscribe"), Some("a://b")).expect("acceptable");
         assert_eq!(call.target, Some(Target { kind: Kind::Resource, name: "a://b".into() }));
-        assert!(!call.may_be_a_retry());
         let handshake = read(MODERN, Some("initialize"), None).expect("acceptable");
         assert_eq!(handshake.era, Some(Era::Legacy));
         assert_eq!(read(MODERN, None, None), Some(Announced::default()));

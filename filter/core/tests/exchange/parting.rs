@@ -9,7 +9,7 @@ use wasm_bindgen_test::wasm_bindgen_test;
 
 use crate::story::{
     Gateway, JSON, Request, body_of, call, connect_required, denying, granted, granted_by_connection, header,
-    legacy_call, reply,
+    legacy_call, replied, reply,
 };
 
 /// The headers that go before the body, and their stream.
@@ -26,8 +26,6 @@ fn goes_nowhere(headers: &Headers) -> bool {
         && header(headers, "authorization").is_none()
 }
 
-const FOLLOWS: Step = Step::Follow { body: None };
-
 #[wasm_bindgen_test(unsupported = test)]
 fn headers_go_once_they_are_judged_and_the_body_once_it_is() {
     for request in [call("search"), legacy_call("search")] {
@@ -39,7 +37,7 @@ fn headers_go_once_they_are_judged_and_the_body_once_it_is() {
         for end in 0..request.body.len() {
             assert_eq!(gateway.send_part(stream, &request.body[..end]), Step::Wait, "{end}");
         }
-        assert_eq!(gateway.send_body(stream, &request.body), FOLLOWS);
+        assert_eq!(gateway.send_body(stream, &request.body), Step::Follow);
         assert_eq!(gateway.record(stream)["decision"], "allow");
     }
 }
@@ -55,7 +53,7 @@ fn headers_wait_for_a_lease_and_go_when_they_are_woken() {
     lease["revision"] = 9.into();
     assert_eq!(gateway.answer(id, &lease), [stream]);
     assert!(matches!(gateway.resume(stream), Step::Part { .. }));
-    assert_eq!(gateway.send_body(stream, &request.body), FOLLOWS);
+    assert_eq!(gateway.send_body(stream, &request.body), Step::Follow);
 }
 
 #[wasm_bindgen_test(unsupported = test)]
@@ -65,7 +63,7 @@ fn without_a_body_there_is_nothing_to_hold() {
     assert!(matches!(gateway.open_bodiless(&get), Step::Forward { .. }));
     let (stream, headers) = part(&mut gateway, &get);
     assert_eq!(header(&headers, ":method"), Some("GET"));
-    assert_eq!(gateway.send_body(stream, b""), FOLLOWS);
+    assert_eq!(gateway.send_body(stream, b""), Step::Follow);
 }
 
 #[wasm_bindgen_test(unsupported = test)]
@@ -118,33 +116,101 @@ fn a_body_that_says_something_else_than_its_headers_does_not_follow() {
     assert_eq!(refused.details, "portcullis_header_mismatch");
 }
 
-#[wasm_bindgen_test(unsupported = test)]
-fn nothing_follows_headers_that_would_be_others_by_now() {
+fn renewed(mut lease: Value) -> Value {
+    lease["revision"] = 9.into();
+    lease
+}
+
+/// A call whose headers went on one lease and whose body came when another had to be asked for; what the gateway makes
+/// of it.
+fn overtaken(before: &Value, after: &Value) -> (Gateway, u32, Step) {
+    let mut gateway = Gateway::streaming(before);
     let request = call("search");
-    let renewed = |mut lease: Value| {
-        lease["revision"] = 9.into();
-        lease
-    };
-    let nobodys = granted(&denying("search"));
-    for (before, after) in [
-        (granted_by_connection(1), renewed(granted_by_connection(2))),
-        (connect_required(&[]), renewed(granted_by_connection(1))),
-        (granted_by_connection(1), renewed(connect_required(&[]))),
-        (nobodys, renewed(granted(&[]))),
+    let (stream, _) = part(&mut gateway, &request);
+    gateway.news(&[Invalidation::All]);
+    assert_eq!(gateway.send_body(stream, &request.body), Step::Wait);
+    let (id, _) = gateway.lease_call();
+    gateway.answer(id, after);
+    let step = gateway.resume(stream);
+    (gateway, stream, step)
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn a_body_that_had_to_wait_is_sent_by_a_call_with_headers_of_its_own() {
+    for (before, generation) in [
+        (granted_by_connection(1), 2),
+        // Not even if they are the same: a filter behind this one may have ended the request.
+        (granted_by_connection(1), 1),
+        (connect_required(&[]), 1),
     ] {
-        let mut gateway = Gateway::streaming(&before);
-        let stream = match gateway.open_step(&request) {
-            Step::Part { .. } => gateway.last_stream(),
-            step => panic!("{step:?}"),
-        };
-        gateway.news(&[Invalidation::All]);
-        assert_eq!(gateway.send_body(stream, &request.body), Step::Wait);
-        let (id, _) = gateway.lease_call();
-        gateway.answer(id, &after);
-        let refused = reply(gateway.resume(stream));
+        let (mut gateway, stream, step) = overtaken(&before, &renewed(granted_by_connection(generation)));
+        assert_eq!(step, Step::Wait);
+        let sent = gateway.take_call("/mcp");
+        let credential = format!("Bearer of-generation-{generation}");
+        assert_eq!(header(&sent.headers, "authorization"), Some(&*credential));
+        assert_eq!(sent.body, call("search").body);
+        assert_eq!(header(&sent.headers, "content-length"), Some(&*sent.body.len().to_string()));
+        let answer = json!({"jsonrpc": "2.0", "id": 1, "result": {"content": []}});
+        gateway.outcome(sent.id, replied(&[(":status", "200"), JSON], answer.to_string().as_bytes()));
+        let sent = reply(gateway.resume(stream));
+        assert_eq!((sent.status, sent.details.as_str()), (200, "portcullis_sent_late"));
+        assert_eq!(body_of(&sent), answer);
+        assert_eq!(gateway.record(stream)["decision"], "allow");
+    }
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn what_cannot_be_sent_by_a_call_is_not_sent() {
+    for (before, after) in [
+        (granted_by_connection(1), renewed(connect_required(&[]))),
+        (granted(&denying("search")), renewed(granted(&[]))),
+        (granted(&[]), renewed(granted(&[]))),
+    ] {
+        let (mut gateway, _, step) = overtaken(&before, &after);
+        let refused = reply(step);
         assert_eq!((refused.status, refused.details.as_str()), (503, "portcullis_changed_meanwhile"));
         assert_eq!(body_of(&refused)["id"], 1);
+        assert!(gateway.take_calls("/mcp").is_empty());
     }
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn a_state_of_the_gateways_is_taken_back_before_the_body_is_sent() {
+    let mut gateway = Gateway::streaming(&granted_by_connection(1));
+    let request = Request::new(
+        "tools/call",
+        &json!({"name": "search", "arguments": {"q": 1}, "requestState": "pcl-state.x"}),
+    );
+    let (stream, _) = part(&mut gateway, &request);
+    assert_eq!(gateway.send_body(stream, &request.body), Step::Wait);
+    let asked = gateway.take_call("/v1/states");
+    gateway.answer(asked.id, &json!({"result": "opened", "request_state": "theirs"}));
+    assert_eq!(gateway.resume(stream), Step::Wait);
+    let sent = gateway.take_call("/mcp");
+    let body: Value = serde_json::from_slice(&sent.body).expect("JSON");
+    assert_eq!(body["params"]["requestState"], "theirs");
+    assert_eq!(header(&sent.headers, "content-length"), Some(&*sent.body.len().to_string()));
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn bodies_that_wait_have_room_for_so_much_together() {
+    let mut gateway = Gateway::streaming(&granted(&[]));
+    let room = gateway.room();
+    let each = 4 * 1024 * 1024;
+    let request = call("search");
+    let mut streams = Vec::new();
+    for _ in 0..room / each {
+        let (stream, _) = part(&mut gateway, &request);
+        assert_eq!(gateway.send_size(stream, each), Step::Wait);
+        streams.push(stream);
+    }
+    let (stream, _) = part(&mut gateway, &request);
+    let refused = reply(gateway.send_size(stream, each));
+    assert_eq!((refused.status, refused.details.as_str()), (503, "portcullis_no_room"));
+    for stream in streams {
+        gateway.leave(stream);
+    }
+    assert_eq!(gateway.room(), room);
 }
 
 #[wasm_bindgen_test(unsupported = test)]
@@ -166,28 +232,13 @@ fn who_has_yet_to_connect_goes_to_the_token_service_head_first() {
     for request in [call("search"), legacy_call("search")] {
         let (stream, headers) = part(&mut gateway, &request);
         assert_eq!(header(&headers, "x-portcullis-handle"), Some("handle-1"));
-        assert_eq!(gateway.send_body(stream, &request.body), FOLLOWS);
+        assert_eq!(gateway.send_body(stream, &request.body), Step::Follow);
         assert_eq!(gateway.record(stream)["decision"], "connect_required");
     }
     let denied = call("delete_all");
     let (stream, headers) = part(&mut gateway, &denied);
     assert!(goes_nowhere(&headers), "{headers:?}");
     assert_eq!(reply(gateway.send_body(stream, &denied.body)).details, "portcullis_policy_denied");
-}
-
-#[wasm_bindgen_test(unsupported = test)]
-fn only_a_body_that_may_be_replaced_comes_without_its_length() {
-    for (lease, request, is_said) in [
-        (granted(&[]), call("search"), true),
-        (granted_by_connection(1), call("search"), false),
-        (granted_by_connection(1), Request::new("tools/list", &json!({})), true),
-        (granted_by_connection(1), legacy_call("search").with("content-length", "7"), true),
-    ] {
-        let mut gateway = Gateway::streaming(&lease);
-        let (stream, headers) = part(&mut gateway, &request);
-        assert_eq!(header(&headers, "content-length").is_some(), is_said, "{headers:?}");
-        assert_eq!(gateway.send_body(stream, &request.body), FOLLOWS);
-    }
 }
 
 #[wasm_bindgen_test(unsupported = test)]
@@ -199,7 +250,7 @@ fn a_session_is_looked_up_before_the_headers_go() {
     let request = legacy_call("search").with("mcp-session-id", &bound);
     let (stream, headers) = part(&mut gateway, &request);
     assert_eq!(header(&headers, "mcp-session-id"), Some("s.1"));
-    assert_eq!(gateway.send_body(stream, &request.body), FOLLOWS);
+    assert_eq!(gateway.send_body(stream, &request.body), Step::Follow);
 
     let request = legacy_call("search").with("mcp-session-id", "s.1");
     let (stream, headers) = part(&mut gateway, &request);
@@ -213,7 +264,7 @@ fn an_answer_is_reworded_under_the_head_that_it_came_with() {
     let mut gateway = Gateway::streaming(&granted(&[]));
     let request = call("search");
     let (stream, _) = part(&mut gateway, &request);
-    assert_eq!(gateway.send_body(stream, &request.body), FOLLOWS);
+    assert_eq!(gateway.send_body(stream, &request.body), Step::Follow);
     let head = [(":status", "200"), JSON, ("content-length", "90"), ("x-server", "theirs")];
     let ResponseHead::Replace(head) = gateway.respond(stream, &head) else { panic!("a head goes at once") };
     assert_eq!(header(&head, "content-length"), None);
