@@ -15,7 +15,7 @@ use crate::verify::Verifier;
 
 mod response;
 
-use response::{Early, Flow};
+use response::Flow;
 
 /// Envoy keeps the client's scheme in this header, and finds no route at all for a request without it. The core, which
 /// knows nothing of Envoy, passes on what an upstream should see; so this one is put back here. Its value is Envoy's
@@ -55,7 +55,6 @@ pub(crate) struct Stream {
     /// The last part of the response's body has been seen.
     response_ended: bool,
     flow: Flow,
-    early: Early,
     /// Judged, in the host's buffer, and about to leave it.
     judged: Vec<u8>,
     done: bool,
@@ -110,7 +109,6 @@ impl Stream {
             is_taken: false,
             response_ended: false,
             flow: Flow::default(),
-            early: Early::default(),
             judged: Vec::new(),
             done: false,
             clock: Clock::default(),
@@ -319,7 +317,6 @@ impl Stream {
     pub(crate) fn finish(&mut self, worker: &mut Worker) {
         if !self.done {
             self.done = true;
-            self.early = Early::No;
             self.exchange.on_done(worker, &HostData, self.clock.times(), &host_end);
         }
     }

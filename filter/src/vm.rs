@@ -146,7 +146,7 @@ impl Vm {
         worker.beat(&HostData, now_ms);
         worker.hand_over_metrics(|sample| self.metrics.take(sample));
         for stream in std::mem::take(&mut self.releases) {
-            self.enter(stream, root, Stream::release);
+            self.enter(stream, root, |stream, _, _| stream.release());
         }
         self.carry_out(effects, root, now_ms);
         self.set_pace(root);
@@ -246,9 +246,6 @@ impl Vm {
         let Some(worker) = &mut self.worker else { return };
         if host::set_effective_context(id).is_ok() {
             work(&mut stream, worker, &self.verifier);
-            if stream.takes_releasing() {
-                self.releases.push(id);
-            }
             return_to(root);
         }
     }

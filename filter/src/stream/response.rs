@@ -25,17 +25,6 @@ pub(super) enum Flow {
     Releasing,
 }
 
-/// A response that begins before the request's body is judged, which only headers that went before it can bring about.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum Early {
-    #[default]
-    No,
-    /// Its head is held.
-    Held { end_of_stream: bool },
-    /// The body is judged, and the head will be at the next tick.
-    Due { end_of_stream: bool },
-}
-
 /// What Envoy says of a response that is not one of its own.
 const OF_UPSTREAM: &str = "via_upstream";
 
@@ -50,11 +39,7 @@ impl Stream {
         match self.verdict {
             Verdict::LetGo => {}
             Verdict::Passed => return Action::Continue,
-            Verdict::Parted if host::response_details().is_ok_and(|details| details == OF_UPSTREAM) => {
-                self.early = Early::Held { end_of_stream };
-                return Action::Pause;
-            }
-            Verdict::Parted => return self.fail_early(),
+            Verdict::Parted => return self.on_early_response(),
             Verdict::Open | Verdict::Over => {
                 // Not the upstream's: our own reply, or one that Envoy made while we were waiting.
                 self.verdict = Verdict::Over;
@@ -76,11 +61,15 @@ impl Stream {
         }
     }
 
-    /// Envoy could not reach the upstream, or gives the request up.
-    fn fail_early(&mut self) -> Action {
+    /// A response to headers whose body has not followed them.
+    fn on_early_response(&mut self) -> Action {
+        let is_of_upstream = host::response_details().is_ok_and(|details| details == OF_UPSTREAM);
+        if is_of_upstream && self.exchange.awaits_another_answer() {
+            return Action::Pause;
+        }
         self.verdict = Verdict::Over;
-        let Ok(headers) = host::headers(Map::ResponseHeaders) else { return Action::Continue };
-        match self.exchange.fail_early(&headers) {
+        let Ok(headers) = host::headers(Map::ResponseHeaders) else { return self.cut() };
+        match self.exchange.on_early_response(&headers, is_of_upstream) {
             Some(reply) => self.answer(&reply),
             None => Action::Continue,
         }
@@ -174,38 +163,21 @@ impl Stream {
 
     /// Whether the VM has to call [`Self::release`] at the next tick; says so once.
     pub(crate) fn takes_releasing(&mut self) -> bool {
-        let mut is_new = self.flow == Flow::Stopped;
+        let is_new = self.flow == Flow::Stopped;
         if is_new {
             self.flow = Flow::Releasing;
-        }
-        if let Early::Held { end_of_stream } = self.early
-            && self.verdict == Verdict::LetGo
-        {
-            self.early = Early::Due { end_of_stream };
-            is_new = true;
         }
         is_new
     }
 
     /// Lets go of what is held and may go, unless it has gone since.
-    pub(crate) fn release(&mut self, worker: &mut Worker, verifier: &Verifier) {
-        if let Early::Due { end_of_stream } = std::mem::take(&mut self.early) {
-            self.judge_early(end_of_stream, worker, verifier);
-        }
+    pub(crate) fn release(&mut self) {
         if self.flow != Flow::Releasing || self.verdict != Verdict::LetGo {
             return;
         }
         self.flow = Flow::InBetween;
         self.judged.clear();
         if host::continue_response().is_err() {
-            self.reset(Half::Response);
-        }
-    }
-
-    /// A head that came too early is judged as if it came now.
-    fn judge_early(&mut self, end_of_stream: bool, worker: &mut Worker, verifier: &Verifier) {
-        let action = self.on_response_headers(end_of_stream, worker, verifier);
-        if action == Action::Continue && host::continue_response().is_err() {
             self.reset(Half::Response);
         }
     }

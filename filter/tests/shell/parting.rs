@@ -1,7 +1,8 @@
 //! Headers that go before their body, on a host that shows no body while headers wait.
 
 use crate::fake_host::{self as host, CONTINUE, Event, PAUSE};
-use crate::gateway::{ROOT, events, post_headers, replies, tool_call, warm_streaming};
+use crate::gateway::{ROOT, events, marked, post_headers, replies, take_call, tool_call, warm_streaming};
+use serde_json::json;
 
 /// A stream whose headers have gone.
 fn part(id: u32) {
@@ -61,42 +62,34 @@ fn a_denied_body_never_follows() {
 }
 
 #[test]
-fn an_answer_before_the_verdict_waits_for_it() {
+fn an_answer_before_the_body_is_not_passed_on() {
     warm_streaming();
-    part(11);
-    assert_eq!(upstream_answers(11, "200", false), PAUSE);
-    host::tick(ROOT);
-    assert!(!events(11).contains(&Event::ContinueResponse), "nothing is decided: {:?}", events(11));
-    assert_eq!(host::request_body(11, tool_call("echo").as_bytes(), true), CONTINUE);
-    assert!(!events(11).contains(&Event::ContinueResponse), "not inside of the body's callback");
-    host::tick(ROOT);
-    let events: Vec<Event> = events(11).into_iter().skip(2).collect();
-    let [Event::ResponseHeaders(headers), Event::ContinueResponse] = events.as_slice() else {
-        panic!("judged, and let go: {events:?}")
-    };
-    assert!(!headers.iter().any(|(name, _)| name == b"set-cookie"));
+    for (id, status, end_of_stream) in [(11, "200", false), (12, "401", true)] {
+        part(id);
+        assert_eq!(host::request_body(id, b"{", false), PAUSE);
+        assert_eq!(upstream_answers(id, status, end_of_stream), PAUSE);
+        assert_eq!(replies(id), [(503, "portcullis_answered_early".to_owned())]);
+        assert_eq!(host::request_body(id, tool_call("echo").as_bytes(), true), PAUSE, "nothing follows");
+        host::end(id);
+    }
 }
 
 #[test]
-fn an_answer_before_a_denial_is_nobodys() {
+fn an_answer_to_headers_that_were_given_up_is_nobodys() {
     warm_streaming();
+    let state = json!({"jsonrpc": "2.0", "id": 7, "method": "tools/call",
+        "params": {"name": "echo", "arguments": {}, "requestState": "pcl-state.x"}});
     part(11);
-    assert_eq!(upstream_answers(11, "200", true), PAUSE);
-    assert_eq!(host::request_body(11, tool_call("forbidden").as_bytes(), true), PAUSE);
+    assert_eq!(host::request_body(11, state.to_string().as_bytes(), true), PAUSE);
+    assert_eq!(upstream_answers(11, "400", true), PAUSE);
     host::tick(ROOT);
-    assert_eq!(replies(11), [(200, "portcullis_policy_denied".to_owned())]);
-    assert!(!events(11).contains(&Event::ContinueResponse), "{:?}", events(11));
-}
-
-#[test]
-fn a_stream_that_ends_while_its_early_answer_is_due_leaves_nothing() {
-    warm_streaming();
-    part(11);
-    assert_eq!(upstream_answers(11, "200", false), PAUSE);
-    assert_eq!(host::request_body(11, tool_call("echo").as_bytes(), true), CONTINUE);
-    host::end(11);
+    host::answer(&take_call("/v1/states"), Some(marked(&json!({"result": "opened"}))));
     host::tick(ROOT);
-    part(12);
+    let sent = take_call("/mcp");
+    assert!(!String::from_utf8_lossy(&sent.body).contains("pcl-state"));
+    let answer = json!({"jsonrpc": "2.0", "id": 7, "result": {"content": []}});
+    host::answer(&sent, Some(marked(&answer)));
+    assert_eq!(replies(11), [(200, "portcullis_sent_late".to_owned())]);
 }
 
 #[test]

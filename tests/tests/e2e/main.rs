@@ -8,6 +8,7 @@ mod connect;
 mod console;
 mod denied;
 mod disconnect;
+mod early;
 mod first_call;
 mod governance;
 mod harmless;

@@ -29,6 +29,16 @@ pub(super) fn no_answer(retry_after_ms: u64) -> LocalReply {
     )
 }
 
+/// The upstream did not wait for the body, which was not judged.
+pub(super) fn answered_early() -> LocalReply {
+    LocalReply::unavailable(
+        "answered_early",
+        "The server answered before the request was complete, and its answer was not passed on. Send the request again, \
+         faster or in a smaller body.",
+        RETRY_SOON_MS,
+    )
+}
+
 /// Bodies of too many requests are held at the same time.
 pub(super) fn no_room() -> LocalReply {
     LocalReply::unavailable(

@@ -1,7 +1,7 @@
 //! The events of a response, and what each does to the exchange.
 
 use super::answering::{self, Forwarded, Holding};
-use super::refusals::try_again;
+use super::refusals::{answered_early, try_again};
 use super::renewing::Renewing;
 use super::standing::{Doubt, Ending, Settled};
 use super::{Around, Exchange, State, Surroundings};
@@ -54,10 +54,25 @@ impl Exchange {
         }
     }
 
-    /// The answer where the upstream could not be reached while the request's body was still awaited.
-    pub fn fail_early(&mut self, headers: &Headers) -> Option<LocalReply> {
-        let failed = answering::failure(headers).map(answering::upstream_failed)?;
-        Some(self.refuse_response(failed))
+    /// Whether the request is sent by a call, or will be once it is decided, so that what its headers bring about by themselves
+    /// is nobody's.
+    pub fn awaits_another_answer(&self) -> bool {
+        match &self.state {
+            State::Judging(judging) => judging.is_late,
+            State::Renewing(_) => true,
+            _ => false,
+        }
+    }
+
+    /// The answer in place of one to headers alone: the upstream's, which cannot wait until the body is judged, or Envoy's
+    /// own, if it could not reach the upstream. `None` if that may stay.
+    pub fn on_early_response(&mut self, headers: &Headers, is_of_upstream: bool) -> Option<LocalReply> {
+        let reply = if is_of_upstream {
+            answered_early()
+        } else {
+            answering::failure(headers).map(answering::upstream_failed)?
+        };
+        Some(self.refuse_response(reply))
     }
 
     fn refuse_response(&mut self, reply: LocalReply) -> LocalReply {
