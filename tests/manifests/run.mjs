@@ -9,6 +9,7 @@ import { problemsOfClosedRoute } from "./closed_route.mjs";
 import { problemsBelow } from "./files.mjs";
 import { VALUES, caseFiles, exampleValues, refusedFiles, render, within } from "./helm.mjs";
 import { problemsOfRunning } from "./program.mjs";
+import * as rendered from "./rendered.mjs";
 import { seededErrors } from "./self_test.mjs";
 
 /** What is named is taken, whether it is there or not: to pass it over in silence would check nothing. */
@@ -70,6 +71,15 @@ async function theChart() {
 
 if (tools.kubectl === undefined) skip("kustomizations", "no kubectl; KUBECTL=path");
 for (const { name, problems } of await problemsBelow("envoy", tools.kubectl)) say(name, problems);
+if (tools.portcullis === undefined) {
+  skip("renderings of the registry", "no portcullis; cargo build --workspace, or PORTCULLIS_BIN=path");
+} else {
+  for (const name of Object.keys(rendered.RENDERINGS))
+    say(`rendered, ${name}`, await rendered.problemsOfRendering(tools, name));
+  say("seeded: errors in renderings", rendered.notFound(tools));
+  if (tools.envoy === undefined) skip("renderings in a real Envoy", "no Envoy; ENVOY=path");
+  else say("rendered, in a real Envoy", await rendered.problemsOfEnvoy(tools));
+}
 if (tools.helm === undefined) skip("the Helm chart", "no helm; HELM=path");
 else await theChart();
 process.exitCode = failed > 0 ? 1 : 0;

@@ -103,6 +103,8 @@ pub struct Builder {
     pub between: Option<SocketAddr>,
     /// Whether Envoy reads its listener from a file that can change while it runs.
     pub listener_by_file: bool,
+    /// Whether Envoy has a cluster and a route for each server, which were rendered, and no dynamic forward proxy.
+    pub rendered: bool,
     /// What is added to the environment of the token-service.
     pub service_environment: Vec<(String, String)>,
 }
@@ -131,6 +133,7 @@ impl Default for Builder {
             filter: None,
             between: None,
             listener_by_file: false,
+            rendered: false,
             service_environment: Vec::new(),
         }
     }
@@ -176,6 +179,12 @@ impl Stack {
         let scripted = ScriptedUpstream::start(listener(None).await?)?;
         let mut servers = servers(&sample, &scripted, builder.scripted);
         servers.extend(builder.servers);
+        if builder.rendered {
+            // Nothing is rendered for a server without a name.
+            for server in &mut servers {
+                server.url = server.url.replace("127.0.0.1", "localhost");
+            }
+        }
 
         let places = Places::take(builder.ports)?;
         let gateway = places.gateway.address()?;
@@ -205,6 +214,8 @@ impl Stack {
             envoy::Settings { replicas: further.map(TokenService::internal).collect(), ..envoy_settings };
         let seeded = seed::seed(&service.admin, &servers, &builder.members).await;
         let seeded = seeded.context("cannot seed the token-service")?;
+        let rendered_from = builder.rendered.then(|| registry(&service.admin));
+        let envoy_settings = envoy::Settings { rendered_from, ..envoy_settings };
         drop((gateway_port, envoy_admin));
         let mut envoy = Envoy::start(&artifacts, &envoy_settings, &directory)?;
         envoy.ready().await?;
@@ -265,6 +276,12 @@ impl Stack {
         let mut agent = self.agent(slug, Era::Legacy(crate::mcp::LATEST_LEGACY));
         agent.initialize().await;
         agent
+    }
+
+    /// Renders clusters and routes again; Envoy takes them up while it runs.
+    pub fn render_again(&self) -> anyhow::Result<()> {
+        let registry = registry(self.admin());
+        envoy::render_upstreams(&Artifacts::find()?, &registry, &self.directory)
     }
 
     /// The id of a registered server.
@@ -345,6 +362,10 @@ impl Drop for Stack {
             assert!(faults.is_empty(), "denied without a true explanation:\n{}", faults.join("\n"));
         }
     }
+}
+
+fn registry(admin: &Admin) -> envoy::Registry {
+    envoy::Registry::Service { admin_url: admin.url().to_owned(), token: admin.token().to_owned() }
 }
 
 async fn listener(port: Option<u16>) -> io::Result<TcpListener> {

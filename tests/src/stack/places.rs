@@ -80,6 +80,7 @@ impl Places {
             collector: None,
             trusted_ca: None,
             listener_file: None,
+            rendered_from: None,
         })
     }
 

@@ -20,6 +20,7 @@ mod logged;
 mod metrics;
 mod office;
 mod records;
+mod rendered;
 mod replicas;
 mod revoke;
 mod run;
