@@ -28,6 +28,7 @@
 //! - [`store_commands`]: the commands about the database itself.
 //! - [`check_server`]: how a server wants to be authorised, for whoever is about to register it.
 //! - [`render`]: the registry as resources of a mesh or of Envoy.
+//! - [`import`]: what other gateways know of servers, as a part of `portcullis.yaml`.
 //! - [`measure`]: what is counted and measured, for Prometheus.
 //! - [`telemetry`]: the log, and what is never in it.
 //! - [`app`]: the composition root; `main` and the tests use the same.
@@ -48,6 +49,7 @@ pub mod egress;
 pub mod explain;
 pub mod http;
 pub mod identity_provider;
+pub mod import;
 mod jobs;
 pub mod key_use;
 pub mod lease;

@@ -15,6 +15,7 @@ use portcullis_token_service::check_server::check_server;
 use portcullis_token_service::clock::{SystemClock, SystemEntropy};
 use portcullis_token_service::egress::EgressPolicy;
 use portcullis_token_service::http::error::error_chain;
+use portcullis_token_service::import::ImportCommand;
 use portcullis_token_service::render::RenderCommand;
 use portcullis_token_service::store::Tables;
 use portcullis_token_service::store_commands::{StoreCommand, migrate_command, verify_command};
@@ -78,6 +79,10 @@ enum Command {
     /// Prints the registry as resources of a mesh or of Envoy, one of its own for each upstream, to be reviewed and applied.
     #[command(subcommand)]
     Render(RenderCommand),
+    /// Makes a part of a portcullis.yaml of what another gateway knows of servers. Secrets stay out of it: standard error
+    /// says which to put where, and what was not carried over.
+    #[command(subcommand)]
+    Import(ImportCommand),
     #[command(flatten)]
     Admin(AdminCommand),
     /// Prints a script with which a shell completes these commands, such as for ~/.bashrc: source <(portcullis
@@ -103,6 +108,7 @@ async fn main() -> ExitCode {
         Command::Check { config } => return check(config),
         Command::CheckServer { url, config } => check_url(&url, config).await,
         Command::Render(command) => render(command).await,
+        Command::Import(command) => import(command),
         Command::Admin(command) => return Box::pin(command.run()).await,
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Arguments::command(), "portcullis", &mut io::stdout());
@@ -224,6 +230,13 @@ async fn check_url(url: &str, config: Option<PathBuf>) -> Outcome {
 
 async fn render(command: RenderCommand) -> Outcome {
     write!(io::stdout(), "{}", Box::pin(command.run()).await?)?;
+    Ok(())
+}
+
+fn import(command: ImportCommand) -> Outcome {
+    let imported = command.run()?;
+    write!(io::stdout(), "{}", imported.yaml)?;
+    write!(io::stderr(), "{}", imported.report)?;
     Ok(())
 }
 

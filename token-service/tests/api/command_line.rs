@@ -131,6 +131,37 @@ fn render_needs_no_secret_and_names_every_server_that_does_not_fit() {
     assert!(error.contains("a: 10.0.0.1") && error.contains("b: localhost"), "{error}");
 }
 
+#[test]
+fn import_prints_no_secret_and_says_where_they_belong() {
+    let directory = Directory::new();
+    let export = serde_json::json!({
+        "slug": "crm", "url": "https://crm.example/mcp", "auth_type": "headers",
+        "global_workspace_access": {"enabled": true},
+        "configurations": {"headers": {"Authorization": "Bearer hunter2"}, "forward_headers": ["x-a"]},
+    });
+    let path = directory.write("export.json", &export.to_string());
+    let import = |path: &str| portcullis(&["import", "portkey", path]).output().expect("it runs");
+    let output = import(path.to_str().expect("a path"));
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("text");
+    assert_eq!(output.status.code(), Some(0));
+    let (printed, report) = (text(output.stdout), text(output.stderr));
+    assert!(!printed.contains("hunter2") && !report.contains("hunter2"), "{printed}{report}");
+    assert!(report.contains("secrets/crm-authorization: the value of configurations.headers.Authorization"));
+    assert!(report.contains("configurations.forward_headers"), "{report}");
+
+    std::fs::create_dir(directory.path("secrets")).expect("is made");
+    directory.write("secrets/crm-authorization", "Bearer hunter2");
+    assert_eq!(check(&directory.configure(&printed)).status.code(), Some(0), "{printed}");
+    for (path, problem) in [("/nowhere", "cannot be read"), ("/dev/null", "is not JSON")] {
+        let output = import(path);
+        let error = text(output.stderr);
+        assert!(
+            output.status.code() == Some(1) && output.stdout.is_empty() && error.contains(problem),
+            "{error}"
+        );
+    }
+}
+
 fn check_server(arguments: &[&str]) -> (Option<i32>, String, String) {
     let mut command = portcullis(&["check-server"]);
     let output = command.args(arguments).output().expect("it runs");
