@@ -11,6 +11,7 @@ import { VALUES, caseFiles, exampleValues, refusedFiles, render, within } from "
 import * as mesh from "./mesh.mjs";
 import { seededErrorsOfMeshes } from "./mesh_self_test.mjs";
 import { problemsOfRunning } from "./program.mjs";
+import * as rendered from "./rendered.mjs";
 import { seededErrors } from "./self_test.mjs";
 import { problemsOfTroubleshooting } from "./troubleshooting.mjs";
 
@@ -90,6 +91,15 @@ async function theFilter() {
 if (tools.kubectl === undefined) skip("kustomizations", "no kubectl; KUBECTL=path");
 for (const { name, problems } of await problemsBelow("envoy", tools.kubectl)) say(name, problems);
 await theFilter();
+if (tools.portcullis === undefined) {
+  skip("renderings of the registry", "no portcullis; cargo build --workspace, or PORTCULLIS_BIN=path");
+} else {
+  for (const name of Object.keys(rendered.RENDERINGS))
+    say(`rendered, ${name}`, await rendered.problemsOfRendering(tools, name));
+  say("seeded: errors in renderings", rendered.notFound(tools));
+  if (tools.envoy === undefined) skip("renderings in a real Envoy", "no Envoy; ENVOY=path");
+  else say("rendered, in a real Envoy", await rendered.problemsOfEnvoy(tools));
+}
 if (tools.helm === undefined) skip("the Helm chart", "no helm; HELM=path");
 else await theChart();
 process.exitCode = failed > 0 ? 1 : 0;

@@ -45,6 +45,17 @@ pub struct Settings {
     pub filter_file: Option<PathBuf>,
     /// A gateway of a mesh, whose configuration is another.
     pub mesh: Option<Place>,
+    /// Clusters and routes are what the token-service's program renders from this registry, and read from files.
+    pub rendered_from: Option<Registry>,
+}
+
+/// Where the servers stand.
+#[derive(Clone, Debug)]
+pub enum Registry {
+    /// A `portcullis.yaml`.
+    File(PathBuf),
+    /// The admin listener of a running service.
+    Service { admin_url: String, token: String },
 }
 
 /// Envoy compiles the filter before it is ready, which takes long where compilers run beside it.
@@ -76,7 +87,7 @@ impl Envoy {
     pub fn start(artifacts: &Artifacts, settings: &Settings, directory: &Path) -> anyhow::Result<Self> {
         let configuration = match &settings.mesh {
             Some(place) => place.render(artifacts, settings, directory)?,
-            None => plain(artifacts, settings)?,
+            None => plain(artifacts, settings, directory)?,
         };
         let path = directory.join("envoy.json");
         std::fs::write(&path, configuration)?;
@@ -239,7 +250,7 @@ pub fn render(shipped: &str, settings: &Settings, wasm: &Path) -> anyhow::Result
 }
 
 /// The configuration of an Envoy of one's own.
-fn plain(artifacts: &Artifacts, settings: &Settings) -> anyhow::Result<String> {
+fn plain(artifacts: &Artifacts, settings: &Settings, directory: &Path) -> anyhow::Result<String> {
     let shipped = shipped_configuration();
     let text =
         std::fs::read_to_string(&shipped).with_context(|| format!("cannot read {}", shipped.display()))?;
@@ -249,6 +260,11 @@ fn plain(artifacts: &Artifacts, settings: &Settings) -> anyhow::Result<String> {
     }
     if let Some(file) = &settings.listener_file {
         configuration = with_listener_in(file, &configuration)?;
+    }
+    if let Some(registry) = &settings.rendered_from {
+        std::fs::write(directory.join(BASE), &configuration)?;
+        render_upstreams(artifacts, registry, directory)?;
+        configuration = with_rendered(directory, &configuration)?;
     }
     Ok(configuration)
 }
@@ -283,6 +299,57 @@ fn with_filter_in(
     *named(manager, "/http_filters", "portcullis")? = discovered;
     // As the options of the program say it where the filter's own file tells to.
     root["node"] = json!({"id": "tests", "cluster": "tests"});
+    Ok(serde_json::to_string_pretty(&root)?)
+}
+
+/// What the rendering goes by.
+const BASE: &str = "base.json";
+
+/// Parts of a rendering, and the listener whose routes each has.
+const PARTS: [(&str, Option<&str>); 3] =
+    [("clusters", None), ("routes", Some("ingress")), ("replay-routes", Some("replay"))];
+
+/// Has the program write the files that an Envoy in `directory` reads; one that runs reads them again.
+pub fn render_upstreams(artifacts: &Artifacts, registry: &Registry, directory: &Path) -> anyhow::Result<()> {
+    for (part, _) in PARTS {
+        let mut command = std::process::Command::new(&artifacts.portcullis);
+        command.args(["render", "envoy", "--part", part, "--base"]).arg(directory.join(BASE)).env_clear();
+        match registry {
+            Registry::File(file) => command.arg("--config").arg(file),
+            Registry::Service { admin_url, token } => {
+                command.env("PORTCULLIS_ADMIN_URL", admin_url).env("PORTCULLIS_ADMIN_TOKEN", token)
+            }
+        };
+        let output = command.output()?;
+        anyhow::ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        // Envoy looks at what is moved to the file's place.
+        let file = directory.join(format!("{part}.yaml"));
+        std::fs::write(file.with_extension("new"), output.stdout)?;
+        std::fs::rename(file.with_extension("new"), file)?;
+    }
+    Ok(())
+}
+
+/// Takes the clusters and routes from the files, as the token-service's README says.
+fn with_rendered(directory: &Path, configuration: &str) -> anyhow::Result<String> {
+    let mut root: Value = serde_json::from_str(configuration)?;
+    let clusters = at(&mut root, "/static_resources/clusters")?.as_array_mut();
+    clusters
+        .context("clusters are a list")?
+        .retain(|cluster| cluster["name"] != "upstream_tls" && cluster["name"] != "upstream_plain");
+    root["node"] = json!({"id": "tests", "cluster": "tests"});
+    for (part, listener) in PARTS {
+        let source = json!({"path_config_source": {"path": directory.join(format!("{part}.yaml"))}});
+        let Some(listener) = listener else {
+            root["dynamic_resources"] = json!({"cds_config": source});
+            continue;
+        };
+        let listener = named(&mut root, "/static_resources/listeners", listener)?;
+        let manager = at(listener, "/filter_chains/0/filters/0/typed_config")?;
+        let name = at(manager, "/route_config/name")?.take();
+        manager["rds"] = json!({"route_config_name": name, "config_source": source});
+        manager.as_object_mut().context("the manager is a mapping")?.remove("route_config");
+    }
     Ok(serde_json::to_string_pretty(&root)?)
 }
 
@@ -431,6 +498,7 @@ mod tests {
             listener_file: None,
             filter_file: None,
             mesh: None,
+            rendered_from: None,
         };
         let one = render(&shipped, &settings(1000), Path::new("/a.wasm")).expect("renders");
         let two = render(&shipped, &settings(2000), Path::new("/b.wasm")).expect("renders");

@@ -109,6 +109,8 @@ pub struct Builder {
     pub filter_by_file: bool,
     /// A gateway of a mesh in the place of an Envoy of one's own. It has a route to the sample server, and to no other.
     pub mesh: Option<Mesh>,
+    /// Whether Envoy has a cluster and a route for each server, which were rendered, and no dynamic forward proxy.
+    pub rendered: bool,
     /// What is added to the environment of the token-service.
     pub service_environment: Vec<(String, String)>,
 }
@@ -139,6 +141,7 @@ impl Default for Builder {
             listener_by_file: false,
             filter_by_file: false,
             mesh: None,
+            rendered: false,
             service_environment: Vec::new(),
         }
     }
@@ -190,6 +193,12 @@ impl Stack {
             }
         }
         servers.extend(builder.servers);
+        if builder.rendered {
+            // Nothing is rendered for a server without a name.
+            for server in &mut servers {
+                server.url = server.url.replace("127.0.0.1", "localhost");
+            }
+        }
 
         let places = Places::take(builder.ports)?;
         let gateway = places.gateway.address()?;
@@ -221,6 +230,8 @@ impl Stack {
             envoy::Settings { replicas: further.map(TokenService::internal).collect(), ..envoy_settings };
         let seeded = seed::seed(&service.admin, &servers, &builder.members).await;
         let seeded = seeded.context("cannot seed the token-service")?;
+        let rendered_from = builder.rendered.then(|| registry(&service.admin));
+        let envoy_settings = envoy::Settings { rendered_from, ..envoy_settings };
         drop((gateway_port, envoy_admin));
         let mut envoy = Envoy::start(&artifacts, &envoy_settings, &directory)?;
         envoy.ready().await?;
@@ -286,6 +297,12 @@ impl Stack {
         let mut agent = self.agent(slug, Era::Legacy(crate::mcp::LATEST_LEGACY));
         agent.initialize().await;
         agent
+    }
+
+    /// Renders clusters and routes again; Envoy takes them up while it runs.
+    pub fn render_again(&self) -> anyhow::Result<()> {
+        let registry = registry(self.admin());
+        envoy::render_upstreams(&Artifacts::find()?, &registry, &self.directory)
     }
 
     /// The id of a registered server.
@@ -366,6 +383,10 @@ impl Drop for Stack {
             assert!(faults.is_empty(), "denied without a true explanation:\n{}", faults.join("\n"));
         }
     }
+}
+
+fn registry(admin: &Admin) -> envoy::Registry {
+    envoy::Registry::Service { admin_url: admin.url().to_owned(), token: admin.token().to_owned() }
 }
 
 async fn listener(port: Option<u16>) -> io::Result<TcpListener> {

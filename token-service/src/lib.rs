@@ -27,6 +27,8 @@
 //! - [`admin_client`]: the administrators' commands, which ask the admin API of a running service.
 //! - [`store_commands`]: the commands about the database itself.
 //! - [`check_server`]: how a server wants to be authorised, for whoever is about to register it.
+//! - [`render`]: the registry as resources of a mesh or of Envoy.
+//! - [`import`]: what other gateways know of servers, as a part of `portcullis.yaml`.
 //! - [`measure`]: what is counted and measured, for Prometheus.
 //! - [`telemetry`]: the log, and what is never in it.
 //! - [`app`]: the composition root; `main` and the tests use the same.
@@ -47,6 +49,7 @@ pub mod egress;
 pub mod explain;
 pub mod http;
 pub mod identity_provider;
+pub mod import;
 mod jobs;
 pub mod key_use;
 pub mod lease;
@@ -56,6 +59,7 @@ pub mod presets;
 pub mod quarantine;
 pub mod record_store;
 pub mod records;
+pub mod render;
 pub mod replicas;
 pub mod shutdown;
 pub mod state;

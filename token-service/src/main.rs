@@ -15,6 +15,8 @@ use portcullis_token_service::check_server::check_server;
 use portcullis_token_service::clock::{SystemClock, SystemEntropy};
 use portcullis_token_service::egress::EgressPolicy;
 use portcullis_token_service::http::error::error_chain;
+use portcullis_token_service::import::ImportCommand;
+use portcullis_token_service::render::RenderCommand;
 use portcullis_token_service::store::Tables;
 use portcullis_token_service::store_commands::{StoreCommand, migrate_command, verify_command};
 use portcullis_token_service::telemetry::{self, Traces};
@@ -28,7 +30,6 @@ struct Arguments {
     command: Command,
 }
 
-#[expect(clippy::large_enum_variant, reason = "there is one, read at the start")]
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Runs the service until SIGTERM or SIGINT.
@@ -75,6 +76,13 @@ enum Command {
         #[arg(long, value_name = "FILE")]
         config: Option<PathBuf>,
     },
+    /// Prints the registry as resources of a mesh or of Envoy, one of its own for each upstream, to be reviewed and applied.
+    #[command(subcommand)]
+    Render(RenderCommand),
+    /// Makes a part of a portcullis.yaml of what another gateway knows of servers. Secrets stay out of it: standard error
+    /// says which to put where, and what was not carried over.
+    #[command(subcommand)]
+    Import(ImportCommand),
     #[command(flatten)]
     Admin(AdminCommand),
     /// Prints a script with which a shell completes these commands, such as for ~/.bashrc: source <(portcullis
@@ -99,6 +107,8 @@ async fn main() -> ExitCode {
         Command::Store(command) => change_store(command).await,
         Command::Check { config } => return check(config),
         Command::CheckServer { url, config } => check_url(&url, config).await,
+        Command::Render(command) => render(command).await,
+        Command::Import(command) => import(command),
         Command::Admin(command) => return Box::pin(command.run()).await,
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Arguments::command(), "portcullis", &mut io::stdout());
@@ -215,6 +225,18 @@ async fn check_url(url: &str, config: Option<PathBuf>) -> Outcome {
         None => EgressPolicy::default(),
     };
     write!(io::stdout(), "{}", check_server(url, &policy).await?)?;
+    Ok(())
+}
+
+async fn render(command: RenderCommand) -> Outcome {
+    write!(io::stdout(), "{}", Box::pin(command.run()).await?)?;
+    Ok(())
+}
+
+fn import(command: ImportCommand) -> Outcome {
+    let imported = command.run()?;
+    write!(io::stdout(), "{}", imported.yaml)?;
+    write!(io::stderr(), "{}", imported.report)?;
     Ok(())
 }
 

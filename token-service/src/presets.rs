@@ -118,20 +118,25 @@ pub fn profile_of(issuer: &str) -> Option<url::Url> {
     profiles.find(|profile| profile.issuer == issuer).map(|profile| profile.url.clone())
 }
 
-/// Fills what a draft leaves open from the preset that it names. Answers the preset's URL.
-pub fn complete<Secret>(draft: &mut AuthDraft<Secret>) -> Result<Option<&'static str>, Fault> {
-    let Some(name) = &draft.preset else { return Ok(None) };
-    let Some(preset) = find(name) else {
+/// The preset that somebody has named, or what is wrong with the name.
+pub fn named(name: &str) -> Result<&'static Preset, Fault> {
+    find(name).ok_or_else(|| {
         let names: Vec<&str> = all().iter().map(|preset| preset.name.as_str()).collect();
-        return Err(Fault {
+        Fault {
             field: Field::of(&["preset"]),
             problem: format!("there is no preset {name:?}"),
             remedy: did_you_mean(name, &names).map_or_else(
                 || format!("choose one of {}, or leave it out", names.join(", ")),
                 |meant| format!("did you mean {meant}?"),
             ),
-        });
-    };
+        }
+    })
+}
+
+/// Fills what a draft leaves open from the preset that it names. Answers the preset's URL.
+pub fn complete<Secret>(draft: &mut AuthDraft<Secret>) -> Result<Option<&'static str>, Fault> {
+    let Some(name) = &draft.preset else { return Ok(None) };
+    let preset = named(name)?;
     match &mut draft.client {
         Some(client) if client.method.is_none() && client.private_key.is_none() => {
             client.method = preset.client_method;

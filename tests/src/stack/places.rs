@@ -82,6 +82,7 @@ impl Places {
             listener_file: None,
             filter_file: None,
             mesh: None,
+            rendered_from: None,
         })
     }
 

@@ -22,6 +22,7 @@ mod mesh;
 mod metrics;
 mod office;
 mod records;
+mod rendered;
 mod replicas;
 mod revoke;
 mod run;

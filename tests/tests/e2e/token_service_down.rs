@@ -86,6 +86,7 @@ async fn without_a_token_service_at_start_nothing_is_let_through() {
         listener_file: None,
         filter_file: None,
         mesh: None,
+        rendered_from: None,
     };
     let mut envoy = Envoy::start(&artifacts, &settings, directory.path()).expect("starts");
     envoy.ready().await.expect("Envoy itself is ready");

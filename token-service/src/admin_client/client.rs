@@ -6,7 +6,7 @@ use reqwest::{Method, StatusCode};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value;
 
-use super::Access;
+use super::{Access, AdminListener};
 
 /// Longer than a change is waited for.
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -16,7 +16,7 @@ const MOST_PAGES: usize = 1_000;
 
 /// Why a command came to nothing.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum ClientError {
+pub enum ClientError {
     #[error("there is no admin token: set PORTCULLIS_ADMIN_TOKEN, or name its file with --admin-token-file")]
     NoToken,
     #[error("the admin token's file {path} cannot be read: {error}")]
@@ -45,6 +45,10 @@ pub(super) enum ClientError {
     NoRules,
     #[error("no answer from {url}: {problem}; is the service running, and --admin-url right?")]
     Unreachable { url: String, problem: String },
+    #[error(
+        "the service names a server in a way that this version does not know: use the version that it runs"
+    )]
+    Unknown,
     /// In the words of the service.
     #[error("{0}")]
     Refused(String),
@@ -59,7 +63,11 @@ pub(super) struct Client {
 
 impl Client {
     pub(super) fn new(access: &Access, wait: bool) -> Result<Self, ClientError> {
-        let base = access.admin_url.trim_end_matches('/').to_owned();
+        Self::at(&access.listener, wait)
+    }
+
+    pub(super) fn at(listener: &AdminListener, wait: bool) -> Result<Self, ClientError> {
+        let base = listener.admin_url.trim_end_matches('/').to_owned();
         let url = url::Url::parse(&base).map_err(|_| ClientError::Url(base.clone()))?;
         let is_local = match url.host() {
             Some(url::Host::Domain(name)) => name == "localhost",
@@ -70,7 +78,7 @@ impl Client {
         if url.scheme() != "https" && !is_local {
             return Err(ClientError::InTheClear);
         }
-        Ok(Self { http: http()?, base, token: token(access)?, wait })
+        Ok(Self { http: http()?, base, token: token(listener)?, wait })
     }
 
     /// The body of the answer, if it is no refusal.
@@ -153,8 +161,8 @@ fn http() -> Result<reqwest::Client, ClientError> {
         .map_err(|error| ClientError::Url(error.to_string()))
 }
 
-fn token(access: &Access) -> Result<SecretString, ClientError> {
-    let text = match &access.admin_token_file {
+fn token(listener: &AdminListener) -> Result<SecretString, ClientError> {
+    let text = match &listener.admin_token_file {
         Some(path) => std::fs::read_to_string(path).map_err(|error| {
             let path = path.display().to_string();
             ClientError::TokenFile { path, error }

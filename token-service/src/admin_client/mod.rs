@@ -27,20 +27,30 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
+use portcullis_wire::names::Slug;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use self::client::{Client, ClientError};
+use self::client::Client;
+pub use self::client::ClientError;
+use crate::config::Endpoint;
+use crate::domain::url::{PlainHttp, ServerUrl};
 
 /// Where the service is, and who asks. A token is never an argument: arguments are seen by everybody on the machine.
 #[derive(Debug, Args)]
-pub struct Access {
+pub struct AdminListener {
     /// The admin listener.
     #[arg(long, value_name = "URL", env = "PORTCULLIS_ADMIN_URL", default_value = "http://127.0.0.1:8082")]
     admin_url: String,
     /// Holds the admin token; otherwise the variable `PORTCULLIS_ADMIN_TOKEN` does.
     #[arg(long, value_name = "FILE", env = "PORTCULLIS_ADMIN_TOKEN_FILE")]
     admin_token_file: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct Access {
+    #[command(flatten)]
+    listener: AdminListener,
     /// Print what the service answers, as JSON.
     #[arg(long)]
     json: bool,
@@ -165,6 +175,21 @@ impl AdminCommand {
             Self::Api(request) => request.ask().await,
         }
     }
+}
+
+impl AdminListener {
+    /// Where all registered servers are, the declared ones included.
+    pub async fn endpoints(&self) -> Result<Vec<Endpoint>, ClientError> {
+        let answer = Client::at(self, false)?.pages("/v1/servers", "servers").await?;
+        let servers = answer["servers"].as_array().into_iter().flatten();
+        servers.map(|server| endpoint(server).ok_or(ClientError::Unknown)).collect()
+    }
+}
+
+fn endpoint(server: &Value) -> Option<Endpoint> {
+    let slug = Slug::parse(server["slug"].as_str()?).ok()?;
+    let url = ServerUrl::parse(server["url"].as_str()?, PlainHttp::Allowed).ok()?;
+    Some(Endpoint { slug, url })
 }
 
 impl Access {

@@ -32,9 +32,21 @@ const OAUTH: [&str; 7] = [
     "assume_pkce",
 ];
 
-pub(super) fn read(at: &At<'_>) -> Read {
+/// The URL of the preset that is named; the rest of the `auth` is not looked at.
+pub(super) fn preset_url(at: &At<'_>) -> Option<&'static str> {
+    let fields = fields(at)?;
+    let at = fields.get("preset")?;
+    let preset = presets::named(at.text()?).map_err(|fault| at.report(&fault.problem, &fault.remedy));
+    preset.ok().map(|preset| preset.url.as_str())
+}
+
+fn fields<'a>(at: &At<'a>) -> Option<Fields<'a>> {
     let known: Vec<&str> = ["type", "headers"].into_iter().chain(OAUTH).collect();
-    let Some(fields) = at.fields(&known) else { return Read::default() };
+    at.fields(&known)
+}
+
+pub(super) fn read(at: &At<'_>) -> Read {
+    let Some(fields) = fields(at) else { return Read::default() };
     let Some(type_at) = fields.require("type") else { return Read::default() };
     let unfitting = |names: &[&str], remedy: &str| {
         for at in names.iter().filter_map(|name| fields.get(name)) {

@@ -253,6 +253,13 @@ pub struct AdmissionConfig {
     pub access: Vec<(Identity, MemberAccess)>,
 }
 
+/// Where a server is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Endpoint {
+    pub slug: Slug,
+    pub url: ServerUrl,
+}
+
 #[derive(Clone, Debug)]
 pub enum AuthConfig {
     None,
@@ -307,18 +314,24 @@ pub type Environment<'a> = dyn Fn(&str) -> Option<String> + 'a;
 impl Config {
     /// Reads the file at `path`, and the files of secrets and keys that it names.
     pub fn load(path: &Path, environment: &Environment<'_>) -> Result<Self, Problems> {
-        let text = std::fs::read_to_string(path).map_err(|error| {
-            Problems::one(
-                path,
-                Problem {
-                    line: None,
-                    place: String::new(),
-                    what: format!("the file cannot be read: {error}"),
-                    remedy: "name a readable UTF-8 file".into(),
-                },
-            )
-        })?;
-        Self::parse(path, &text, environment)
+        Self::parse(path, &text_of(path)?, environment)
+    }
+
+    /// Where the servers are that the file at `path` declares. No other file is read, so that no secret has to be there.
+    pub fn endpoints(path: &Path) -> Result<Vec<Endpoint>, Problems> {
+        Self::parse_endpoints(path, &text_of(path)?)
+    }
+
+    /// As [`Config::endpoints`], with the text of the file given.
+    pub fn parse_endpoints(path: &Path, text: &str) -> Result<Vec<Endpoint>, Problems> {
+        let root = yaml::parse(text).map_err(|problem| Problems::one(path, problem))?;
+        let nothing = |_: &str| None;
+        let context = Context::new(Path::new(""), &nothing);
+        let endpoints = context.root(&root).fields(&SECTIONS).map(|sections| registry::endpoints(&sections));
+        match (endpoints, context.into_problems()) {
+            (Some(endpoints), problems) if problems.is_empty() => Ok(endpoints),
+            (_, problems) => Err(Problems { file: path.to_owned(), problems }),
+        }
     }
 
     /// As [`Config::load`], with the text of the file given.
@@ -332,6 +345,20 @@ impl Config {
             (_, problems) => Err(Problems { file: path.to_owned(), problems }),
         }
     }
+}
+
+fn text_of(path: &Path) -> Result<String, Problems> {
+    std::fs::read_to_string(path).map_err(|error| {
+        Problems::one(
+            path,
+            Problem {
+                line: None,
+                place: String::new(),
+                what: format!("the file cannot be read: {error}"),
+                remedy: "name a readable UTF-8 file".into(),
+            },
+        )
+    })
 }
 
 const SECTIONS: [&str; 24] = [

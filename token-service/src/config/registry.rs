@@ -7,7 +7,7 @@ use portcullis_wire::payload::{DEFAULT_LIMIT, LEAST_LIMIT, MOST_LIMIT, Redaction
 use portcullis_wire::watch::PayloadPolicy;
 
 use super::reader::{At, Fields};
-use super::{AdmissionConfig, MemberConfig, ServerConfig, WorkspaceConfig, WorkspacesConfig};
+use super::{AdmissionConfig, Endpoint, MemberConfig, ServerConfig, WorkspaceConfig, WorkspacesConfig};
 use super::{admission, auth, sign_in};
 use crate::domain::limit::MOST_AT_ONCE;
 use crate::domain::payload::PayloadSettings;
@@ -142,16 +142,7 @@ const SERVER: [&str; 10] = [
 
 fn server(at: &At<'_>, names: &mut Names) -> Option<ServerConfig> {
     let fields = at.fields(&SERVER)?;
-    let slug = fields.require("slug").and_then(|at| {
-        let slug = at.parsed(SLUG_REMEDY, Slug::parse)?;
-        if !names.servers.insert(slug.clone()) {
-            at.report(
-                format_args!("there are two servers {slug:?}", slug = slug.as_str()),
-                "rename one of them",
-            );
-        }
-        Some(slug)
-    });
+    let slug = server_slug(&fields, names);
     let name = match fields.get("name") {
         Some(at) => at.name(),
         None => slug.as_ref().map(Slug::to_string),
@@ -180,6 +171,34 @@ fn server(at: &At<'_>, names: &mut Names) -> Option<ServerConfig> {
         concurrency,
         admission,
     })
+}
+
+fn server_slug(fields: &Fields<'_>, names: &mut Names) -> Option<Slug> {
+    let at = fields.require("slug")?;
+    let slug = at.parsed(SLUG_REMEDY, Slug::parse)?;
+    if !names.servers.insert(slug.clone()) {
+        at.report(format_args!("there are two servers {slug:?}", slug = slug.as_str()), "rename one of them");
+    }
+    Some(slug)
+}
+
+/// Where the servers are, and nothing else about them.
+pub(super) fn endpoints(sections: &Fields<'_>) -> Vec<Endpoint> {
+    let mut names = Names::default();
+    sections.items("servers").iter().filter_map(|at| endpoint(at, &mut names)).collect()
+}
+
+fn endpoint(at: &At<'_>, names: &mut Names) -> Option<Endpoint> {
+    let fields = at.fields(&SERVER)?;
+    let slug = server_slug(&fields, names);
+    let preset = fields.get("auth").filter(|at| at.entries_named("preset"));
+    let url = match (fields.get("url"), preset) {
+        (None, Some(auth)) => {
+            auth::preset_url(auth).and_then(|url| ServerUrl::parse(url, PlainHttp::Refused).ok())
+        }
+        _ => url(&fields),
+    };
+    Some(Endpoint { slug: slug?, url: url? })
 }
 
 fn url(fields: &Fields<'_>) -> Option<ServerUrl> {

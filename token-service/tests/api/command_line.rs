@@ -103,6 +103,65 @@ fn serve_names_every_problem_and_ends() {
     assert!(shown.contains("servres") && shown.contains("2 problems"), "{shown}");
 }
 
+#[test]
+fn render_needs_no_secret_and_names_every_server_that_does_not_fit() {
+    let directory = Directory::new();
+    let headers = "auth: {type: headers, headers: {authorization: {file: not-there}}}, workspaces: all";
+    let path = directory.configure(&format!(
+        "servers:\n  - {{slug: crm, url: 'https://crm.example/mcp', {headers}}}\n  - {{slug: notes, auth: {{type: oauth, preset: notion}}, workspaces: all}}\n"
+    ));
+    let render = |path: &Path| {
+        let path = path.to_str().expect("a path");
+        let arguments =
+            ["render", "istio", "--namespace", "mcp", "--gateway", "agents/edge", "--config", path];
+        portcullis(&arguments).output().expect("it runs")
+    };
+    let output = render(&path);
+    let text = String::from_utf8(output.stdout).expect("text");
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    for part in ["crm.example:443, of crm", "mcp.notion.com:443, of notes", "namespace: edge"] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    let path = directory.configure(
+        "servers:\n  - {slug: a, url: 'https://10.0.0.1/mcp'}\n  - {slug: b, url: 'https://localhost/mcp'}\n",
+    );
+    let output = render(&path);
+    let error = String::from_utf8(output.stderr).expect("text");
+    assert_eq!((output.status.code(), output.stdout.is_empty()), (Some(1), true));
+    assert!(error.contains("a: 10.0.0.1") && error.contains("b: localhost"), "{error}");
+}
+
+#[test]
+fn import_prints_no_secret_and_says_where_they_belong() {
+    let directory = Directory::new();
+    let export = serde_json::json!({
+        "slug": "crm", "url": "https://crm.example/mcp", "auth_type": "headers",
+        "global_workspace_access": {"enabled": true},
+        "configurations": {"headers": {"Authorization": "Bearer hunter2"}, "forward_headers": ["x-a"]},
+    });
+    let path = directory.write("export.json", &export.to_string());
+    let import = |path: &str| portcullis(&["import", "portkey", path]).output().expect("it runs");
+    let output = import(path.to_str().expect("a path"));
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("text");
+    assert_eq!(output.status.code(), Some(0));
+    let (printed, report) = (text(output.stdout), text(output.stderr));
+    assert!(!printed.contains("hunter2") && !report.contains("hunter2"), "{printed}{report}");
+    assert!(report.contains("secrets/crm-authorization: the value of configurations.headers.Authorization"));
+    assert!(report.contains("configurations.forward_headers"), "{report}");
+
+    std::fs::create_dir(directory.path("secrets")).expect("is made");
+    directory.write("secrets/crm-authorization", "Bearer hunter2");
+    assert_eq!(check(&directory.configure(&printed)).status.code(), Some(0), "{printed}");
+    for (path, problem) in [("/nowhere", "cannot be read"), ("/dev/null", "is not JSON")] {
+        let output = import(path);
+        let error = text(output.stderr);
+        assert!(
+            output.status.code() == Some(1) && output.stdout.is_empty() && error.contains(problem),
+            "{error}"
+        );
+    }
+}
+
 fn check_server(arguments: &[&str]) -> (Option<i32>, String, String) {
     let mut command = portcullis(&["check-server"]);
     let output = command.args(arguments).output().expect("it runs");

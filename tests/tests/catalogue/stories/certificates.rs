@@ -78,6 +78,13 @@ async fn answer(stream: TcpStream, acceptor: TlsAcceptor, read: Arc<AtomicUsize>
 }
 
 pub(crate) async fn only_a_good_certificate_is_talked_to(_: Arc<Stand>) {
+    // By the dynamic forward proxy, and by clusters that were rendered.
+    for rendered in [false, true] {
+        only_a_good_certificate(rendered).await;
+    }
+}
+
+async fn only_a_good_certificate(rendered: bool) {
     let (trusted, stranger) = (authority(), authority());
     let directory = tempfile::tempdir().expect("a directory");
     let authorities = directory.path().join("authorities.pem");
@@ -105,6 +112,7 @@ pub(crate) async fn only_a_good_certificate_is_talked_to(_: Arc<Stand>) {
         servers: registered.collect(),
         trusted_ca: Some(authorities),
         scripted: false,
+        rendered,
         ..Builder::default()
     };
     let stack = Stack::build(builder).await.unwrap_or_else(|error| panic!("no stack: {error:#}"));
@@ -113,7 +121,7 @@ pub(crate) async fn only_a_good_certificate_is_talked_to(_: Arc<Stand>) {
         let reply = stack.agent(slug, Era::Modern).call_tool("allowed", json!({})).await;
         let was_read = server.read.load(Ordering::Relaxed) > read_before;
         let expected = if *slug == "good" { (200, true) } else { (503, false) };
-        assert_eq!((reply.status, was_read), expected, "{slug}: {reply:?}");
+        assert_eq!((reply.status, was_read), expected, "{slug}, {rendered}: {reply:?}");
         if !was_read {
             assert_eq!(reply.answer()["error"]["code"], -31003, "{slug}");
         }

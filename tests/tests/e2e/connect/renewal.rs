@@ -19,7 +19,16 @@ fn result() -> Value {
 
 #[tokio::test]
 async fn a_refused_credential_is_renewed_and_the_client_notices_nothing() {
-    let stand = Stand::start([granted(1), granted(2)]).await;
+    notices_nothing(Stand::start([granted(1), granted(2)]).await).await;
+}
+
+#[tokio::test]
+async fn it_is_sent_again_by_routes_that_were_rendered_too() {
+    let stand = Stand::rendered([granted(1), granted(2)]).await;
+    notices_nothing(stand).await;
+}
+
+async fn notices_nothing(stand: Stand) {
     let agent = stand.agent(Era::Modern);
     let (reply, (first, second)) = tokio::join!(agent.call_tool("allowed", json!({"q": 1})), async {
         let first = stand.upstream.next_request().await;

@@ -4,6 +4,7 @@
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ use axum::extract::{Request, State};
 use axum::middleware;
 use axum::response::{IntoResponse as _, Response};
 use portcullis_tests::artifacts::Artifacts;
-use portcullis_tests::envoy::{Envoy, Settings};
+use portcullis_tests::envoy::{Envoy, Registry, Settings};
 use portcullis_tests::mcp::{Agent, Era};
 use portcullis_tests::patience::poll;
 use portcullis_tests::port::Reserved;
@@ -58,6 +59,15 @@ struct Script {
 impl Stand {
     /// `leases` are the answers to the requests for one, in order.
     pub(super) async fn start(leases: impl IntoIterator<Item = Value>) -> Self {
+        Self::start_by(leases, false).await
+    }
+
+    /// With a cluster and routes for the upstream alone, which the token-service's program has rendered.
+    pub(super) async fn rendered(leases: impl IntoIterator<Item = Value>) -> Self {
+        Self::start_by(leases, true).await
+    }
+
+    async fn start_by(leases: impl IntoIterator<Item = Value>, rendered: bool) -> Self {
         let artifacts = Artifacts::find().expect("everything built");
         let directory = tempfile::tempdir().expect("a directory");
         let upstream = ScriptedUpstream::start(listener().await).expect("starts");
@@ -82,6 +92,7 @@ impl Stand {
             listener_file: None,
             filter_file: None,
             mesh: None,
+            rendered_from: rendered.then(|| declared(&upstream, directory.path())),
         };
         drop((gateway, admin));
         let mut envoy = Envoy::start(&artifacts, &settings, directory.path()).expect("starts");
@@ -107,6 +118,24 @@ impl Stand {
     }
 }
 
+fn authority(upstream: &ScriptedUpstream) -> String {
+    format!("localhost:{}", address(upstream).port())
+}
+
+/// A file that declares the upstream.
+fn declared(upstream: &ScriptedUpstream, directory: &Path) -> Registry {
+    let server = json!({
+        "slug": "scripted",
+        "url": format!("http://{}/scripted/mcp", authority(upstream)),
+        "allow_http": true,
+        "auth": {"type": "none"},
+        "workspaces": "all",
+    });
+    let file = directory.join("portcullis.yaml");
+    std::fs::write(&file, json!({"servers": [server]}).to_string()).expect("is written");
+    Registry::File(file)
+}
+
 impl Drop for Stand {
     fn drop(&mut self) {
         if std::thread::panicking() {
@@ -119,7 +148,7 @@ impl FakeService {
     async fn start(upstream: &ScriptedUpstream, leases: impl IntoIterator<Item = Value>) -> Self {
         let server = json!({
             "id": "s1", "slug": "scripted", "payload": "full",
-            "upstream": {"tls": false, "authority": address(upstream).to_string(), "path": "/scripted/mcp"},
+            "upstream": {"tls": false, "authority": authority(upstream), "path": "/scripted/mcp"},
         });
         let script = Script {
             leases: Arc::new(Mutex::new(leases.into_iter().collect())),
