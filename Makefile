@@ -186,6 +186,11 @@ image-test: image $(envoy_binary) oci ## The image through a registry into Envoy
 	PORTCULLIS_SKIPPED=$(abspath target/skipped-image.txt) $(venv)/bin/python -B -m unittest discover --start-directory tests/image
 	@tests/tools/skipped.sh target/skipped-image.txt
 
+# Into a directory of its own for each version; those of released versions stay as they are.
+.PHONY: contract
+contract: | need-rust ## Record what this version says between filter and token-service, after a change that is meant
+	cargo run --quiet --package portcullis-wire --example record_contract
+
 .PHONY: conformance
 conformance: wasm test-tools ## The MCP conformance suite, directly and through the gateway, side by side
 	cargo build --workspace --all-targets

@@ -109,6 +109,7 @@ impl Service {
             servers: servers.collect(),
             issuers,
             accepts_opaque_tokens: snapshot.issuers.iter().any(Issuer::is_introspected),
+            unread: Vec::new(),
         }
     }
 }

@@ -17,3 +17,4 @@ mod standing;
 mod story;
 mod traces;
 mod unconnected;
+mod versions;
