@@ -151,6 +151,12 @@ revocation: wasm $(envoy_binary) ## How soon every worker of three Envoys refuse
 	cargo build --workspace --bins
 	target/debug/revocation
 
+# One process has all of them, so each of the two needs about as many descriptors as there are watches.
+.PHONY: watches
+watches: ## As many watches as a thousand Envoys hold, and how soon changes reach them; SHORT=1; WATCHES, HOLD_MS, SERVERS
+	cargo build --profile service --workspace --bins
+	target/service/watches
+
 # Native programs with optimization; what needs Envoy runs the filter as it is shipped.
 .PHONY: bench
 bench: wasm test-tools ## Costs and delays that are promised, measured; SHORT=1: whether it works

@@ -49,3 +49,4 @@ pub mod shim;
 pub mod soak;
 pub mod stack;
 pub mod upstream;
+pub mod watches;
