@@ -157,6 +157,12 @@ revocation: wasm $(envoy_binary) ## How soon every worker of three Envoys refuse
 	cargo build --workspace --bins
 	target/debug/revocation
 
+# One process has all of them, so each of the two needs about as many descriptors as there are watches.
+.PHONY: watches
+watches: ## As many watches as a thousand Envoys hold, and how soon changes reach them; SHORT=1; WATCHES, HOLD_MS, SERVERS
+	cargo build --profile service --workspace --bins
+	target/service/watches
+
 # Native programs with optimization; what needs Envoy runs the filter as it is shipped.
 .PHONY: bench
 bench: wasm test-tools ## Costs and delays that are promised, measured; SHORT=1: whether it works
@@ -191,6 +197,11 @@ image-test: image $(envoy_binary) oci ## The image through a registry into Envoy
 	@rm -f target/skipped-image.txt
 	PORTCULLIS_SKIPPED=$(abspath target/skipped-image.txt) $(venv)/bin/python -B -m unittest discover --start-directory tests/image
 	@tests/tools/skipped.sh target/skipped-image.txt
+
+# Into a directory of its own for each version; those of released versions stay as they are.
+.PHONY: contract
+contract: | need-rust ## Record what this version says between filter and token-service, after a change that is meant
+	cargo run --quiet --package portcullis-wire --example record_contract
 
 .PHONY: conformance
 conformance: wasm test-tools ## The MCP conformance suite, directly and through the gateway, side by side

@@ -50,3 +50,4 @@ pub mod shim;
 pub mod soak;
 pub mod stack;
 pub mod upstream;
+pub mod watches;

@@ -25,6 +25,7 @@ use crate::identity_provider::{IdentityProviders, follow_keys};
 use crate::jobs::{self, Follower};
 use crate::key_use::{KeyUse, SessionUse};
 use crate::measure::measurements;
+use crate::news::NewsDesk;
 use crate::record_store::SqlRecordStore;
 use crate::records::Records;
 use crate::shutdown::Shutdown;
@@ -288,6 +289,7 @@ async fn open(
         store,
         vault,
         watch_hub,
+        news_desk: NewsDesk::default(),
         key_use: KeyUse::default(),
         session_use: SessionUse::default(),
         clock,

@@ -16,7 +16,7 @@
 //! - [`company`]: signing in at the company's OpenID Connect provider.
 //! - [`authorization_server`]: signing MCP clients in.
 //! - [`identity_provider`]: issuers whose tokens are accepted: their keys, and their word about tokens.
-//! - [`watch_hub`], [`key_use`], [`shutdown`]: what a running service keeps in memory.
+//! - [`watch_hub`], [`news`], [`key_use`], [`shutdown`]: what a running service keeps in memory.
 //! - [`state`]: all of these together, as handlers share them.
 //! - [`lease`], [`explain`]: deciding on a lease, and saying why.
 //! - [`unconnected`]: MCP answers for members who have yet to connect an account.
@@ -54,6 +54,7 @@ mod jobs;
 pub mod key_use;
 pub mod lease;
 pub mod measure;
+pub mod news;
 pub mod oauth;
 pub mod presets;
 pub mod quarantine;

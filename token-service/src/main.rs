@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
 use clap_complete::Shell;
-use nix::sys::resource::{Resource, setrlimit};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use portcullis_token_service::admin_client::AdminCommand;
 use portcullis_token_service::app::App;
 use portcullis_token_service::apply::ConfigSource;
@@ -135,8 +135,16 @@ fn leave_no_core_behind() -> nix::Result<()> {
     setrlimit(Resource::RLIMIT_CORE, 0, 0)
 }
 
+/// Every filter keeps a connection, and many systems let a program have a thousand descriptors unless it asks for more.
+fn take_all_descriptors() {
+    // Where that is refused, it goes on with those that it has.
+    let _ = getrlimit(Resource::RLIMIT_NOFILE)
+        .and_then(|(_, most)| setrlimit(Resource::RLIMIT_NOFILE, most, most));
+}
+
 async fn serve(config: PathBuf, levels: &str, tables: Tables) -> Outcome {
     leave_no_core_behind()?;
+    take_all_descriptors();
     let source = source(config);
     let traces = traces(&source)?;
     let subscriber = telemetry::subscriber_with(levels, io::stderr, traces.as_ref())?;

@@ -21,8 +21,14 @@ use crate::watch_hub::LAPSE;
 /// How often a replica says that it is there.
 const BEAT: Duration = Duration::from_secs(1);
 
-/// How often is looked while somebody waits.
+/// How often is looked while somebody waits, with few filters.
 const LOOK: Duration = Duration::from_millis(20);
+
+/// So many filters more, and [`LOOK`] is once as long again: each look writes and reads about a hundred bytes for each.
+const FILTERS_A_LOOK: usize = 500;
+
+/// With however many filters: what waits for them gives up after some seconds.
+const LONGEST_LOOK: Duration = Duration::from_millis(500);
 
 /// How long after a commit somebody may ask who has heard of it.
 const ALERT: Duration = Duration::from_millis(300);
@@ -78,7 +84,7 @@ impl Service {
                 if silent.is_empty() {
                     return Ok(());
                 }
-                sleep(LOOK).await;
+                sleep(self.look()).await;
             }
         };
         match timeout_at(deadline, hearing).await {
@@ -89,7 +95,7 @@ impl Service {
 
     async fn keep_hearing(&self) -> std::convert::Infallible {
         loop {
-            sleep(LOOK).await;
+            sleep(self.look()).await;
             // What cannot be read now is read the next time; without it the wait ends with who is missing.
             if let Ok((now, others)) = self.others().await {
                 self.take_up(now, &others);
@@ -130,7 +136,7 @@ impl Service {
         let mut commits = self.store.commits();
         let (mut beat_at, mut alert_until) = (Instant::now(), Instant::now());
         loop {
-            let rest = if Instant::now() < alert_until { LOOK } else { BEAT };
+            let rest = if Instant::now() < alert_until { self.look() } else { BEAT };
             tokio::select! {
                 goes_on = pause(self, rest) => if !goes_on { break },
                 Ok(()) = commits.changed() => alert_until = Instant::now() + ALERT,
@@ -158,6 +164,11 @@ impl Service {
             self.store.beat(&self.replica, Some(&self.watchers())).await?;
         }
         Ok(())
+    }
+
+    fn look(&self) -> Duration {
+        let many = u32::try_from(self.watch_hub.len() / FILTERS_A_LOOK).unwrap_or(u32::MAX);
+        LOOK.saturating_mul(many.saturating_add(1)).min(LONGEST_LOOK)
     }
 
     /// Without a beat for so long that no filter which watched it is connected any more, unless it came to another.

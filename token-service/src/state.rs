@@ -11,6 +11,7 @@ use crate::egress::EgressClient;
 use crate::http::error::ApiError;
 use crate::identity_provider::IdentityProviders;
 use crate::key_use::{KeyUse, SessionUse};
+use crate::news::NewsDesk;
 use crate::records::Records;
 use crate::shutdown::Shutdown;
 use crate::store::{Store, StoreError};
@@ -28,6 +29,7 @@ pub struct Service {
     pub store: Arc<dyn Store>,
     pub vault: Arc<Vault>,
     pub watch_hub: WatchHub,
+    pub news_desk: NewsDesk,
     pub key_use: KeyUse,
     pub session_use: SessionUse,
     pub clock: Arc<dyn Clock>,

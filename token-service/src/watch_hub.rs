@@ -26,8 +26,9 @@ pub const LAPSE: Duration = Duration::from_secs(3);
 /// How long a silent filter stays in the status report.
 const FORGET: Duration = Duration::from_mins(5);
 
-/// Far above any fleet; it keeps a peer that makes up filter ids from filling the memory.
-const MAX_FILTERS: usize = 10_000;
+/// Far above any fleet, because nobody waits for a filter that has no place here; it keeps a peer that makes up filter ids
+/// from filling the memory. Each takes about 200 bytes.
+const MAX_FILTERS: usize = 100_000;
 
 /// Collects acknowledgements and wakes those who wait for them.
 #[derive(Debug, Default)]
@@ -116,6 +117,11 @@ impl WatchHub {
         own.map(|(name, seen)| (name.clone(), seen.cursor, seen.at, seen.connected_until)).collect()
     }
 
+    /// How many filters there is something known of.
+    pub(crate) fn len(&self) -> usize {
+        self.filters().len()
+    }
+
     /// Every filter heard of lately, by name.
     pub fn status(&self, now: Timestamp) -> Vec<FilterStatus> {
         let mut filters = self.filters();
@@ -154,43 +160,68 @@ impl WatchHub {
             return Err(Vec::new());
         }
         tokio::time::sleep(until_complete).await;
-        let connected: Vec<String> = self
-            .status(clock.now())
-            .into_iter()
-            .filter(|status| status.connected)
-            .map(|status| status.filter)
-            .collect();
         let mut acknowledgements = self.acknowledgements.subscribe();
+        let mut missing = self.connected(clock.now());
+        let connected = missing.len();
         loop {
             acknowledgements.mark_unchanged();
-            let missing = self.missing(&connected, revision, clock.now());
-            if missing.filters.is_empty() {
-                return Ok(connected.len());
+            // The last of them alone: were all looked at with every acknowledgement, many filters would take longer to
+            // be looked at than to acknowledge.
+            let mut until_lapse = self.until_lapse(&mut missing, revision, clock.now());
+            if until_lapse == Some(Duration::ZERO) {
+                // Another may have come back meanwhile, and count for longer.
+                missing = self.still_missing(missing, revision);
+                until_lapse = self.until_lapse(&mut missing, revision, clock.now());
             }
-            let Some(until_lapse) = missing.until_last_lapse else { return Err(missing.filters) };
-            let wake_at = deadline.min(tokio::time::Instant::now() + until_lapse);
+            let wake_at = match until_lapse {
+                None => return Ok(connected),
+                Some(Duration::ZERO) => return Err(sorted(missing)),
+                Some(until_lapse) => deadline.min(tokio::time::Instant::now() + until_lapse),
+            };
             let woken = tokio::time::timeout_at(wake_at, acknowledgements.changed()).await;
             if woken.is_err() && tokio::time::Instant::now() >= deadline {
-                return Err(missing.filters);
+                let missing = self.still_missing(missing, revision);
+                return if missing.is_empty() { Ok(connected) } else { Err(sorted(missing)) };
             }
         }
     }
 
-    fn missing(&self, expected: &[String], revision: Revision, now: Timestamp) -> Missing {
+    /// The connected filters, the one last that counts as connected for longest.
+    fn connected(&self, now: Timestamp) -> Vec<String> {
         let filters = self.filters();
-        let mut missing = Missing { filters: Vec::new(), until_last_lapse: None };
-        for name in expected {
-            let seen = filters.get(name);
-            if seen.is_some_and(|seen| seen.cursor >= revision) {
-                continue;
-            }
-            missing.filters.push(name.clone());
-            let left = seen.map_or(Duration::ZERO, |seen| now.until(seen.connected_until));
-            if !left.is_zero() {
-                missing.until_last_lapse = missing.until_last_lapse.max(Some(left));
+        let connected = filters.iter().filter(|(_, seen)| now < seen.connected_until);
+        let mut connected: Vec<(Timestamp, String)> =
+            connected.map(|(name, seen)| (seen.connected_until, name.clone())).collect();
+        drop(filters);
+        connected.sort_unstable();
+        connected.into_iter().map(|(_, name)| name).collect()
+    }
+
+    /// Takes those off the end that have acknowledged `revision`; how long the last that is left counts as connected, and
+    /// `None` if none is left.
+    fn until_lapse(&self, missing: &mut Vec<String>, revision: Revision, now: Timestamp) -> Option<Duration> {
+        let filters = self.filters();
+        while let Some(name) = missing.last() {
+            match filters.get(name) {
+                Some(seen) if seen.cursor >= revision => drop(missing.pop()),
+                Some(seen) => return Some(now.until(seen.connected_until)),
+                None => return Some(Duration::ZERO),
             }
         }
-        missing
+        None
+    }
+
+    /// Those that have not acknowledged `revision`, the one last that counts as connected for longest.
+    fn still_missing(&self, missing: Vec<String>, revision: Revision) -> Vec<String> {
+        let filters = self.filters();
+        let seen = missing.into_iter().map(|name| (filters.get(&name).copied(), name));
+        let mut missing: Vec<(Option<Timestamp>, String)> = seen
+            .filter(|(seen, _)| seen.is_none_or(|seen| seen.cursor < revision))
+            .map(|(seen, name)| (seen.map(|seen| seen.connected_until), name))
+            .collect();
+        drop(filters);
+        missing.sort_unstable();
+        missing.into_iter().map(|(_, name)| name).collect()
     }
 
     fn delays(&self) -> MutexGuard<'_, Delays> {
@@ -213,10 +244,9 @@ fn make_room(filters: &mut HashMap<String, Seen>, filter: &str) {
     }
 }
 
-struct Missing {
-    filters: Vec<String>,
-    /// `None` if all of them have lapsed.
-    until_last_lapse: Option<Duration>,
+fn sorted(mut names: Vec<String>) -> Vec<String> {
+    names.sort_unstable();
+    names
 }
 
 #[cfg(test)]

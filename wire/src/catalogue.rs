@@ -8,7 +8,6 @@ pub const LISTS_CHANGED_PATH: &str = "/v1/lists-changed";
 /// Body of `POST /v1/lists-changed`: the server has sent `notifications/tools/list_changed`, or the like for prompts or
 /// resources, to somebody. Answered with status 200 and an empty object, whether there is such a server or not.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct ListsChanged {
     /// The server's id.
     pub server: String,

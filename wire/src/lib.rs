@@ -9,8 +9,8 @@
 //! - `GET /v1/watch` with [`watch::WatchQuery`], answered by a [`watch::WatchReply`]: the server table, the keys that
 //!   verify tokens, and which leases to forget.
 //!
-//! Requests are read strictly (`deny_unknown_fields`), replies tolerantly, so that either side can be one version
-//! ahead. Every reply of the token-service carries [`MARKER_HEADER`]: Envoy makes up 503 and 504 replies of its own,
+//! Either side can be one version ahead: what takes something away (`deny_unknown_fields`) is read strictly, everything
+//! else tolerantly. `README.md` has the rule, and `contract/` what each released version says. Every reply of the token-service carries [`MARKER_HEADER`]: Envoy makes up 503 and 504 replies of its own,
 //! and only the marker tells them apart from an answer.
 
 pub mod api_key;

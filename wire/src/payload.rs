@@ -29,6 +29,7 @@ pub const EVERY: &str = "*";
 
 /// How the payloads of one server are recorded, for filters that know more than [`PayloadPolicy`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Capture {
     pub policy: PayloadPolicy,
     /// Bytes of text, of the parameters and of the response each.
@@ -39,6 +40,7 @@ pub struct Capture {
 
 /// Places that a record under [`PayloadPolicy::Redacted`] never shows, besides what looks like a secret.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Redaction {
     /// Pointers into a request's `params`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

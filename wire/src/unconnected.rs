@@ -43,7 +43,6 @@ pub fn request_digest(method: &str, name: &str, arguments: &[u8]) -> Digest {
 
 /// Body of `POST /v1/states`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct OpenState {
     pub server: Slug,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -76,7 +75,6 @@ pub enum OpenedState {
 
 /// Body of `POST /v1/sessions`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct SessionRequest {
     pub server: Slug,
     #[serde(default, skip_serializing_if = "Option::is_none")]

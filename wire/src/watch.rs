@@ -8,9 +8,10 @@ use serde::{Deserialize, Serialize};
 use crate::names::Slug;
 use crate::payload::Capture;
 
+mod later;
+
 /// Query of `GET /v1/watch`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct WatchQuery {
     /// The last revision that this filter has applied; 0 asks for everything.
     pub cursor: u64,
@@ -39,12 +40,16 @@ pub struct WatchReply {
 
 /// What a filter knows before any request comes.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(from = "later::ReadRegistry")]
 pub struct Registry {
     pub servers: Vec<ServerEntry>,
     pub issuers: Vec<IssuerEntry>,
     /// Whether a bearer token that is no JWT may be one that an issuer can be asked about.
-    #[serde(default)]
     pub accepts_opaque_tokens: bool,
+    /// Issuers and keys that came, and are left out because something in them is not known here: `issuer
+    /// https://idp.example, key 1`. Never sent.
+    #[serde(skip)]
+    pub unread: Vec<String>,
 }
 
 /// One server, as far as the filter needs to know it. Holds no secret.
@@ -53,11 +58,13 @@ pub struct ServerEntry {
     pub id: String,
     pub slug: Slug,
     pub upstream: Upstream,
-    /// By which filters go that do not know [`Self::capture`]. It never shows more than that does.
-    #[serde(default)]
+    /// By which filters go that do not know [`Self::capture`]. It never shows more than that does. One that is not known
+    /// is read as [`PayloadPolicy::Off`].
+    #[serde(default, deserialize_with = "later::payload")]
     pub payload: PayloadPolicy,
-    /// In place of [`Self::payload`], where there is more to say.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// In place of [`Self::payload`], where there is more to say. One that is not known as a whole is read as one that
+    /// shows nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "later::capture")]
     pub capture: Option<Capture>,
     /// Tools that the server is known to have, sorted: the names that may become labels of metrics. Nothing is allowed or
     /// denied by them. At most [`MAX_LABELLED_TOOLS`].
@@ -94,9 +101,10 @@ pub enum PayloadPolicy {
     Full,
 }
 
-/// An issuer whose tokens are accepted.
+/// An issuer whose tokens are accepted. Read strictly: a setting that is not known could be a reason to refuse a token.
 #[expect(clippy::struct_excessive_bools, reason = "each is a setting of its own, and none rules out another")]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct IssuerEntry {
     /// Compared byte for byte with the token's `iss`.
     pub issuer: String,
@@ -127,8 +135,9 @@ pub struct IssuerEntry {
     pub keys: Vec<VerificationKey>,
 }
 
-/// A public key. The algorithm is a property of the key, never of a token.
+/// A public key. The algorithm is a property of the key, never of a token. Read strictly, as the issuer is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct VerificationKey {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key_id: Option<String>,
@@ -158,9 +167,9 @@ impl Algorithm {
     }
 }
 
-/// Which leases to forget. Ids are those of the lease.
+/// Which leases to forget. Ids are those of the lease. A kind that is not known is read as [`Self::All`].
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(tag = "kind", content = "id", rename_all = "snake_case")]
+#[serde(tag = "kind", content = "id", rename_all = "snake_case", try_from = "later::ReadInvalidation")]
 pub enum Invalidation {
     Member(String),
     Key(String),

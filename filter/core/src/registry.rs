@@ -57,7 +57,8 @@ pub struct Key {
     pub digest: Digest,
 }
 
-/// An entry that was left out because it cannot be used. The token-service should never have sent it: log it.
+/// An entry that was left out because it cannot be used. The token-service should never have sent it, or is of a later
+/// version: log it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LeftOut {
     /// `server linear`, `issuer https://idp.example`, `issuer https://idp.example, key 1`.
@@ -90,6 +91,8 @@ impl Registry {
             let ServerEntry { id, slug, upstream, tools, .. } = server;
             servers.insert(slug, Rc::new(Server { id, upstream, payload, tools }));
         }
+        let why = "it holds something that this filter does not know; update the filter";
+        left_out.extend(wire.unread.into_iter().map(|entry| LeftOut { entry, why }));
         let mut issuers = HashMap::new();
         let mut digests = Vec::new();
         for entry in wire.issuers {

@@ -77,7 +77,10 @@ impl std::fmt::Display for PollFailure {
                 "the token-service speaks version {version} of the contract, this filter {CONTRACT_VERSION}"
             ),
             Self::Status(status) => write!(formatter, "the token-service answered the watch with {status}"),
-            Self::Unreadable(how) => write!(formatter, "the watch's answer cannot be read: {how}"),
+            Self::Unreadable(how) => write!(
+                formatter,
+                "the watch's answer cannot be read ({how}); if the token-service is of a later version, update the filter"
+            ),
         }
     }
 }

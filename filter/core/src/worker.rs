@@ -56,6 +56,8 @@ pub struct Worker {
     held: Budget,
     /// What an operator should read in the log; the shell takes it.
     notices: Vec<String>,
+    /// When it was last told that the token-service and this filter do not understand each other.
+    told_fault_ms: Option<u64>,
     swept_ms: u64,
     policies: Policies,
     /// For how long nothing had been verified at the last tick; `None` while all is.
@@ -108,6 +110,7 @@ impl Worker {
             early: HashMap::new(),
             held: Budget::new(config.max_held_bytes),
             notices: Vec::new(),
+            told_fault_ms: None,
             swept_ms: 0,
             policies: Policies::default(),
             silent_ms: None,

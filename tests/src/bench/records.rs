@@ -24,6 +24,7 @@ use tokio::time::Instant;
 use self::samples::{PER_EXPORT, START_US, export, record};
 use super::Extent;
 use crate::figures::Figures;
+use crate::soak::usage::processor_seconds;
 
 /// A full bench has as many as the default of `max_records`.
 const MANY: u64 = 10_000_000;
@@ -64,7 +65,7 @@ async fn ingest(figures: &mut Figures, when: &str, numbers: Span<u64>, path: &Pa
     let records = Arc::new(Records::new(store.clone(), keep));
     let exports: Vec<Vec<u8>> = (numbers.start / PER_EXPORT..numbers.end / PER_EXPORT).map(export).collect();
     let kept_before = store.usage().await?.records;
-    let before = cpu_time()?;
+    let before = processor_seconds(std::process::id())?;
     let begun = Instant::now();
     let mut sending = JoinSet::new();
     for bytes in exports {
@@ -83,7 +84,7 @@ async fn ingest(figures: &mut Figures, when: &str, numbers: Span<u64>, path: &Pa
     while let Some(sent) = sending.join_next().await {
         sent??;
     }
-    let (took, cpu) = (begun.elapsed().as_secs_f64(), cpu_time()? - before);
+    let (took, cpu) = (begun.elapsed().as_secs_f64(), processor_seconds(std::process::id())? - before);
     let kept = store.usage().await?.records - kept_before;
     figures.note(&format!("records_ingested_per_second_{when}"), rate(count, took), "records/s");
     let per_core = rate(count, cpu);
@@ -101,15 +102,6 @@ async fn ingest(figures: &mut Figures, when: &str, numbers: Span<u64>, path: &Pa
 #[expect(clippy::cast_precision_loss, reason = "for a table")]
 fn rate(count: u64, seconds: f64) -> f64 {
     (count as f64 / seconds).round()
-}
-
-/// Seconds that this process has used of all cores, by `/proc/self/stat` in hundredths.
-fn cpu_time() -> anyhow::Result<f64> {
-    let stat = std::fs::read_to_string("/proc/self/stat")?;
-    // The name of the program, in parentheses, may hold spaces.
-    let (_, rest) = stat.rsplit_once(')').context("a name")?;
-    let ticks: Result<Vec<f64>, _> = rest.split_whitespace().skip(11).take(2).map(str::parse).collect();
-    Ok(ticks?.iter().sum::<f64>() / 100.0)
 }
 
 /// Looks for what the first `few` of `count` records say.

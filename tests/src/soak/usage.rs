@@ -31,6 +31,15 @@ impl Usage {
     }
 }
 
+/// Seconds of all cores that a process has used, in hundredths.
+pub fn processor_seconds(process: u32) -> anyhow::Result<f64> {
+    let stat = fs::read_to_string(format!("/proc/{process}/stat"))?;
+    // The name of the program, in parentheses, may hold spaces.
+    let (_, rest) = stat.rsplit_once(')').context("a name")?;
+    let ticks: Result<Vec<f64>, _> = rest.split_whitespace().skip(11).take(2).map(str::parse).collect();
+    Ok(ticks?.iter().sum::<f64>() / 100.0)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

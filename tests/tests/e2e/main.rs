@@ -33,3 +33,4 @@ mod token_service_down;
 mod traces;
 mod upstream_down;
 mod upstream_oauth;
+mod watches;

@@ -1,4 +1,5 @@
-//! Reading requests strictly: JSON bodies and queries with no unknown fields, bounded in size.
+//! Reading requests: JSON bodies and queries, bounded in size. How strictly their types say: those of the admin API know
+//! every field, those of filters have the rule of `wire/README.md`.
 
 use axum::body::{Body, to_bytes};
 use axum::extract::{FromRequest, FromRequestParts, Query, Request};
@@ -11,7 +12,7 @@ use super::error::{ApiError, FieldProblem};
 /// The most bytes read of a body, unless its type says otherwise.
 pub const BODY_LIMIT: usize = 64 * 1024;
 
-/// A JSON body. Types say `deny_unknown_fields`, so that a misspelt field is an error and not ignored.
+/// A JSON body. Types of the admin API say `deny_unknown_fields`, so that a misspelt field is an error and not ignored.
 ///
 /// At most `LIMIT` bytes are read. The content type must be `application/json`: a form in a browser cannot send that to another origin.
 #[derive(Debug)]
@@ -74,7 +75,7 @@ fn not_json(error: &serde_json::Error) -> ApiError {
     ApiError::Malformed { detail: format!("the body is not JSON: line {line}, column {column}") }
 }
 
-/// A query string. Types say `deny_unknown_fields`.
+/// A query string. Types of the admin API say `deny_unknown_fields`.
 #[derive(Debug)]
 pub struct StrictQuery<T>(pub T);
 

@@ -1,7 +1,7 @@
 //! What can go wrong with the store. That an object is not there is not an error but `None`.
 
 /// Why a call of the store did nothing. Every failure leaves the database as it was.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 pub enum StoreError {
     /// Another object has this slug, id or identity.
     #[error("there is already a {what} {value:?}")]

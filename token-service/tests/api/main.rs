@@ -3,6 +3,8 @@
 #![expect(clippy::disallowed_methods, reason = "here HTTP clients are filters, administrators and browsers")]
 
 mod access;
+#[path = "../../../wire/tests/contract/additions.rs"]
+mod additions;
 mod admin_api;
 mod admin_side;
 mod audit;
@@ -19,6 +21,7 @@ mod configuration;
 mod connect_link;
 mod connections;
 mod connections_page;
+mod contract;
 mod data_keys;
 mod governance;
 mod harness;
@@ -33,6 +36,8 @@ mod metrics;
 mod mutual_tls;
 mod payloads;
 mod provider;
+#[path = "../../../wire/tests/contract/recorded.rs"]
+mod recorded;
 mod records;
 mod reply;
 mod secrets;

@@ -115,7 +115,7 @@ async fn a_quiet_watch_ends_with_the_hold() {
 #[tokio::test]
 async fn bad_watches_are_refused() {
     let service = Service::start(REGISTRY).await;
-    for query in ["", "?cursor=1", "?cursor=x&filter=a", "?cursor=1&filter=a&more=1", "?cursor=1&filter="] {
+    for query in ["", "?cursor=1", "?cursor=x&filter=a", "?cursor=1&filter="] {
         let url = format!("http://token-service/v1/watch{query}");
         let status = service.filter.get(url).send().await.expect("a reply").status();
         assert!(status.is_client_error(), "{query}: {status}");

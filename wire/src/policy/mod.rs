@@ -24,7 +24,10 @@ pub use self::pointer::{Pointer, array_index};
 pub use self::twins::same_but_for_case;
 
 /// The levels that apply to one caller on one server, outermost first. A name is allowed if every level allows it.
+///
+/// All of it is read strictly: whoever does not know a rule must not go by the others alone.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Policy {
     pub levels: Vec<LevelRules>,
     /// What is known of the server's tools; empty unless a level judges by it.
@@ -34,6 +37,7 @@ pub struct Policy {
 
 /// What the catalogue says about a server's tools, by exact name, sorted.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct KnownTools {
     /// Those whose `annotations.readOnlyHint` is true at present.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -66,6 +70,7 @@ impl Level {
 
 /// What one level says about one server. The default takes nothing away.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct LevelRules {
     pub level: Level,
     #[serde(default, skip_serializing_if = "NameRules::is_empty")]

@@ -1,6 +1,7 @@
 //! Calls, most of them to the token-service: how they are spelt, which are queued, which are in flight.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::rc::Rc;
 
 use portcullis_wire::digest::Digest;
@@ -31,6 +32,9 @@ const MAX_PATIENT: usize = 32;
 
 /// How long opening a session may take: the token-service shakes hands with the upstream for it.
 const SESSION_TIMEOUT_MS: u64 = 10_000;
+
+/// How much is told of what is wrong with an answer, in characters.
+const LONGEST_FAULT: usize = 200;
 
 /// A lease that is being asked for.
 #[derive(Clone, Debug)]
@@ -253,15 +257,60 @@ fn headers(method: &str, authority: &str, path: &str, body_length: usize) -> Hea
     pairs.into_iter().map(|(name, value)| (name.as_bytes().to_vec(), value.as_bytes().to_vec())).collect()
 }
 
-/// What a call to the token-service brought; `None` for no answer. Anything but a marked, readable answer is none: Envoy
-/// makes up replies when it cannot reach the token-service, and those decide nothing.
-pub(super) fn read_reply<T: DeserializeOwned>(outcome: CallOutcome) -> Option<T> {
-    let CallOutcome::Replied { headers, body } = outcome else { return None };
-    let is = |name: &str, expected: &str| value(&headers, name) == Some(expected.as_bytes());
-    if !is(MARKER_HEADER, CONTRACT_VERSION) || !is(":status", "200") {
-        return None;
+/// Why a call to the token-service brought no answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum NoAnswer {
+    /// It was not the token-service that replied, if anybody did, or the token-service could not.
+    Lost,
+    /// The token-service does not take the question; the status, from 400 to 499.
+    Refused(u16),
+    /// The token-service answered, in words that are not known here; which, as far as that gives nothing away.
+    Unreadable(String),
+}
+
+impl fmt::Display for NoAnswer {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Lost => formatter.write_str("the token-service gave no answer"),
+            Self::Refused(status) => write!(
+                formatter,
+                "the token-service refuses a question with status {status}; if it is of an earlier version than the \
+                 filter, update it"
+            ),
+            Self::Unreadable(how) => write!(
+                formatter,
+                "an answer of the token-service cannot be read, so nothing is granted by it ({how}); if the \
+                 token-service is of a later version, update the filter"
+            ),
+        }
     }
-    serde_json::from_slice(&body).ok()
+}
+
+/// What a call to the token-service brought. Anything but a marked, readable answer is none: Envoy makes up replies when
+/// it cannot reach the token-service, and those decide nothing.
+pub(super) fn read_reply<T: DeserializeOwned>(outcome: CallOutcome) -> Result<T, NoAnswer> {
+    let CallOutcome::Replied { headers, body } = outcome else { return Err(NoAnswer::Lost) };
+    if value(&headers, MARKER_HEADER) != Some(CONTRACT_VERSION.as_bytes()) {
+        return Err(NoAnswer::Lost);
+    }
+    let status = value(&headers, ":status").and_then(|status| std::str::from_utf8(status).ok()?.parse().ok());
+    match status {
+        Some(200) => {
+            serde_json::from_slice(&body).map_err(|error| NoAnswer::Unreadable(what_is_wrong(&error)))
+        }
+        Some(status @ 400..500) => Err(NoAnswer::Refused(status)),
+        _ => Err(NoAnswer::Lost),
+    }
+}
+
+/// Names of fields and variants only: other messages repeat values, and answers hold secrets.
+fn what_is_wrong(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    let names = ["unknown field", "unknown variant", "missing field"];
+    if names.iter().any(|beginning| text.starts_with(beginning)) {
+        return text.chars().take(LONGEST_FAULT).collect();
+    }
+    "it has another form".into()
 }
 
 fn value<'headers>(headers: &'headers Headers, name: &str) -> Option<&'headers [u8]> {
@@ -286,17 +335,23 @@ mod tests {
     #[test]
     fn only_a_marked_answer_counts() {
         let denied = r#"{"result":"denied","reason":"unknown_server"}"#;
-        assert!(matches!(read_reply(replied(Some("1"), "200", denied)), Some(LeaseReply::Denied { .. })));
-        for outcome in [
-            replied(None, "200", denied),
-            replied(Some("2"), "200", denied),
-            replied(Some("1"), "503", denied),
-            replied(Some("1"), "200", "{"),
-            replied(Some("1"), "200", r#"{"result":"something_new"}"#),
-            CallOutcome::Failed,
-            CallOutcome::TooLarge,
+        assert!(matches!(read_reply(replied(Some("1"), "200", denied)), Ok(LeaseReply::Denied { .. })));
+        let unreadable = |how: &str| NoAnswer::Unreadable(how.into());
+        let unknown = "unknown variant `something_new`, expected one of `granted`, `connect_required`, `denied`, \
+                       `renewing`, `unavailable` at line 1 column 25";
+        for (outcome, expected) in [
+            (replied(None, "200", denied), NoAnswer::Lost),
+            (replied(Some("2"), "200", denied), NoAnswer::Lost),
+            (replied(Some("1"), "503", denied), NoAnswer::Lost),
+            (replied(Some("1"), "x", denied), NoAnswer::Lost),
+            (replied(Some("1"), "422", denied), NoAnswer::Refused(422)),
+            (replied(Some("1"), "200", "{"), unreadable("it has another form")),
+            (replied(Some("1"), "200", r#"{"result":"something_new"}"#), unreadable(unknown)),
+            (replied(Some("1"), "200", r#"{"result":{"secret":1}}"#), unreadable("it has another form")),
+            (CallOutcome::Failed, NoAnswer::Lost),
+            (CallOutcome::TooLarge, NoAnswer::Lost),
         ] {
-            assert_eq!(read_reply::<LeaseReply>(outcome), None);
+            assert_eq!(read_reply::<LeaseReply>(outcome), Err(expected));
         }
     }
 }

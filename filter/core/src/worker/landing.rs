@@ -2,14 +2,17 @@
 
 use portcullis_wire::lease::{Caller, CallerProof, DenyReason, LeaseReply};
 use portcullis_wire::unconnected::{OpenedState, SessionReply};
-use serde::de::IgnoredAny;
+use serde::de::{DeserializeOwned, IgnoredAny};
 
 use super::asking::LeaseState;
-use super::calls::{self, Finished, PendingLease, PendingSession, Purpose};
+use super::calls::{self, Finished, NoAnswer, PendingLease, PendingSession, Purpose};
 use super::measuring;
 use super::{RETRY_AFTER_MS, Worker};
 use crate::leases::{Access, Denial, Flight, Refused, ServerKey, UpstreamSession};
 use crate::step::CallOutcome;
+
+/// How often the operator is told that answers cannot be read.
+const FAULTS_TOLD_EVERY_MS: u64 = 60_000;
 
 /// What a stream that was woken finds.
 #[derive(Clone, Debug)]
@@ -30,27 +33,27 @@ impl Worker {
     pub(super) fn land(&mut self, finished: Finished, outcome: CallOutcome, now_ms: u64) -> Vec<u32> {
         match &finished.purpose {
             Purpose::Lease(_) => {
-                let reply = calls::read_reply(outcome);
+                let reply = self.read(outcome, now_ms);
                 self.count_call(&finished, measuring::of_lease(reply.as_ref()), now_ms);
                 let Purpose::Lease(pending) = finished.purpose else { return Vec::new() };
                 let lost = LeaseReply::Unavailable { retry_after_ms: RETRY_AFTER_MS };
                 self.on_lease(pending, reply.unwrap_or(lost), now_ms)
             }
             Purpose::Session(pending) => {
-                let reply = calls::read_reply(outcome);
+                let reply = self.read(outcome, now_ms);
                 self.count_call(&finished, measuring::of_answer(reply.as_ref()), now_ms);
                 let lost = SessionReply::Unavailable { retry_after_ms: RETRY_AFTER_MS };
                 self.on_session(pending, reply.unwrap_or(lost), now_ms)
             }
             Purpose::State { stream } => {
-                let reply = calls::read_reply(outcome);
+                let reply = self.read(outcome, now_ms);
                 self.count_call(&finished, measuring::of_answer(reply.as_ref()), now_ms);
                 let lost = OpenedState::Unavailable { retry_after_ms: RETRY_AFTER_MS };
                 self.landings.insert(*stream, Landing::State(reply.unwrap_or(lost)));
                 vec![*stream]
             }
             Purpose::ListNews { server } => {
-                let reply = calls::read_reply::<IgnoredAny>(outcome);
+                let reply = self.read::<IgnoredAny>(outcome, now_ms);
                 self.count_call(&finished, measuring::of_answer(reply.as_ref()), now_ms);
                 self.told_of_changed_lists(server, reply.is_some());
                 Vec::new()
@@ -61,6 +64,22 @@ impl Worker {
                 vec![*stream]
             }
         }
+    }
+
+    /// The answer, if there is one. Why a token-service that is there gave none is told to the operator once a minute:
+    /// it goes on until somebody updates something.
+    fn read<T: DeserializeOwned>(&mut self, outcome: CallOutcome, now_ms: u64) -> Option<T> {
+        let fault = match calls::read_reply(outcome) {
+            Ok(reply) => return Some(reply),
+            Err(fault) => fault,
+        };
+        let is_due =
+            self.told_fault_ms.is_none_or(|told_ms| now_ms.abs_diff(told_ms) >= FAULTS_TOLD_EVERY_MS);
+        if fault != NoAnswer::Lost && is_due {
+            self.told_fault_ms = Some(now_ms);
+            self.notices.push(fault.to_string());
+        }
+        None
     }
 
     /// A lease call has ended: tells every stream that waited for it.

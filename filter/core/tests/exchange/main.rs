@@ -18,3 +18,4 @@ mod standing;
 mod story;
 mod traces;
 mod unconnected;
+mod versions;

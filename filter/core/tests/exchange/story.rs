@@ -388,7 +388,8 @@ impl Gateway {
         self.watch(&json!({"invalidations": invalidations}))
     }
 
-    fn watch(&mut self, reply: &Value) -> Vec<u32> {
+    /// Answers the watch with this and what belongs to every answer.
+    pub(crate) fn watch(&mut self, reply: &Value) -> Vec<u32> {
         let mut reply = reply.clone();
         reply["cursor"] = self.revision.into();
         reply["now_ms"] = self.now_ms.into();
@@ -462,6 +463,11 @@ impl Gateway {
     /// The stream opened last.
     pub(crate) fn last_stream(&self) -> u32 {
         self.last_stream
+    }
+
+    /// What an operator is told.
+    pub(crate) fn notices(&mut self) -> Vec<String> {
+        self.worker.take_notices()
     }
 
     /// How often the host was asked for the client's address.
