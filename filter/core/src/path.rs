@@ -38,7 +38,7 @@ pub fn is_endpoint(path_with_query: &[u8]) -> bool {
     let mut parts = path.split(|byte| *byte == b'/').filter(|part| !part.is_empty());
     let first = parts.next().unwrap_or_default();
     let is_page = |word: &&str| word.as_bytes() == first && *word != LAST_PART;
-    let is_own = first.starts_with(b".") || RESERVED_SLUGS.iter().any(|word| is_page(&word));
+    let is_own = first.starts_with(b".") || RESERVED_SLUGS.iter().any(is_page);
     !is_own && parts.next_back().unwrap_or(first).eq_ignore_ascii_case(LAST_PART.as_bytes())
 }
 
