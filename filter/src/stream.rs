@@ -220,7 +220,7 @@ impl Stream {
     fn carry_out(&mut self, step: Step) -> Action {
         match (step, self.verdict) {
             (_, Verdict::Over) | (Step::Wait, _) => Action::Pause,
-            (_, Verdict::Passed) => Action::Continue,
+            (_, Verdict::Passed) | (Step::Done, Verdict::LetGo) => Action::Continue,
             (Step::Forward { headers, body }, _) => self.let_go(headers, body),
             (Step::Part { headers }, _) => self.part(headers),
             (Step::Follow, _) => self.follow(),
@@ -228,7 +228,6 @@ impl Stream {
             (Step::Reply(reply), _) => self.answer(&reply),
             (Step::Respond { head, body }, _) => self.respond(head.as_ref(), body.as_deref()),
             (Step::Cut, _) => self.cut(),
-            (Step::Done, Verdict::LetGo) => Action::Continue,
             (Step::Done, Verdict::Open | Verdict::Parted) => self.fail(),
         }
     }
