@@ -37,7 +37,8 @@ async fn get(stack: &Stack, path: &str, headers: &[(&str, &str)]) -> RawResponse
     let gateway = stack.gateway.to_string();
     let host = headers.iter().find(|(name, _)| *name == "host").map_or(&*gateway, |(_, value)| value);
     let others = headers.iter().filter(|(name, _)| *name != "host");
-    let lines: String = others.map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+    let lines: Vec<String> = others.map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+    let lines = lines.concat();
     let mut connection = RawConnection::open(stack.gateway).await;
     connection.send(format!("GET {path} HTTP/1.1\r\nhost: {host}\r\n{lines}\r\n").as_bytes()).await;
     connection.response().await.expect("an answer")
