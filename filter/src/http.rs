@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
+use portcullis_filter_core::config::BodyGate;
 use portcullis_filter_core::worker::Worker;
 use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types::Action;
@@ -17,8 +18,9 @@ pub(crate) struct Http {
 }
 
 impl Http {
-    pub(crate) fn new(id: u32) -> Self {
-        let stream = Rc::new(RefCell::new(Stream::new(id)));
+    pub(crate) fn new(id: u32, root: u32) -> Self {
+        let gate = vm::with(|vm| vm.body_gate(root)).unwrap_or(BodyGate::Hold);
+        let stream = Rc::new(RefCell::new(Stream::new(id, gate)));
         vm::with(|vm| vm.add_stream(id, Rc::clone(&stream)));
         Self { id, stream }
     }

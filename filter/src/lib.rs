@@ -37,5 +37,5 @@ proxy_wasm::main! {{
 pub fn start() {
     logging::start();
     proxy_wasm::set_root_context(|id| Box::new(plugin::Root::new(id)));
-    proxy_wasm::set_http_context(|id, _root| Box::new(http::Http::new(id)));
+    proxy_wasm::set_http_context(|id, root| Box::new(http::Http::new(id, root)));
 }

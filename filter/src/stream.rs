@@ -3,6 +3,7 @@
 //! Whatever goes wrong between host and core ends here, closed: a request that cannot be handed on as the core wants
 //! it is answered, a response that cannot be judged is cut.
 
+use portcullis_filter_core::config::BodyGate;
 use portcullis_filter_core::exchange::{Exchange, HostEnd, Surroundings, Times};
 use portcullis_filter_core::reply::LocalReply;
 use portcullis_filter_core::step::{Headers, Step};
@@ -99,9 +100,9 @@ impl Clock {
 }
 
 impl Stream {
-    pub(crate) fn new(id: u32) -> Self {
+    pub(crate) fn new(id: u32, gate: BodyGate) -> Self {
         Self {
-            exchange: Exchange::new(id),
+            exchange: Exchange::new(id, gate),
             verdict: Verdict::Open,
             forwarded_proto: None,
             buffered: 0,

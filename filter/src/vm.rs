@@ -10,6 +10,7 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 use std::rc::Rc;
 use std::time::Duration;
 
+use portcullis_filter_core::config::BodyGate;
 use portcullis_filter_core::step::{Call, CallOutcome, Effect};
 use portcullis_filter_core::worker::Worker;
 
@@ -56,6 +57,7 @@ pub(crate) struct Vm {
 struct ConfiguredRoot {
     id: u32,
     configuration: Vec<u8>,
+    body_gate: BodyGate,
 }
 
 struct CallInFlight {
@@ -97,13 +99,21 @@ impl Vm {
             Some(worker) => worker.reconfigure(&configuration)?,
             None => self.worker = Some(Worker::configure(&configuration, filter_id())?),
         }
+        let body_gate = self.worker.as_ref().map_or(BodyGate::Hold, |worker| worker.config().body_gate);
         self.roots.retain(|known| known.id != root);
-        self.roots.push(ConfiguredRoot { id: root, configuration });
+        self.roots.push(ConfiguredRoot { id: root, configuration, body_gate });
         // Soon, so that the watch starts before the first request. Not now: in the VM that only tries a configuration
         // out there is never a tick, and so it stays unknown to the token-service.
         self.ticks_fast = false;
         self.hurry(root);
         if self.ticks_fast { Ok(()) } else { Err("the host refuses to tick".to_owned()) }
+    }
+
+    /// What the streams of a root context go by, to their end: whether the host holds their headers stands in the same
+    /// configuration of Envoy, and a stream of an older one does not change with the worker.
+    pub(crate) fn body_gate(&self, root: u32) -> BodyGate {
+        let root = self.roots.iter().find(|known| known.id == root);
+        root.map_or(BodyGate::Hold, |root| root.body_gate)
     }
 
     /// A root context is gone, and with it the calls made under it, of which the host does not tell. If it was the

@@ -6,6 +6,8 @@ use serde_json::{Value, json};
 use crate::fake_host::{self as host, Call, Event, Headers};
 
 pub(crate) const ROOT: u32 = 1;
+/// The root context that a new configuration brings.
+pub(crate) const NEXT_ROOT: u32 = 2;
 /// The fast tick, in milliseconds.
 pub(crate) const FAST: u32 = 1;
 pub(crate) const SLOW: u32 = 250;
@@ -23,8 +25,7 @@ fn gated(cluster: &str, body_gate: &str) -> String {
         "config_version": 1,
         "public_url": "https://gateway.example",
         "token_service": {"cluster": cluster, "authority": "token-service"},
-        "body_gate": body_gate,
-        "replay_cluster": "replay"
+        "body_gate": body_gate
     })
     .to_string()
 }
@@ -164,10 +165,21 @@ pub(crate) fn warm() {
 /// [`warm`], on a host that does not hold headers. Paths other than endpoints' pass.
 pub(crate) fn warm_streaming() {
     warm();
+    assert!(host::configure(ROOT, &streaming()));
+    host::tick(ROOT);
+}
+
+/// The host has a new configuration, under which headers are not held; what is open goes on under the old one.
+pub(crate) fn stream_from_now_on() {
+    host::create_root(NEXT_ROOT);
+    assert!(host::configure(NEXT_ROOT, &streaming()));
+    host::tick(NEXT_ROOT);
+}
+
+fn streaming() -> String {
     let mut configuration: Value = serde_json::from_str(&gated(CLUSTER, "stream")).expect("JSON");
     configuration["other_paths"] = "pass".into();
-    assert!(host::configure(ROOT, &configuration.to_string()));
-    host::tick(ROOT);
+    configuration.to_string()
 }
 
 /// A stream that was let go to the upstream at once.

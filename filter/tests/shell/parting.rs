@@ -1,7 +1,10 @@
 //! Headers that go before their body, on a host that shows no body while headers wait.
 
 use crate::fake_host::{self as host, CONTINUE, Event, PAUSE};
-use crate::gateway::{ROOT, events, marked, post_headers, replies, take_call, tool_call, warm_streaming};
+use crate::gateway::{
+    NEXT_ROOT, ROOT, events, grant, marked, post_headers, replies, stream_from_now_on, take_call, tool_call,
+    warm, warm_streaming,
+};
 use serde_json::json;
 
 /// A stream whose headers have gone.
@@ -129,4 +132,38 @@ fn what_is_no_endpoint_passes_with_its_body_and_its_answer() {
     assert_eq!(host::response_body(11, b"<html>", true), CONTINUE);
     host::end(11);
     assert_eq!(events(11).len(), 2, "{:?}", events(11));
+}
+
+#[test]
+fn a_stream_goes_by_the_configuration_that_it_began_under() {
+    // Held by a host that would let go of what it has buffered together with the headers.
+    warm();
+    host::create_stream(11, ROOT);
+    assert_eq!(host::request_headers(11, post_headers(), false), PAUSE);
+    assert_eq!(host::request_body(11, b"{", false), PAUSE);
+    stream_from_now_on();
+    assert_eq!(host::request_body(11, tool_call("forbidden").split_at(1).1.as_bytes(), true), PAUSE);
+    let passed = events(11).iter().any(|event| matches!(event, Event::RequestHeaders(_) | Event::Continue));
+    assert!(!passed, "{:?}", events(11));
+    assert_eq!(replies(11), [(200, "portcullis_policy_denied".to_owned())]);
+    host::end(11);
+    host::create_stream(12, NEXT_ROOT);
+    assert_eq!(host::request_headers(12, post_headers(), false), CONTINUE);
+}
+
+#[test]
+fn a_lease_that_comes_after_a_change_lets_no_held_headers_go() {
+    warm();
+    host::create_stream(11, ROOT);
+    let mut headers = post_headers();
+    headers.retain(|(name, _)| name != b":path");
+    headers.extend(host::headers(&[(":path", "/core/demo/mcp")]));
+    assert_eq!(host::request_headers(11, headers, false), PAUSE);
+    assert_eq!(host::request_body(11, b"{", false), PAUSE);
+    host::tick(ROOT);
+    let asked = take_call("/v1/leases");
+    stream_from_now_on();
+    grant(&asked);
+    assert!(events(11).is_empty(), "{:?}", events(11));
+    assert_eq!(host::request_body(11, tool_call("echo").split_at(1).1.as_bytes(), true), CONTINUE);
 }

@@ -1,6 +1,7 @@
 //! What it costs the filter's core to judge a whole request, from the first header to the release, with few rules and with
 //! many.
 
+use portcullis_filter_core::config::BodyGate;
 use portcullis_filter_core::exchange::{Exchange, HostEnd, SignatureVerifier, Surroundings, Times};
 use portcullis_filter_core::shared::{SharedData, Unavailable, Versioned};
 use portcullis_filter_core::step::{Call, CallOutcome, Effect, Headers, Step};
@@ -123,7 +124,7 @@ impl Gateway {
     /// Whether the request is let go.
     fn judge(&mut self) -> bool {
         self.streams = self.streams.wrapping_add(1);
-        let mut exchange = Exchange::new(self.streams);
+        let mut exchange = Exchange::new(self.streams, BodyGate::Hold);
         let around = Surroundings {
             now_ms: NOW_MS,
             verifier: &NoSignatures,

@@ -66,23 +66,6 @@ pub(super) struct Expected {
     pub(super) keeps_session: bool,
 }
 
-/// What of a response the host can hold until its body is judged.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Holding {
-    HeadToo,
-    /// A host that holds a head shows no body.
-    BodyOnly,
-}
-
-impl Holding {
-    pub(super) fn of(worker: &Worker) -> Self {
-        match worker.config().body_gate {
-            BodyGate::Hold => Self::HeadToo,
-            BodyGate::Stream => Self::BodyOnly,
-        }
-    }
-}
-
 /// A response that came as a whole, judged.
 #[derive(Debug)]
 pub(super) enum Whole {
@@ -141,13 +124,14 @@ impl Forwarded {
         refusal
     }
 
-    /// Judges the head. `end_of_stream` says that there is no body.
+    /// Judges the head. `end_of_stream` says that there is no body. A host that cannot hold a request's headers shows no body
+    /// either while a response's head waits.
     pub(super) fn on_headers(
         &mut self,
         worker: &Worker,
         headers: &Headers,
         end_of_stream: bool,
-        holding: Holding,
+        gate: BodyGate,
     ) -> ResponseHead {
         self.is_error = is_error(headers);
         if self.is_from_service() && !is_answer_of_service(headers) {
@@ -173,11 +157,12 @@ impl Forwarded {
             && !headers::is_longer(&headers, HELD_LIMIT);
         let plan = if hold { BodyPlan::HeldJson } else { plan };
         self.pipeline = Some(self.pipeline(worker, plan, subject));
-        if hold && holding == Holding::BodyOnly {
+        let waits = hold && gate == BodyGate::Hold;
+        if hold && !waits {
             // Another body, if there will be one, goes under this head, which must not say how long it is.
             headers.retain(|(name, _)| name != b"content-length");
         }
-        if !hold || holding == Holding::BodyOnly {
+        if !waits {
             return ResponseHead::Replace(headers);
         }
         self.held = Some(headers);
@@ -219,7 +204,8 @@ impl Forwarded {
 
     /// Judges a response that came as a whole.
     pub(super) fn on_whole(&mut self, worker: &Worker, headers: &Headers, body: &[u8]) -> Whole {
-        let head = match self.on_headers(worker, headers, body.is_empty(), Holding::HeadToo) {
+        // All of it is here, so its head can wait on any host.
+        let head = match self.on_headers(worker, headers, body.is_empty(), BodyGate::Hold) {
             ResponseHead::Reply(reply) => return Whole::Refused(reply),
             ResponseHead::Replace(headers) => Some(headers),
             ResponseHead::Hold | ResponseHead::Keep => None,

@@ -176,6 +176,7 @@ mod tests {
                 ("origin", b"https://app"),
                 ("x-forwarded-for", b"1.2.3.4"),
                 ("connection", b"authorization"),
+                ("upgrade", b"websocket"),
                 ("accept-encoding", b"gzip"),
                 ("x-unknown", b"1"),
                 ("user-agent", b"caf\xe9"),
@@ -187,7 +188,7 @@ mod tests {
         {
             assert!(!has(&map, name), "{name}");
         }
-        for name in ["x-forwarded-for", "connection", "user-agent"] {
+        for name in ["x-forwarded-for", "connection", "upgrade", "user-agent"] {
             assert!(!has(&map, name), "{name}");
         }
         assert_eq!(map.iter().filter(|(name, _)| name == "x-portcullis-upstream").count(), 1);

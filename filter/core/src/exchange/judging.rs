@@ -126,6 +126,7 @@ impl Judging {
     pub(super) fn decide(
         &mut self,
         stream: u32,
+        gate: BodyGate,
         worker: &mut Worker,
         record: &mut Record,
         body: ReadBody<'_>,
@@ -154,7 +155,7 @@ impl Judging {
             self.mcp.insert(mcp)
         };
         if self.body == Body::Incomplete {
-            return Ok(match worker.config().body_gate {
+            return Ok(match gate {
                 BodyGate::Hold => Progress::Waiting,
                 BodyGate::Stream => self.part(stream, worker, server, &access, record, around),
             });

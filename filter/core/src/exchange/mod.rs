@@ -46,7 +46,7 @@ use self::record::Record;
 use self::refusals::{changed_meanwhile, wrong_source};
 use self::releasing::Release;
 use self::renewing::{Outcome, Renewing};
-use crate::config::OtherPaths;
+use crate::config::{BodyGate, OtherPaths};
 use crate::leases::Access;
 use crate::origin::SourceFault;
 use crate::path;
@@ -85,6 +85,7 @@ const OWN_PREFIX: &[u8] = b"x-portcullis-";
 #[derive(Debug)]
 pub struct Exchange {
     stream: u32,
+    gate: BodyGate,
     state: State,
     record: Record,
     cors: Cors,
@@ -109,10 +110,11 @@ enum State {
 }
 
 impl Exchange {
-    /// `stream` is the host's context id, which [`crate::step::Effect::Wake`] names.
-    pub fn new(stream: u32) -> Self {
+    /// `stream` is the host's context id, which [`crate::step::Effect::Wake`] names; `gate` is what the host does with its
+    /// headers, whatever the worker's configuration says by now.
+    pub fn new(stream: u32, gate: BodyGate) -> Self {
         let (record, cors) = (Record::default(), Cors::default());
-        Self { stream, state: State::New, record, cors, doubts_end: false }
+        Self { stream, gate, state: State::New, record, cors, doubts_end: false }
     }
 
     pub fn on_request_headers(
@@ -211,7 +213,7 @@ impl Exchange {
             State::Forwarded(_) => return self.go_on(worker, around),
             State::New | State::Passed | State::Ended | State::Closed | State::Over => return Step::Done,
         };
-        match judging.decide(self.stream, worker, &mut self.record, body, around) {
+        match judging.decide(self.stream, self.gate, worker, &mut self.record, body, around) {
             Ok(Progress::Waiting) => Step::Wait,
             Ok(Progress::Parted(headers)) => Step::Part { headers },
             Ok(Progress::Released(release)) => self.release(worker, *release),

@@ -97,8 +97,11 @@ impl Judging {
     /// Counts what the filter holds of a body whose headers have gone. The host's buffer is not the place for it: a filter
     /// behind this one that lets go of headers which it held lets go of that buffer, too.
     pub(super) fn hold_body(&mut self, size: usize, worker: &Worker) -> Result<(), LocalReply> {
+        if self.parted.is_none() {
+            return Ok(());
+        }
         let share = self.share.get_or_insert_with(|| worker.held().share());
-        if self.parted.is_none() || share.hold(size) { Ok(()) } else { Err(no_room()) }
+        if share.hold(size) { Ok(()) } else { Err(no_room()) }
     }
 }
 

@@ -1,6 +1,6 @@
 //! The events of a response, and what each does to the exchange.
 
-use super::answering::{self, Forwarded, Holding};
+use super::answering::{self, Forwarded};
 use super::refusals::{answered_early, try_again};
 use super::renewing::Renewing;
 use super::standing::{Doubt, Ending, Settled};
@@ -41,7 +41,7 @@ impl Exchange {
             Found::Over(reply) => return ResponseHead::Reply(self.end_unbegun(reply)),
         }
         self.record.measured.status_of(headers);
-        match forwarded.on_headers(worker, headers, end_of_stream, Holding::of(worker)) {
+        match forwarded.on_headers(worker, headers, end_of_stream, self.gate) {
             ResponseHead::Reply(reply) => ResponseHead::Reply(self.refuse_response(reply)),
             ResponseHead::Replace(mut headers) => {
                 if end_of_stream {
@@ -185,7 +185,7 @@ impl Exchange {
         let mut head = None;
         if let Some((headers, end_of_stream)) = &doubt.head {
             self.record.measured.status_of(headers);
-            match forwarded.on_headers(worker, headers, *end_of_stream, Holding::of(worker)) {
+            match forwarded.on_headers(worker, headers, *end_of_stream, self.gate) {
                 ResponseHead::Reply(reply) => return Step::Reply(self.refuse_response(reply)),
                 ResponseHead::Replace(mut headers) => {
                     if *end_of_stream {

@@ -503,7 +503,7 @@ impl Gateway {
     fn begin(&mut self, request: &Request, end_of_stream: bool) -> Step {
         self.last_stream += 1;
         let stream = self.last_stream;
-        self.exchanges.insert(stream, Exchange::new(stream));
+        self.exchanges.insert(stream, Exchange::new(stream, self.worker.config().body_gate));
         let headers = request.headers();
         self.drive(stream, |exchange, worker, _, around| {
             exchange.on_request_headers(worker, headers, end_of_stream, around)
