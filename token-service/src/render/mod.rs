@@ -67,7 +67,7 @@ pub struct Source {
 /// Why nothing was rendered.
 #[derive(Debug, thiserror::Error)]
 pub enum RenderError {
-    #[error("{0}")]
+    #[error(transparent)]
     Configuration(#[from] Problems),
     #[error(transparent)]
     Service(#[from] ClientError),
