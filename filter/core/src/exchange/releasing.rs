@@ -75,7 +75,10 @@ impl Judging {
         };
         let destination = Target::upstream(&server.upstream, &lease.credential_headers, session.as_deref());
         let headers = forward::headers(&self.head, &destination, replaced.as_ref().map(Vec::len));
-        let kept = lease.connection_id.is_some().then(|| {
+        // Only a connection's credential can be renewed; but whatever it is, a body that cannot follow its headers is sent
+        // by a call.
+        let goes_late = self.parted.is_some() && !self.follows(&headers, replaced.is_some());
+        let kept = (goes_late || lease.connection_id.is_some()).then(|| {
             let sent = replaced.clone().unwrap_or(bytes);
             Kept { body: KeptBody::of(request.as_ref(), sent, worker.held()), session: session.clone() }
         });

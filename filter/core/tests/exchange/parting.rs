@@ -124,9 +124,12 @@ fn renewed(mut lease: Value) -> Value {
 /// A call whose headers went on one lease and whose body came when another had to be asked for; what the gateway makes
 /// of it.
 fn overtaken(before: &Value, after: &Value) -> (Gateway, u32, Step) {
+    overtaken_by(&call("search"), before, after)
+}
+
+fn overtaken_by(request: &Request, before: &Value, after: &Value) -> (Gateway, u32, Step) {
     let mut gateway = Gateway::streaming(before);
-    let request = call("search");
-    let (stream, _) = part(&mut gateway, &request);
+    let (stream, _) = part(&mut gateway, request);
     gateway.news(&[Invalidation::All]);
     assert_eq!(gateway.send_body(stream, &request.body), Step::Wait);
     let (id, _) = gateway.lease_call();
@@ -137,17 +140,18 @@ fn overtaken(before: &Value, after: &Value) -> (Gateway, u32, Step) {
 
 #[wasm_bindgen_test(unsupported = test)]
 fn a_body_that_had_to_wait_is_sent_by_a_call_with_headers_of_its_own() {
-    for (before, generation) in [
-        (granted_by_connection(1), 2),
+    for (before, after, credential) in [
+        (granted_by_connection(1), granted_by_connection(2), "Bearer of-generation-2"),
         // Not even if they are the same: a filter behind this one may have ended the request.
-        (granted_by_connection(1), 1),
-        (connect_required(&[]), 1),
+        (granted_by_connection(1), granted_by_connection(1), "Bearer of-generation-1"),
+        (connect_required(&[]), granted_by_connection(1), "Bearer of-generation-1"),
+        (granted(&[]), granted(&[]), "Bearer upstream-secret"),
+        (granted(&denying("search")), granted(&[]), "Bearer upstream-secret"),
     ] {
-        let (mut gateway, stream, step) = overtaken(&before, &renewed(granted_by_connection(generation)));
+        let (mut gateway, stream, step) = overtaken(&before, &renewed(after));
         assert_eq!(step, Step::Wait);
         let sent = gateway.take_call("/mcp");
-        let credential = format!("Bearer of-generation-{generation}");
-        assert_eq!(header(&sent.headers, "authorization"), Some(&*credential));
+        assert_eq!(header(&sent.headers, "authorization"), Some(credential));
         assert_eq!(sent.body, call("search").body);
         assert_eq!(header(&sent.headers, "content-length"), Some(&*sent.body.len().to_string()));
         let answer = json!({"jsonrpc": "2.0", "id": 1, "result": {"content": []}});
@@ -161,17 +165,28 @@ fn a_body_that_had_to_wait_is_sent_by_a_call_with_headers_of_its_own() {
 
 #[wasm_bindgen_test(unsupported = test)]
 fn what_cannot_be_sent_by_a_call_is_not_sent() {
-    for (before, after) in [
-        (granted_by_connection(1), renewed(connect_required(&[]))),
-        (granted(&denying("search")), renewed(granted(&[]))),
-        (granted(&[]), renewed(granted(&[]))),
-    ] {
-        let (mut gateway, _, step) = overtaken(&before, &after);
+    // Who has to connect is answered by the token-service; and the answer to a subscription has no end.
+    let subscription =
+        Request::new("subscriptions/listen", &json!({"notifications": {"toolsListChanged": true}}));
+    for (request, after) in
+        [(call("search"), connect_required(&[])), (subscription, granted_by_connection(2))]
+    {
+        let (mut gateway, _, step) = overtaken_by(&request, &granted_by_connection(1), &renewed(after));
         let refused = reply(step);
         assert_eq!((refused.status, refused.details.as_str()), (503, "portcullis_changed_meanwhile"));
         assert_eq!(body_of(&refused)["id"], 1);
         assert!(gateway.take_calls("/mcp").is_empty());
     }
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn a_credential_that_is_no_connections_is_not_renewed_after_a_late_body() {
+    let (mut gateway, stream, _) = overtaken(&granted(&[]), &renewed(granted(&[])));
+    let sent = gateway.take_call("/mcp");
+    gateway.outcome(sent.id, replied(&[(":status", "401"), JSON], b"{}"));
+    let refused = reply(gateway.resume(stream));
+    assert_eq!((refused.status, refused.details.as_str()), (502, "portcullis_upstream_unauthorized"));
+    assert!(gateway.take_calls("/mcp").is_empty(), "sent once");
 }
 
 #[wasm_bindgen_test(unsupported = test)]
