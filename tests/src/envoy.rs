@@ -35,6 +35,8 @@ pub struct Settings {
     pub rate_limit_service: Option<SocketAddr>,
     /// How long a response from an upstream may last, if not as long as shipped.
     pub longest_response: Option<Duration>,
+    /// How long a call to the token-service may take, if not as long as shipped.
+    pub longest_lease: Option<Duration>,
     /// Where spans go, as `envoy/tracing.yaml` says.
     pub collector: Option<SocketAddr>,
     /// The authorities whose certificates servers may show, if not the system's.
@@ -207,6 +209,9 @@ pub fn render(shipped: &str, settings: &Settings, wasm: &Path) -> anyhow::Result
     set(&mut configuration, "/public_url", json!(settings.public_url))?;
     if streams_bodies() {
         set(&mut configuration, "/body_gate", json!("stream"))?;
+    }
+    if let Some(longest) = settings.longest_lease {
+        set(&mut configuration, "/token_service/timeout_ms", json!(longest.as_millis()))?;
     }
     *text = json!(configuration.to_string());
     if streams_bodies() {
@@ -493,6 +498,7 @@ mod tests {
             log: "wasm:info",
             rate_limit_service: None,
             longest_response: None,
+            longest_lease: None,
             collector: None,
             trusted_ca: None,
             listener_file: None,

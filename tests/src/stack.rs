@@ -95,6 +95,9 @@ pub struct Builder {
     pub explained: bool,
     /// How long a response may last, if not as long as `envoy.yaml` says.
     pub longest_response: Option<Duration>,
+    /// How long Envoy's calls to the token-service may take, if not as long as `envoy.yaml` says: for stories about something
+    /// else, whose database may be slow where much runs beside it.
+    pub longest_lease: Option<Duration>,
     /// Where Envoy sends its spans.
     pub collector: Option<SocketAddr>,
     /// The authorities whose certificates servers may show, if not the system's.
@@ -134,6 +137,7 @@ impl Default for Builder {
             rate_limit_service: None,
             explained: true,
             longest_response: None,
+            longest_lease: None,
             collector: None,
             trusted_ca: None,
             filter: None,
@@ -213,6 +217,7 @@ impl Stack {
         let envoy_settings = envoy::Settings {
             rate_limit_service: builder.rate_limit_service,
             longest_response: builder.longest_response,
+            longest_lease: builder.longest_lease,
             collector: builder.collector,
             trusted_ca: builder.trusted_ca,
             token_service: builder.between.unwrap_or(envoy_settings.token_service),

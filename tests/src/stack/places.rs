@@ -77,6 +77,7 @@ impl Places {
             log: if talkative { "wasm:trace" } else { "wasm:info" },
             rate_limit_service: None,
             longest_response: None,
+            longest_lease: None,
             collector: None,
             trusted_ca: None,
             listener_file: None,

@@ -1,5 +1,7 @@
 //! Several token-services on one PostgreSQL, and a database that was begun on SQLite.
 
+use std::time::Duration;
+
 use portcullis_tests::admin::Admin;
 use portcullis_tests::artifacts::Artifacts;
 use portcullis_tests::mcp::{Agent, Era, Reply};
@@ -10,9 +12,14 @@ use portcullis_tests::stack::{Asked, Builder, OPEN, SAMPLE, Stack};
 use serde_json::{Map, Value, json};
 use tokio::process::Command;
 
-async fn stack(database: &Database, asked: Asked) -> Stack {
+/// Replicas on this database. The stories are about which of them knows what, not about how soon they answer.
+fn shared(database: &Database) -> Builder {
     let sections = Map::from_iter([("store".to_owned(), postgres::store(database))]);
-    let builder = Builder { replicas: 1, asked, sections, ..Builder::default() };
+    Builder { replicas: 1, sections, longest_lease: Some(Duration::from_secs(10)), ..Builder::default() }
+}
+
+async fn stack(database: &Database, asked: Asked) -> Stack {
+    let builder = Builder { asked, ..shared(database) };
     Stack::build(builder).await.unwrap_or_else(|error| panic!("no stack: {error:#}"))
 }
 
@@ -63,9 +70,7 @@ async fn what_is_revoked_at_one_is_refused_by_an_envoy_that_watches_the_other() 
 #[tokio::test]
 async fn applied_means_everywhere_whichever_of_them_is_asked() {
     let database = database!();
-    let sections = Map::from_iter([("store".to_owned(), postgres::store(&database))]);
-    let builder =
-        Builder { replicas: 2, asked: Asked::All, concurrency: 3, envoys: 1, sections, ..Builder::default() };
+    let builder = Builder { replicas: 2, asked: Asked::All, concurrency: 3, envoys: 1, ..shared(&database) };
     let mut stack = Stack::build(builder).await.unwrap_or_else(|error| panic!("no stack: {error:#}"));
     let agents: Vec<Agent> = [stack.gateway, stack.envoys[0].0]
         .map(|gateway| {

@@ -81,6 +81,7 @@ async fn without_a_token_service_at_start_nothing_is_let_through() {
         log: "wasm:info",
         rate_limit_service: None,
         longest_response: None,
+        longest_lease: None,
         trusted_ca: None,
         collector: None,
         listener_file: None,

@@ -87,6 +87,7 @@ impl Stand {
             log: "wasm:info",
             rate_limit_service: None,
             longest_response: None,
+            longest_lease: None,
             trusted_ca: None,
             collector: None,
             listener_file: None,
