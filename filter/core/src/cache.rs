@@ -58,6 +58,11 @@ impl<K: Hash + Eq, V> Bounded<K, V> {
         (self.entries.len() > self.capacity).then(|| self.entries.pop_lru()).flatten()
     }
 
+    /// Removes the least recently used entry.
+    pub fn pop_oldest(&mut self) -> Option<(K, V)> {
+        self.entries.pop_lru()
+    }
+
     pub fn set_capacity(&mut self, capacity: usize) {
         self.capacity = capacity;
     }

@@ -171,8 +171,8 @@ fn read_config(root: Value<'_, '_>, problems: &mut Vec<Problem>) -> Option<Confi
     let max_held_bytes = fields.size("max_held_bytes", 16 * MIB, MIB..=32 * MIB);
     let staleness_budget_ms = fields.number("staleness_budget_ms", 60_000, 0..=300_000);
     let startup_wait_ms = fields.number("startup_wait_ms", 2_000, 0..=10_000);
-    let max_leases = fields.size("max_leases", 10_000, 1..=100_000);
-    let max_verified_tokens = fields.size("max_verified_tokens", 10_000, 1..=100_000);
+    let max_leases = fields.size("max_leases", 10_000, 1..=20_000);
+    let max_verified_tokens = fields.size("max_verified_tokens", 10_000, 1..=20_000);
     let verifications_per_second = fields.number("verifications_per_second", 50, 1..=10_000);
     let guesses_per_minute = fields.number("guesses_per_minute", 100, 0..=1_000_000);
     fields.refuse_the_rest();

@@ -13,6 +13,7 @@ use portcullis_wire::names::Slug;
 use portcullis_wire::watch::Invalidation;
 
 use crate::cache::Bounded;
+use crate::memory::{Budget, Share};
 
 mod access;
 mod denial;
@@ -38,6 +39,13 @@ pub const MAX_LEASE_TTL_MS: u64 = 300_000;
 
 /// How far a clock may go back unnoticed.
 const CLOCK_TOLERANCE_MS: u64 = 2_000;
+
+/// What all leases may take of the VM's memory, however many the configuration allows: a VM that runs out of it ends every
+/// stream of its worker. Room for some 13,000 leases with short credentials.
+pub const MAX_LEASE_BYTES: usize = 20 * 1024 * 1024;
+
+/// What a lease takes besides its credential: ids, names, and its places in the tables.
+const LEAST_LEASE_BYTES: usize = 1536;
 
 /// Denials kept at most. Apart from the leases, so that a stranger with many wrong keys cannot push leases out.
 const MAX_DENIALS: usize = 1_000;
@@ -92,6 +100,8 @@ struct Held {
     expires_ms: u64,
     /// Made for the first.
     sessions: Option<Box<Sessions>>,
+    /// Given back when it is forgotten.
+    _share: Share,
 }
 
 impl Held {
@@ -113,6 +123,7 @@ struct Remembered {
 
 pub struct LeaseCache {
     held: Bounded<Rc<LeaseKey>, Held>,
+    room: Budget,
     /// The keys of all held leases that an invalidation names.
     named: HashMap<Invalidation, HashSet<Rc<LeaseKey>>>,
     denied: Bounded<LeaseKey, Denied>,
@@ -129,6 +140,7 @@ impl LeaseCache {
     pub fn new(capacity: usize) -> Self {
         Self {
             held: Bounded::new(capacity),
+            room: Budget::new(MAX_LEASE_BYTES),
             named: HashMap::new(),
             denied: Bounded::new(MAX_DENIALS),
             remembered: HashMap::new(),
@@ -186,12 +198,15 @@ impl LeaseCache {
         }
         self.denied.remove(&key);
         self.drop_lease(&key);
+        let Some(share) = self.make_room(LEAST_LEASE_BYTES.saturating_add(access.credential_bytes())) else {
+            return Ok(access);
+        };
         let key = Rc::new(key);
         for name in access.names() {
             self.named.entry(name).or_default().insert(Rc::clone(&key));
         }
         let expires_ms = received_ms.saturating_add(access.ttl_ms().min(MAX_LEASE_TTL_MS));
-        let held = Held { access: access.clone(), received_ms, expires_ms, sessions: None };
+        let held = Held { access: access.clone(), received_ms, expires_ms, sessions: None, _share: share };
         if let Some((gone, held)) = self.held.insert(key, held) {
             self.forget_names(&gone, &held.access);
         }
@@ -300,6 +315,19 @@ impl LeaseCache {
             || access
                 .names()
                 .any(|name| self.remembered.get(&name).is_some_and(|known| revision < known.revision))
+    }
+
+    /// Forgets what was used longest ago until there is room for so many bytes; `None` if there never is.
+    fn make_room(&mut self, bytes: usize) -> Option<Share> {
+        if bytes > MAX_LEASE_BYTES {
+            return None;
+        }
+        let mut share = self.room.share();
+        while !share.hold(bytes) {
+            let (key, held) = self.held.pop_oldest()?;
+            self.forget_names(&key, &held.access);
+        }
+        Some(share)
     }
 
     fn drop_lease(&mut self, key: &LeaseKey) {

@@ -192,8 +192,8 @@ fn bounds() {
     for (key, good, bad) in [
         ("staleness_budget_ms", vec!["0", "300000"], vec!["300001", "-1", "1.5", "1e3", "null", "\"1\""]),
         ("startup_wait_ms", vec!["0", "10000"], vec!["10001"]),
-        ("max_leases", vec!["1", "100000"], vec!["0", "100001"]),
-        ("max_verified_tokens", vec!["1"], vec!["0"]),
+        ("max_leases", vec!["1", "20000"], vec!["0", "20001"]),
+        ("max_verified_tokens", vec!["1", "20000"], vec!["0", "20001"]),
         ("verifications_per_second", vec!["1"], vec!["0", "4294967296"]),
         ("guesses_per_minute", vec!["0", "1000000"], vec!["1000001", "-1"]),
         ("max_request_bytes", vec!["1024", "16777216"], vec!["1023", "16777217", "18446744073709551616"]),

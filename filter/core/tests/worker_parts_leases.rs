@@ -1,7 +1,8 @@
 //! Leases: how long they live, what ends them early, and that nobody ever gets another's.
 
 use portcullis_filter_core::leases::{
-    Access, DENIAL_TTL_MS, Known, LeaseCache, LeaseKey, MAX_LEASE_TTL_MS, Refused, ServerKey, UpstreamSession,
+    Access, DENIAL_TTL_MS, Known, LeaseCache, LeaseKey, MAX_LEASE_BYTES, MAX_LEASE_TTL_MS, Refused,
+    ServerKey, UpstreamSession,
 };
 use portcullis_wire::digest::Digest;
 use portcullis_wire::lease::{
@@ -69,6 +70,39 @@ fn holds(cache: &mut LeaseCache, credential: &str, server: &str) -> bool {
         }
         Known::Held(_) | Known::Denied(_) | Known::Nothing => false,
     }
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn long_credentials_leave_room_for_fewer_leases() {
+    const LENGTH: usize = 100_000;
+    let mut cache = LeaseCache::new(20_000);
+    let long = |credential: &str| {
+        let mut lease = lease(credential, "s1", 5);
+        lease.credential_headers[0].value = SecretText::new("x".repeat(LENGTH));
+        lease
+    };
+    let most = MAX_LEASE_BYTES / LENGTH;
+    for number in 0..2 * most {
+        let credential = number.to_string();
+        cache.grant(key(&credential, "s1"), long(&credential), NOW).expect("granted");
+        assert!(cache.len() <= most, "{number}");
+        assert!(matches!(cache.look_up(&key(&credential, "s1"), NOW), Known::Held(_)), "{number}");
+    }
+    assert!(cache.len() > most / 2);
+    assert_eq!(cache.look_up(&key("0", "s1"), NOW), Known::Nothing, "the oldest went first");
+    // What is forgotten gives its room back, by an invalidation as well.
+    cache.invalidate(vec![Invalidation::Server("s1".into())], 6, NOW);
+    assert!(cache.is_empty());
+    for number in 0..10_000 {
+        let credential = number.to_string();
+        cache.grant(key(&credential, "s2"), lease(&credential, "s2", 7), NOW).expect("granted");
+    }
+    assert_eq!(cache.len(), 10_000);
+    // One that there is never room for serves the request that asked.
+    let mut endless = lease("endless", "s2", 7);
+    endless.credential_headers[0].value = SecretText::new("x".repeat(MAX_LEASE_BYTES));
+    cache.grant(key("endless", "s2"), endless, NOW).expect("granted");
+    assert_eq!(cache.look_up(&key("endless", "s2"), NOW), Known::Nothing);
 }
 
 #[wasm_bindgen_test(unsupported = test)]

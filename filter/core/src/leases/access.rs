@@ -115,6 +115,18 @@ impl Access {
         }
     }
 
+    /// Of all headers that are set on requests.
+    pub(super) fn credential_bytes(&self) -> usize {
+        match self {
+            Self::Granted(lease) => lease
+                .credential_headers
+                .iter()
+                .map(|header| header.name.len().saturating_add(header.value.expose().len()))
+                .fold(0, usize::saturating_add),
+            Self::ConnectRequired(_) => 0,
+        }
+    }
+
     fn connection_id(&self) -> Option<&str> {
         match self {
             Self::Granted(lease) => lease.connection_id.as_deref(),
