@@ -67,6 +67,11 @@ build: wasm ## The filter and the token-service, as they are shipped
 wasm: | need-rust ## The filter alone: target/wasm32-wasip1/release/portcullis_filter.wasm
 	cargo build --release --target $(wasm_target) -p portcullis-filter
 
+# The filters that ours is measured beside.
+.PHONY: contender
+contender: | need-rust
+	cargo build --release --target $(wasm_target) -p portcullis-contender
+
 # A publisher's tool, and no part of `build`: it needs Python, and fetches what writes the bills.
 .PHONY: image
 image: wasm $(stamps)/image ## What is published, in target/image: the filter as an OCI image, bills of materials, checksums
@@ -112,7 +117,7 @@ test: test-native test-wasm ## Everything that must hold, end to end through a r
 # One selection of packages for every native build of a test run: another selection has other features of the
 # dependencies, and they would be built twice.
 .PHONY: test-native
-test-native: wasm test-tools
+test-native: wasm contender test-tools
 	@rm -f "$(PORTCULLIS_SKIPPED)" target/conformance.txt
 	cargo build --workspace --all-targets
 	$(cargo_test) --workspace
@@ -128,7 +133,7 @@ test-wasm: $(test_runner) | need-rust need-node ## The core's tests on wasm32 un
 	cargo test --target wasm32-unknown-unknown -p portcullis-wire -p portcullis-filter-core --test '*'
 
 .PHONY: e2e
-e2e: wasm test-tools ## The stories through a real Envoy; one of them: make e2e only=name
+e2e: wasm contender test-tools ## The stories through a real Envoy; one of them: make e2e only=name
 	cargo build --workspace --all-targets
 	$(if $(nextest),cargo nextest run --workspace -E 'package(portcullis-tests)' $(only),cargo test -p portcullis-tests $(only))
 
@@ -141,7 +146,7 @@ space := $(subst ,, )
 stream_stories := $(if $(filter 1,$(SHORT)),test(/^($(subst $(space),|,$(strip $(about_requests))))::/),not test(mesh::))
 
 .PHONY: e2e-stream
-e2e-stream: wasm test-tools ## The stories with body_gate: stream; SHORT=1: those about requests
+e2e-stream: wasm contender test-tools ## The stories with body_gate: stream; SHORT=1: those about requests
 	cargo build --workspace --all-targets
 	PORTCULLIS_BODY_GATE=stream $(if $(nextest),cargo nextest run --workspace -E 'binary(e2e) and $(stream_stories)',\
 		cargo test --workspace --test e2e -- --skip mesh:: $(if $(filter 1,$(SHORT)),$(about_requests:%=%::)))
@@ -173,9 +178,9 @@ watches: ## As many watches as a thousand Envoys hold, and how soon changes reac
 
 # Native programs with optimization; what needs Envoy runs the filter as it is shipped.
 .PHONY: bench
-bench: wasm test-tools ## Costs and delays that are promised, measured; SHORT=1: whether it works
+bench: wasm contender test-tools ## Costs and delays that are promised, measured; SHORT=1: whether it works; only=part
 	cargo build --profile service --workspace --bins
-	target/service/bench
+	target/service/bench $(only)
 
 .PHONY: differential
 differential: test-tools ## A million requests: whether what the filter accepts means the same to every parser; SHORT=1

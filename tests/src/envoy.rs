@@ -448,7 +448,10 @@ fn change_plugin(listener: &mut Value, change: impl FnOnce(&mut Value)) -> anyho
     change_plugin_configuration(plugin, change)
 }
 
-fn change_plugin_configuration(plugin: &mut Value, change: impl FnOnce(&mut Value)) -> anyhow::Result<()> {
+pub(crate) fn change_plugin_configuration(
+    plugin: &mut Value,
+    change: impl FnOnce(&mut Value),
+) -> anyhow::Result<()> {
     let text = at(plugin, "/configuration/value")?;
     let mut configuration: Value =
         serde_json::from_str(text.as_str().context("the plugin configuration is not a text")?)?;
@@ -457,22 +460,22 @@ fn change_plugin_configuration(plugin: &mut Value, change: impl FnOnce(&mut Valu
     Ok(())
 }
 
-fn address(address: SocketAddr) -> Value {
+pub(crate) fn address(address: SocketAddr) -> Value {
     json!({"socket_address": {"address": address.ip().to_string(), "port_value": address.port()}})
 }
 
 /// The value at a JSON pointer; an error if the shipped configuration has nothing there to replace.
-fn at<'a>(value: &'a mut Value, pointer: &str) -> anyhow::Result<&'a mut Value> {
+pub(crate) fn at<'a>(value: &'a mut Value, pointer: &str) -> anyhow::Result<&'a mut Value> {
     value.pointer_mut(pointer).with_context(|| format!("the shipped configuration has no {pointer}"))
 }
 
-fn set(value: &mut Value, pointer: &str, new: Value) -> anyhow::Result<()> {
+pub(crate) fn set(value: &mut Value, pointer: &str, new: Value) -> anyhow::Result<()> {
     *at(value, pointer)? = new;
     Ok(())
 }
 
 /// The element of the list at `pointer` that is called `name`.
-fn named<'a>(value: &'a mut Value, pointer: &str, name: &str) -> anyhow::Result<&'a mut Value> {
+pub(crate) fn named<'a>(value: &'a mut Value, pointer: &str, name: &str) -> anyhow::Result<&'a mut Value> {
     let list = at(value, pointer)?.as_array_mut().with_context(|| format!("{pointer} is not a list"))?;
     list.iter_mut()
         .find(|element| element["name"] == name)

@@ -23,6 +23,23 @@ pub enum Era {
     Modern,
 }
 
+/// The message of a request, with the metadata that the era demands.
+pub fn message(era: Era, method: &str, mut params: Value) -> Value {
+    if era == Era::Modern {
+        let meta = json!({
+            "io.modelcontextprotocol/protocolVersion": MODERN,
+            "io.modelcontextprotocol/clientCapabilities": {},
+            "io.modelcontextprotocol/clientInfo": {"name": "portcullis-tests", "version": "0"},
+        });
+        let mut merged = meta;
+        if let (Some(given), Some(all)) = (params["_meta"].as_object().cloned(), merged.as_object_mut()) {
+            all.extend(given);
+        }
+        params["_meta"] = merged;
+    }
+    json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params})
+}
+
 /// One client of one server.
 #[derive(Clone, Debug)]
 pub struct Agent {
@@ -126,20 +143,8 @@ impl Agent {
     }
 
     /// The message of a request, with the metadata that the era demands.
-    pub fn message(&self, method: &str, mut params: Value) -> Value {
-        if self.era == Era::Modern {
-            let meta = json!({
-                "io.modelcontextprotocol/protocolVersion": MODERN,
-                "io.modelcontextprotocol/clientCapabilities": {},
-                "io.modelcontextprotocol/clientInfo": {"name": "portcullis-tests", "version": "0"},
-            });
-            let mut merged = meta;
-            if let (Some(given), Some(all)) = (params["_meta"].as_object().cloned(), merged.as_object_mut()) {
-                all.extend(given);
-            }
-            params["_meta"] = merged;
-        }
-        json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params})
+    pub fn message(&self, method: &str, params: Value) -> Value {
+        message(self.era, method, params)
     }
 
     /// A POST of `message`, ready to be changed or sent.

@@ -3,10 +3,10 @@
 //! Prints a table, and writes it to `target/bench/results.json`. Ends with an error if something does not hold. With
 //! arguments it measures only what they name, for example `target/service/bench leases`.
 
-use portcullis_tests::bench::{Extent, guesses, leases, policy, records};
+use portcullis_tests::bench::{Extent, gateway, guesses, leases, policy, records};
 use portcullis_tests::figures::Figures;
 
-const PARTS: [&str; 4] = ["policy", "leases", "guesses", "records"];
+const PARTS: [&str; 5] = ["gateway", "policy", "leases", "guesses", "records"];
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
@@ -16,6 +16,7 @@ async fn main() -> anyhow::Result<()> {
     for part in parts {
         eprintln!("measuring {part} ...");
         match part.as_str() {
+            "gateway" => gateway::measure(&mut figures, extent).await?,
             "policy" => policy::measure(&mut figures, extent)?,
             "leases" => leases::measure(&mut figures, extent).await?,
             "guesses" => guesses::measure(&mut figures, extent).await?,

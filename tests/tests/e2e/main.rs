@@ -28,6 +28,7 @@ mod revoke;
 mod run;
 mod sessions;
 mod setup;
+mod speed;
 mod streaming;
 mod token_service_down;
 mod traces;
