@@ -133,6 +133,7 @@ impl Message {
         Self { server, method: "tools/list", params: json!({}), session: None }
     }
 
+    #[must_use]
     pub fn legacy(self, session: &str) -> Self {
         Self { session: Some(session.to_owned()), ..self }
     }
@@ -148,7 +149,7 @@ impl Message {
             None => format!("mcp-protocol-version: {MODERN}\r\nmcp-method: {}\r\n", self.method),
         };
         if let (None, Some(name)) = (&self.session, self.params["name"].as_str()) {
-            headers.push_str(&format!("mcp-name: {name}\r\n"));
+            headers = headers + "mcp-name: " + name + "\r\n";
         }
         text(self.server, credential, &headers, &body)
     }

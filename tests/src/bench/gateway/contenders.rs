@@ -18,7 +18,7 @@ use crate::process::{Process, Program};
 use crate::soak::usage::Usage;
 
 /// Envoy compiles a module before it is ready.
-const COMPILING: Duration = Duration::from_secs(60);
+const COMPILING: Duration = Duration::from_mins(1);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]

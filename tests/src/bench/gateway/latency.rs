@@ -38,7 +38,7 @@ pub async fn measure(world: &mut World, report: &mut Report, extent: Extent) -> 
             }
         }
         for (contender, took) in CONTENDERS.iter().zip(took) {
-            report.delays.push(Delay::of(name, *contender, took));
+            report.delays.push(Delay::of(name, *contender, &took));
         }
     }
     Ok(())

@@ -40,7 +40,9 @@ pub async fn measure(figures: &mut Figures, extent: Extent) -> anyhow::Result<()
     for case in cases::all(&world, extent).await? {
         eprintln!("  {} ...", case.title);
         let rows = run(&mut world, &case, extent).await?;
-        rows.iter().for_each(|row| eprintln!("    {row}"));
+        for row in &rows {
+            eprintln!("    {row}");
+        }
         report.add(&case, rows);
     }
     world.memory(&mut report, extent).await?;

@@ -108,7 +108,7 @@ fn part(sorted: &[f64], of: usize, all: usize) -> f64 {
 }
 
 impl Delay {
-    pub fn of(case: &'static str, contender: Contender, took: Vec<Duration>) -> Self {
+    pub fn of(case: &'static str, contender: Contender, took: &[Duration]) -> Self {
         let mut took: Vec<f64> = took.iter().map(|took| took.as_secs_f64() * 1e6).collect();
         let p50_us = median(&mut took);
         Self { case, contender, p50_us, p99_us: part(&took, 99, 100) }

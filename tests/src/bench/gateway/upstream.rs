@@ -1,6 +1,7 @@
 //! A server that takes as little as possible: it has its answers ready and chooses by the path.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -87,7 +88,7 @@ pub fn events<'a>(messages: impl Iterator<Item = &'a Value>) -> Vec<u8> {
         "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n".to_owned();
     for message in messages {
         let event = format!("event: message\ndata: {message}\n\n");
-        response.push_str(&format!("{:x}\r\n{event}\r\n", event.len()));
+        let _ = write!(response, "{:x}\r\n{event}\r\n", event.len());
     }
     response.push_str("0\r\n\r\n");
     response.into_bytes()
@@ -107,7 +108,7 @@ pub fn tools() -> Value {
 }
 
 fn tool(number: u32) -> Value {
-    let prefix = if number % 2 == 0 { "search" } else { "hidden" };
+    let prefix = if number.is_multiple_of(2) { "search" } else { "hidden" };
     let text =
         "Finds what matches the words of the query in titles, descriptions and comments, newest first. ";
     let words = json!({"type": "string", "description": "Words, all of which have to be there."});
